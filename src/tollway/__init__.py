@@ -1,0 +1,1 @@
+"""Tollway: a multi-tenant LLM gateway. Importing this package does nothing."""

@@ -1,0 +1,10 @@
+"""The names a user sees. Everything that prints, parses or stores one takes it from here."""
+
+NAME = "Tollway"
+COMMAND = "tollway"
+HEADER_PREFIX = "x-tollway-"
+KEY_PREFIX = "tw"
+ENV_PREFIX = "TOLLWAY_"
+DATA_DIR = "tollway-data"
+DEMO_DIR = ".tollway-demo"
+CONFIG_FILE = "tollway.toml"

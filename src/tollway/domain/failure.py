@@ -1,0 +1,77 @@
+"""What went wrong upstream, as a value: which phase, what to tell the client, whether another
+target may be tried. Decisions read these fields, never message texts.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    """How far an attempt had come when it failed."""
+
+    CONNECT = "connect"  # DNS, TCP, TLS, proxy: the request was not sent
+    HEADERS = "headers"  # sent, no response head yet
+    FIRST_EVENT = "first_event"  # head received, no valid first event or whole body yet
+    BODY = "body"  # the client has received something
+
+
+class Cause(StrEnum):
+    """What the failure was."""
+
+    REFUSED = "refused"
+    DNS = "dns"
+    TLS = "tls"
+    TIMEOUT = "timeout"
+    RESET = "reset"  # closed or reset before the answer was complete
+    PROTOCOL = "protocol"  # not HTTP, not the announced type, over a cap, second response
+    STATUS = "status"  # a complete answer whose status says no
+    STREAM_ERROR = "stream_error"  # an error event inside a 200
+    FORBIDDEN_ADDRESS = "forbidden_address"  # the SSRF guard said no
+    CREDENTIAL = "credential"  # our own reference to the provider's secret does not resolve
+    CLIENT_GONE = "client_gone"
+    DRAINED = "drained"  # we are shutting down and the drain time is over
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failed attempt. `status` is the provider's own, when there was one."""
+
+    phase: Phase
+    cause: Cause
+    message: str
+    status: int | None = None
+    retry_after_s: float | None = None
+
+
+# Provider statuses that another target may answer better (408, 409, 429 and every 5xx).
+_RETRYABLE_STATUSES = frozenset({408, 409, 425, 429})
+
+
+def may_try_another(failure: Failure) -> bool:
+    """Whether another target may be asked: nothing reached the client, and it could help."""
+    if failure.phase is Phase.BODY or failure.cause in (Cause.CLIENT_GONE, Cause.DRAINED):
+        return False
+    if failure.cause is Cause.STATUS:
+        status = failure.status or 0
+        return status in _RETRYABLE_STATUSES or status >= 500
+    return True
+
+
+def client_status(failure: Failure) -> int:
+    """The status a client sees when this failure ends its request before the first byte.
+
+    A provider's own 400, 404, 409, 413, 422, 429 and 5xx pass through. Its 401/403 is about *our*
+    credential, so it must not read as the client's key being wrong: 502.
+    """
+    if failure.cause in (Cause.STATUS, Cause.STREAM_ERROR):
+        status = failure.status or 502
+        if status in (401, 402, 403, 407) or not 400 <= status <= 599:
+            return 502
+        return status
+    if failure.cause is Cause.TIMEOUT and failure.phase is not Phase.CONNECT:
+        return 504
+    if failure.cause is Cause.CLIENT_GONE:
+        return 499
+    if failure.cause is Cause.DRAINED:
+        return 503
+    return 502

@@ -1,0 +1,53 @@
+"""Providers, their kinds and credentials. A secret is a reference or an envelope, never text."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tollway.domain.ids import CredentialId, ProviderId, TenantId
+
+
+class ProviderKind(StrEnum):
+    """How a provider is spoken to."""
+
+    OPENAI = "openai"
+    OPENAI_COMPATIBLE = "openai_compatible"
+    ECHO = "echo"
+
+
+DEFAULT_BASE_URLS = {ProviderKind.OPENAI: "https://api.openai.com/v1"}
+
+
+class StreamUsage(StrEnum):
+    """How a provider's stream is asked for usage."""
+
+    FORCE = "force"  # send stream_options.include_usage=true always
+    NATIVE = "native"  # the provider reports usage unasked
+    NONE = "none"  # it never reports: estimate
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialRecord:
+    """One secret of a provider. `reference` is `env:NAME`, `file:PATH` or empty (no secret)."""
+
+    id: CredentialId
+    reference: str = ""
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderRecord:
+    """One provider as the data plane sees it. Timeouts in seconds; None takes the server's."""
+
+    id: ProviderId
+    name: str
+    kind: ProviderKind
+    base_url: str
+    tenant_id: TenantId | None = None  # None: the platform's
+    enabled: bool = True
+    stream_usage: StreamUsage = StreamUsage.FORCE
+    credentials: tuple[CredentialRecord, ...] = ()
+    connect_timeout_s: float | None = None
+    headers_timeout_s: float | None = None
+    first_token_timeout_s: float | None = None
+    idle_timeout_s: float | None = None
+    total_timeout_s: float | None = None

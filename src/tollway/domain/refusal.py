@@ -1,0 +1,58 @@
+"""Why Tollway itself says no: one closed union of facts. How each looks on the wire is one table
+(`web/gateway/problems.py`); a provider's failure is not a refusal (`failure.py`).
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class BadRequest:
+    """The request cannot be understood or must not be sent. `param` names the field."""
+
+    message: str
+    code: str = "invalid_request"
+    param: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unauthenticated:
+    """No key, or none that opens anything. The message never says which part was wrong."""
+
+    message: str
+    code: str = "invalid_api_key"
+
+
+@dataclass(frozen=True, slots=True)
+class Forbidden:
+    """Known, but not allowed: disabled tenant, endpoint or address outside the key's scope."""
+
+    message: str
+    code: str = "permission_denied"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelNotFound:
+    """No such model, or not granted: the two look the same."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaExceeded:
+    """A limit binds. `exhausted` tells budgets (do not retry) from rates (retry later)."""
+
+    message: str
+    exhausted: bool
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """Tollway cannot take the request now (draining, journal full, no target). Try again later."""
+
+    message: str
+    code: str = "service_unavailable"
+    retry_after_s: float = 1.0
+
+
+Refusal = BadRequest | Unauthenticated | Forbidden | ModelNotFound | QuotaExceeded | Unavailable

@@ -1,0 +1,17 @@
+"""A tenant: a department or customer. Everything else belongs to one or to the platform."""
+
+from dataclasses import dataclass
+
+from tollway.domain.ids import TenantId
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRecord:
+    """One tenant as the data plane sees it. `salt` keys the names forwarded for its users."""
+
+    id: TenantId
+    slug: str
+    name: str
+    salt: bytes
+    active: bool = True
+    models: str = "all"  # all | listed
