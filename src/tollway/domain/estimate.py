@@ -17,9 +17,7 @@ def estimated_output(
     return max(content_events, _ceil_div(content_bytes, bytes_per_token))
 
 
-def estimated_input(
-    body_bytes: int, bytes_per_token: float = DEFAULT_BYTES_PER_TOKEN
-) -> int:
+def estimated_input(body_bytes: int, bytes_per_token: float = DEFAULT_BYTES_PER_TOKEN) -> int:
     """Input tokens of a request whose provider reported none, from the size of its JSON body."""
     return _ceil_div(body_bytes, bytes_per_token)
 

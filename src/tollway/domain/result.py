@@ -3,22 +3,22 @@
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-T = TypeVar("T", covariant=True)
-E = TypeVar("E", covariant=True)
+T_co = TypeVar("T_co", covariant=True)
+E_co = TypeVar("E_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Ok(Generic[T]):
+class Ok(Generic[T_co]):
     """The wanted value."""
 
-    value: T
+    value: T_co
 
 
 @dataclass(frozen=True, slots=True)
-class Err(Generic[E]):
+class Err(Generic[E_co]):
     """The reason why there is none."""
 
-    error: E
+    error: E_co
 
 
-Result = Ok[T] | Err[E]
+Result = Ok[T_co] | Err[E_co]

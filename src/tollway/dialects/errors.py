@@ -1,0 +1,58 @@
+"""How an error looks in each dialect: bodies and in-stream events. Which status and code a fact
+gets is decided elsewhere (`web/gateway/problems.py`, `domain/failure.py`).
+
+Sources: OpenAI's `{"error": {message, type, param, code}}`; Anthropic's
+`{"type": "error", "error": {type, message}, "request_id"}`.
+"""
+
+from typing import Literal
+
+import msgspec
+
+Shape = Literal["openai", "anthropic"]
+
+_OPENAI_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+}
+_ANTHROPIC_TYPES = {
+    **_OPENAI_TYPES,
+    413: "request_too_large",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+_encode = msgspec.json.encode
+
+
+def error_body(
+    shape: Shape,
+    status: int,
+    message: str,
+    *,
+    code: str | None = None,
+    param: str | None = None,
+    kind: str | None = None,
+    request_id: str | None = None,
+) -> bytes:
+    """The JSON body of an error answer. `kind` overrides the type that the status implies."""
+    if shape == "anthropic":
+        error = {"type": kind or _ANTHROPIC_TYPES.get(status) or _family(status, "api_error")}
+        return _encode(
+            {"type": "error", "error": {**error, "message": message}, "request_id": request_id}
+        )
+    kind = kind or _OPENAI_TYPES.get(status) or _family(status, "server_error")
+    return _encode({"error": {"message": message, "type": kind, "param": param, "code": code}})
+
+
+def error_event(shape: Shape, status: int, message: str, *, code: str | None = None) -> bytes:
+    """One server-sent event that ends a stream which cannot be completed. No `[DONE]` follows."""
+    body = error_body(shape, status, message, code=code)
+    prefix = b"event: error\ndata: " if shape == "anthropic" else b"data: "
+    return prefix + body + b"\n\n"
+
+
+def _family(status: int, server: str) -> str:
+    return "invalid_request_error" if 400 <= status < 500 else server
