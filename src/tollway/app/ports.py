@@ -189,7 +189,7 @@ class SecretError(Exception):
 
 
 class LedgerStore(Protocol):
-    """The ledger of record (SQL). Raises `StoreUnavailable`; then nothing was kept, or the same
+    """The ledger of record (SQL). Raises `StoreUnavailableError`; then nothing was kept, or the same
     batch may be given again: all is idempotent."""
 
     def cursor(self, source: str) -> tuple[int, int]:
@@ -203,7 +203,7 @@ class LedgerStore(Protocol):
         """
 
 
-class StoreUnavailable(Exception):
+class StoreUnavailableError(Exception):
     """The database cannot be reached or is locked: try again later."""
 
 
