@@ -68,6 +68,10 @@ class Flow(Protocol):
     def cancel(self, failure: Failure) -> None:
         """End the call with this failure; the connection is closed at once."""
 
+    def satisfied(self) -> None:
+        """The sink has all it needs (`[DONE]` was read): the call ends with None as soon as the
+        body is complete, at the latest one second from now; then the connection is not reused."""
+
 
 class ResponseSink(Protocol):
     """Where an upstream answer goes, called synchronously as bytes arrive, in this order:
@@ -189,8 +193,8 @@ class SecretError(Exception):
 
 
 class LedgerStore(Protocol):
-    """The ledger of record (SQL). Raises `StoreUnavailableError`; then nothing was kept, or the same
-    batch may be given again: all is idempotent."""
+    """The ledger of record (SQL). Raises `StoreUnavailableError`: then the same batch may be given
+    again, whether it was kept or not."""
 
     def cursor(self, source: str) -> tuple[int, int]:
         """How far a journal was shipped: (segment, offset); (0, 0) when never."""
