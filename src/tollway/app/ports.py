@@ -7,9 +7,12 @@ Each docstring gives the failure mode and the deadline. Implementations live in 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
+from tollway.domain.access import Principal
 from tollway.domain.failure import Failure
+from tollway.domain.model import ModelRecord
 from tollway.domain.provider import CredentialRecord, ProviderRecord
 from tollway.domain.receipt import Intent, Receipt
+from tollway.domain.refusal import QuotaExceeded, Refusal
 from tollway.domain.snapshot import Snapshot, SnapshotRows
 
 Header = tuple[bytes, bytes]  # the name in lower case, the value stripped
@@ -158,6 +161,56 @@ class Observer(Protocol):
 
     def observe(self, receipt: Receipt) -> None:
         """Count it, log it, trace it."""
+
+
+class Guard(Protocol):
+    """A policy over what is asked. Fails closed: a guard that cannot decide refuses. No I/O."""
+
+    def screen(self, principal: Principal, model: str, body: bytes) -> Refusal | None:
+        """None to let the request pass, or why not."""
+
+
+class CacheScope(NamedTuple):
+    """Whose answers may be served for what: every field is derived by us, none is optional."""
+
+    tenant_id: str
+    key_id: str
+    endpoint: str
+    model_id: str
+    model_version: int
+
+
+class ResponseCache(Protocol):
+    """Whole answers by scope and exact body. Fails open: a cache that is gone is a miss."""
+
+    enabled: bool  # spares the hot path the call
+
+    def look_up(self, scope: CacheScope, body: bytes) -> bytes | None:
+        """The answer's body, or None."""
+
+    def store(self, scope: CacheScope, body: bytes, answer: bytes) -> None:
+        """Keep a complete, good answer."""
+
+
+class Line(NamedTuple):
+    """One counter that a hold concerns: admitted only while used + held + amount <= limit."""
+
+    counter: str
+    limit: int
+    amount: int
+
+
+class QuotaStore(Protocol):
+    """Counters and holds. Fails closed: what cannot be counted is refused."""
+
+    def lines(self, principal: Principal, model: ModelRecord) -> Sequence[Line]:
+        """The lines a request concerns; empty when no limit does."""
+
+    def reserve(self, hold_id: str, lines: Sequence[Line]) -> QuotaExceeded | None:
+        """Hold every line or none."""
+
+    def resolve(self, hold_id: str) -> None:
+        """The request is over: what it held is free again. Unknown ids change nothing."""
 
 
 class SnapshotSource(Protocol):

@@ -41,6 +41,7 @@ class Failure:
     message: str
     status: int | None = None
     retry_after_s: float | None = None
+    code: str | None = None  # the provider's own error code
 
 
 # Provider statuses that another target may answer better (408, 409, 429 and every 5xx).

@@ -56,3 +56,17 @@ class Unavailable:
 
 
 Refusal = BadRequest | Unauthenticated | Forbidden | ModelNotFound | QuotaExceeded | Unavailable
+
+_STATUSES: dict[type[Refusal], int] = {
+    BadRequest: 400,
+    Unauthenticated: 401,
+    Forbidden: 403,
+    ModelNotFound: 404,
+    QuotaExceeded: 429,
+    Unavailable: 503,
+}
+
+
+def refused_status(refusal: Refusal) -> int:
+    """The HTTP status this fact has, in every dialect."""
+    return _STATUSES[type(refusal)]

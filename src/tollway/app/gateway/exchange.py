@@ -1,0 +1,81 @@
+"""One request's context, from the parsed bytes to the receipt. Owned by the request's own task;
+phases fill it in order and read only what earlier phases filled.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tollway.app.ports import Client, Header
+from tollway.dialects.ask import Ask
+from tollway.dialects.registry import Endpoint
+from tollway.domain.access import Principal
+from tollway.domain.failure import Failure
+from tollway.domain.model import ModelRecord, Target
+from tollway.domain.refusal import Refusal
+from tollway.domain.snapshot import Snapshot
+
+# Why a request ended without an answer of a provider: ours, or the provider's. None: it was served.
+Verdict = Refusal | Failure | None
+
+
+class Inbound(NamedTuple):
+    """A request as the web floor hands it over: framed, bounded, nothing judged."""
+
+    endpoint: Endpoint
+    headers: Sequence[Header]
+    body: bytes
+    peer_ip: str
+
+
+class Labels(NamedTuple):
+    """What the caller calls this request: for the ledger only, never for decisions."""
+
+    client_request_id: str | None = None
+    end_user: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+
+
+class Exchange:
+    """Filled phase by phase. A field that no phase has reached yet must not be read."""
+
+    __slots__ = (
+        "ask",
+        "attempts",
+        "client",
+        "inbound",
+        "labels",
+        "model",
+        "principal",
+        "receipted",
+        "request_id",
+        "snapshot",
+        "started_ns",
+        "targets",
+    )
+
+    ask: Ask
+    principal: Principal | None
+    model: ModelRecord
+    targets: Sequence[Target]
+
+    def __init__(
+        self,
+        inbound: Inbound,
+        client: Client,
+        *,
+        snapshot: Snapshot,
+        request_id: str,
+        started_ns: int,
+    ) -> None:
+        self.inbound = inbound
+        self.client = client
+        self.snapshot = snapshot
+        self.request_id = request_id
+        self.started_ns = started_ns
+        self.principal = None
+        self.labels = NO_LABELS
+        self.attempts = 0
+        self.receipted = False
+
+
+NO_LABELS = Labels()

@@ -1,0 +1,26 @@
+"""Phase 5, pure but for one counter: the model's targets in the order they will be tried. Before
+any money is held.
+"""
+
+from tollway.app.gateway.exchange import Exchange
+from tollway.app.gateway.runtime import Gateway
+from tollway.domain.refusal import Unavailable
+from tollway.domain.routing import order_targets
+
+
+def plan(gateway: Gateway, exchange: Exchange) -> Unavailable | None:
+    """Fill `exchange.targets` with those whose provider may be used."""
+    model = exchange.model
+    turn = 0
+    if len(model.targets) > 1:
+        turn = gateway.turns.get(model.id, 0)
+        gateway.turns[model.id] = turn + 1
+    providers = exchange.snapshot.providers
+    exchange.targets = [
+        target
+        for target in order_targets(model.strategy, model.targets, turn)
+        if (provider := providers.get(target.provider_id)) is not None and provider.enabled
+    ]
+    if exchange.targets:
+        return None
+    return Unavailable(f"No provider behind the model '{model.name}' is enabled.", "no_target")

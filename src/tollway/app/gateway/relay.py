@@ -1,0 +1,135 @@
+"""Phase 8: provider bytes to client bytes. This file reads whole answers; `stream_relay.py` passes
+events on as they come.
+
+A relay is fed synchronously by the upstream adapter: no task switch stands between a provider's
+read event and the client's write. A whole answer is sent only after its outcome was journalled.
+"""
+
+from collections.abc import Sequence
+
+from tollway.app.gateway.exchange import Exchange
+from tollway.app.gateway.recall import scope_of
+from tollway.app.gateway.runtime import Gateway
+from tollway.app.ports import Flow, Header
+from tollway.domain.failure import Cause, Failure, Phase
+from tollway.domain.ids import ProviderId
+from tollway.domain.receipt import Intent
+from tollway.domain.retry import retry_after_s
+from tollway.domain.usage import Usage
+
+# Provider headers a client may see; all others (cookies, our account's limits) stay here.
+PASSED_HEADERS = frozenset({b"content-type", b"openai-processing-ms", b"openai-version"})
+
+
+class BufferedRelay:
+    """The sink of one attempt whose answer is held, judged, journalled, then sent unchanged."""
+
+    __slots__ = (
+        "_client",
+        "_exchange",
+        "_flow",
+        "_gateway",
+        "_headers",
+        "_limit",
+        "_pieces",
+        "_size",
+        "_stopped",
+        "answered",
+        "first_byte_ns",
+        "intent",
+        "status",
+        "usage",
+    )
+
+    def __init__(self, gateway: Gateway, exchange: Exchange, intent: Intent) -> None:
+        self._gateway = gateway
+        self._exchange = exchange
+        self._client = exchange.client
+        self.intent = intent
+        self._flow: Flow | None = None
+        self._stopped: Failure | None = None
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._limit = gateway.options.reply_bytes
+        self._headers: Sequence[Header] = ()
+        self.status = 0  # the provider's; 0 before its head
+        self.usage: Usage | None = None
+        self.answered = False  # the client has its answer, or as much of it as there will be
+        self.first_byte_ns: int | None = None
+
+    # The upstream adapter's side.
+
+    def attach(self, flow: Flow) -> None:
+        """The request is about to leave."""
+        self._flow = flow
+        self._gateway.journal.sent(self.intent.slot)
+        self._client.watch(self._client_gone, flow.resume)
+        if self._stopped is not None:
+            flow.cancel(self._stopped)
+
+    def head(self, status: int, headers: Sequence[Header]) -> None:
+        """The provider's status and headers."""
+        self.status = status
+        self._headers = headers
+        if not 200 <= status < 300:
+            self._limit = self._gateway.options.error_bytes
+
+    def data(self, data: bytes) -> None:
+        """A piece of the body."""
+        self._size += len(data)
+        if self._size > self._limit:
+            self.stop(self._protocol_failure("The provider's answer is too large."))
+        else:
+            self._pieces.append(data)
+
+    # The exchange's side.
+
+    def stop(self, failure: Failure) -> None:
+        """End the upstream call with this failure, now or as soon as it begins."""
+        self._stopped = failure
+        if self._flow is not None:
+            self._flow.cancel(failure)
+
+    def end(self, failure: Failure | None) -> Failure | None:
+        """The call has ended: judge what came. Returns what is wrong with the attempt, if so."""
+        if failure is not None:
+            return failure
+        reply = self._exchange.inbound.endpoint.read_reply(b"".join(self._pieces))
+        status = self.status
+        if not 200 <= status < 300:
+            message = reply.message or f"The provider answered with status {status}."
+            retry_s = retry_after_s(self._headers)
+            return Failure(Phase.FIRST_EVENT, Cause.STATUS, message, status, retry_s, reply.code)
+        if not reply.valid:
+            return self._protocol_failure("The provider's answer is not the JSON it should be.")
+        self.usage = reply.usage
+        return None
+
+    def deliver(self) -> None:
+        """The outcome of a good answer is journalled: send it."""
+        if not self.answered:
+            self.answered = True
+            body = b"".join(self._pieces)
+            self._client.respond(self.status, self.answer_headers(), body)
+            cache = self._gateway.cache
+            if cache.enabled:
+                cache.store(scope_of(self._exchange), self._exchange.inbound.body, body)
+
+    def produced(self) -> tuple[int, int]:
+        """Content events and content bytes that reached the client, for estimates."""
+        return 0, 0
+
+    def answer_headers(self) -> list[Header]:
+        """The answer's head as the client may see it."""
+        headers = [header for header in self._headers if header[0] in PASSED_HEADERS]
+        provider = self._exchange.snapshot.providers[ProviderId(self.intent.provider_id)]
+        headers.append((b"x-request-id", self.intent.request_id.encode()))
+        headers.append((b"x-tollway-provider", provider.name.encode("ascii", "replace")))
+        return headers
+
+    def _protocol_failure(self, message: str) -> Failure:
+        return Failure(Phase.FIRST_EVENT, Cause.PROTOCOL, message)
+
+    def _client_gone(self) -> None:
+        phase = Phase.FIRST_EVENT if self.status else Phase.HEADERS
+        self.stop(Failure(phase, Cause.CLIENT_GONE, "The client left."))

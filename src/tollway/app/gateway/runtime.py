@@ -1,0 +1,46 @@
+"""What the phases work with: the ports, bound once per worker by the composition root."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tollway.app.gateway.request_ids import RequestIds
+from tollway.app.gateway.running import Running
+from tollway.app.ports import (
+    Clock,
+    Guard,
+    Journal,
+    Observer,
+    QuotaStore,
+    ResponseCache,
+    SnapshotSource,
+    Upstream,
+)
+from tollway.domain.ids import ModelId
+from tollway.domain.provider import ProviderKind
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayOptions:
+    """Bounds of the data plane. Sizes in bytes, times in seconds."""
+
+    reply_bytes: int = 8 * 1024 * 1024  # a whole JSON answer held in memory
+    error_bytes: int = 256 * 1024  # an upstream error body
+    attempts: int = 3  # one and at most two more
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """One worker's data plane. The mappings and counters inside are the worker's own state."""
+
+    clock: Clock
+    source: SnapshotSource
+    upstreams: Mapping[ProviderKind, Upstream]
+    journal: Journal
+    quotas: QuotaStore
+    cache: ResponseCache
+    guards: Sequence[Guard]
+    observers: Sequence[Observer]
+    request_ids: RequestIds
+    options: GatewayOptions = field(default_factory=GatewayOptions)
+    running: Running = field(default_factory=Running)
+    turns: dict[ModelId, int] = field(default_factory=dict)  # requests so far, per model

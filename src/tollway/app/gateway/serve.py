@@ -1,0 +1,41 @@
+"""One request's way: each phase once, in this order, inside one try/finally. Nothing else changes
+the order. The task that runs `serve` owns the settlement, and nobody cancels it.
+"""
+
+from tollway.app.gateway.admit import admit
+from tollway.app.gateway.attempt import attempt
+from tollway.app.gateway.exchange import Exchange, Inbound, Verdict
+from tollway.app.gateway.parse import parse
+from tollway.app.gateway.plan import plan
+from tollway.app.gateway.recall import recall
+from tollway.app.gateway.reserve import reserve
+from tollway.app.gateway.runtime import Gateway
+from tollway.app.gateway.screen import screen
+from tollway.app.gateway.settle import settle
+from tollway.app.ports import Client
+
+
+async def serve(gateway: Gateway, inbound: Inbound, client: Client) -> tuple[str, Verdict]:
+    """Serve one inference request; returns its id and, when the client still awaits an answer,
+    the refusal or failure to render for it.
+
+    A phase returns None to go on, or the refusal that ends the request.
+    """
+    started_ns = gateway.clock.wall_ns()
+    exchange = Exchange(
+        inbound,
+        client,
+        snapshot=gateway.source.current,
+        request_id=gateway.request_ids.make(started_ns),
+        started_ns=started_ns,
+    )
+    verdict: Verdict = None
+    try:
+        verdict = parse(exchange) or admit(exchange) or screen(gateway, exchange)
+        if verdict is None and not recall(gateway, exchange):
+            verdict = plan(gateway, exchange) or reserve(gateway, exchange)
+            if verdict is None:
+                verdict = await attempt(gateway, exchange)
+    finally:
+        settle(gateway, exchange, verdict)
+    return exchange.request_id, verdict

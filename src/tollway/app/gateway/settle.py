@@ -1,0 +1,138 @@
+"""Phase 9, always: what each ending costs, the outcome into the journal, one frozen receipt to the
+observers. The table of who pays stands in docs/accounting.md; `_bill` is that table as code.
+"""
+
+from tollway.app.gateway.exchange import Exchange, Verdict
+from tollway.app.gateway.relay import BufferedRelay
+from tollway.app.gateway.runtime import Gateway
+from tollway.domain.estimate import estimated_output
+from tollway.domain.failure import Cause, Failure, client_status
+from tollway.domain.receipt import Payer, Receipt
+from tollway.domain.refusal import refused_status
+from tollway.domain.usage import NO_USAGE, Usage
+
+_ZERO = Usage(input=0, output=0)
+_CLIENT_GONE_STATUS = 499
+
+
+def settle_attempt(
+    gateway: Gateway,
+    exchange: Exchange,
+    relay: BufferedRelay,
+    failure: Failure | None,
+    *,
+    failed_over: bool,
+) -> None:
+    """Journal the one outcome of an attempt, before a whole answer is sent."""
+    payer, usage, source = _bill(relay, failure, failed_over=failed_over)
+    intent = relay.intent
+    receipt = Receipt(
+        intent.request_id,
+        intent.attempt,
+        "usage",
+        0,
+        intent.started_ns,
+        gateway.clock.wall_ns(),
+        intent.endpoint,
+        intent.stream,
+        *intent[7:19],
+        *usage,
+        source,
+        payer.value,
+        None,
+        None,
+        _status(relay, failure),
+        relay.status or None,
+        _outcome(relay, failure),
+        None if failure is None else f"{failure.phase.value}:{failure.cause.value}",
+        relay.first_byte_ns,
+    )
+    gateway.journal.settle(intent.slot, receipt)
+    exchange.receipted = exchange.receipted or not failed_over
+    for observer in gateway.observers:
+        observer.observe(receipt)
+
+
+def settle(gateway: Gateway, exchange: Exchange, verdict: Verdict) -> None:
+    """Resolve what the request holds; a request that made no attempt is observed, not billed."""
+    gateway.quotas.resolve(exchange.request_id)
+    if exchange.receipted or not gateway.observers:
+        return
+    receipt = _refused(gateway, exchange, verdict)
+    for observer in gateway.observers:
+        observer.observe(receipt)
+
+
+def _bill(
+    relay: BufferedRelay, failure: Failure | None, *, failed_over: bool
+) -> tuple[Payer, Usage, str]:
+    reported = relay.usage
+    if failure is not None and not relay.answered:
+        # No content reached anyone: only what the provider itself says it counted.
+        payer = Payer.FAILED_OVER if failed_over else Payer.FAILED
+        if failure.cause is Cause.CLIENT_GONE:
+            payer = Payer.CLIENT_GONE
+        return (payer, _ZERO, "none") if reported is None else (payer, reported, "provider")
+    if failure is None:
+        payer = Payer.REPORTED if reported is not None else Payer.ESTIMATED
+    else:
+        payer = Payer.CLIENT_GONE if failure.cause is Cause.CLIENT_GONE else Payer.CUT
+    if reported is not None:
+        return payer, reported, "provider"
+    events, size_bytes = relay.produced()
+    output = estimated_output(events, size_bytes)
+    return payer, Usage(input=relay.intent.input_estimate, output=output), "estimated"
+
+
+def _status(relay: BufferedRelay, failure: Failure | None) -> int:
+    if failure is None:
+        return relay.status
+    if failure.cause is Cause.CLIENT_GONE:
+        return _CLIENT_GONE_STATUS
+    return 200 if relay.answered else client_status(failure)
+
+
+def _outcome(relay: BufferedRelay, failure: Failure | None) -> str:
+    if failure is None:
+        return "finished"
+    if failure.cause is Cause.CLIENT_GONE:
+        return "client_gone"
+    return "broken" if relay.answered else "failed"
+
+
+def _refused(gateway: Gateway, exchange: Exchange, verdict: Verdict) -> Receipt:
+    principal = exchange.principal
+    key = None if principal is None else principal.key
+    outcome, status = "refused", 500
+    if isinstance(verdict, Failure):
+        outcome, status = "client_gone", client_status(verdict)
+    elif verdict is not None:
+        status = refused_status(verdict)
+    elif principal is not None:
+        outcome, status = "cached", 200
+    return Receipt(
+        exchange.request_id,
+        0,
+        "usage",
+        0,
+        exchange.started_ns,
+        gateway.clock.wall_ns(),
+        exchange.inbound.endpoint.name,
+        False,
+        None if key is None else key.tenant_id,
+        None if key is None else key.project_id,
+        None if key is None else key.account_id,
+        None if key is None else key.id,
+        *((None,) * 5),
+        *exchange.labels,
+        *NO_USAGE,
+        "none",
+        Payer.FAILED.value,
+        None,
+        None,
+        status,
+        None,
+        outcome,
+        None,
+        None,
+    )

@@ -1,0 +1,129 @@
+"""Phase 8 for streams: complete events pass on with their bytes unchanged, at most 64 KiB waiting.
+
+Nothing is sent before the first valid event: until then the client can still get a real status and
+another target may be asked. After it, a stream ends in exactly one of two ways: complete, or one
+error event, no `[DONE]`, close. The progress file is ahead of the client at every instant, so what
+a kill leaves behind bills at least what was delivered.
+"""
+
+from collections.abc import Sequence
+
+from tollway.app.gateway.exchange import Exchange
+from tollway.app.gateway.relay import BufferedRelay
+from tollway.app.gateway.runtime import Gateway
+from tollway.app.ports import Header
+from tollway.dialects.errors import error_event
+from tollway.dialects.stream import StreamReader
+from tollway.domain.failure import Cause, Failure, Phase, client_status
+from tollway.domain.receipt import Intent
+
+_STREAM_HEADERS: list[Header] = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+class StreamRelay(BufferedRelay):
+    """The sink of one streamed attempt. An answer that is no event stream is read whole."""
+
+    __slots__ = ("_events", "_reader", "_streaming")
+
+    def __init__(self, gateway: Gateway, exchange: Exchange, intent: Intent) -> None:
+        super().__init__(gateway, exchange, intent)
+        make_reader = exchange.inbound.endpoint.stream_reader
+        assert make_reader is not None, "an endpoint that cannot stream was asked to"
+        self._reader: StreamReader = make_reader(exchange.ask.wants_usage)
+        self._streaming = False
+        self._events = 0
+
+    def head(self, status: int, headers: Sequence[Header]) -> None:
+        """A 200 with an event stream is passed on as it comes; anything else is read whole."""
+        super().head(status, headers)
+        if status == 200:
+            for name, value in headers:
+                if name == b"content-type":
+                    self._streaming = value[:17].lower() == b"text/event-stream"
+
+    def data(self, data: bytes) -> None:
+        """Everything one read event brought: at most one write to the client."""
+        if not self._streaming:
+            super().data(data)
+            return
+        if self._reader.done:
+            return
+        reader, flow, client = self._reader, self._flow, self._client
+        assert flow is not None
+        passed = reader.feed(data)
+        if reader.events != self._events:
+            self._events = reader.events
+            self._gateway.journal.progress(self.intent.slot, reader.events, reader.content_bytes)
+        if passed:
+            flow.progress()
+            if not self.answered:
+                self._begin()
+            client.write(passed)
+        if reader.done:
+            client.finish()
+            flow.satisfied()
+        elif reader.error is not None or reader.overflow:
+            self.stop(self._stream_failure())
+        elif client.congested:
+            flow.pause()
+
+    def end(self, failure: Failure | None) -> Failure | None:
+        """Judge the stream and give the client its ending, if it has had a beginning."""
+        if not self._streaming:
+            if failure is None and 200 <= self.status < 300:
+                return self._protocol_failure("The provider did not answer with an event stream.")
+            return super().end(failure)
+        reader = self._reader
+        self.usage = reader.usage
+        if reader.done:
+            return None
+        if failure is None:
+            failure = self._judge_tail()
+        if not self.answered:
+            return failure or self._protocol_failure("The provider's stream held no event.")
+        if failure is None:
+            self._client.finish()
+            return None
+        if failure.cause is not Cause.CLIENT_GONE:
+            shape = self._exchange.inbound.endpoint.shape
+            self._client.write(error_event(shape, client_status(failure), failure.message))
+            self._client.abort()
+        return failure
+
+    def produced(self) -> tuple[int, int]:
+        """Content events and content bytes read so far: all of it was given to the client."""
+        return self._reader.events, self._reader.content_bytes
+
+    def _begin(self) -> None:
+        self.answered = True
+        self.first_byte_ns = self._gateway.clock.wall_ns()
+        self._client.start(200, _STREAM_HEADERS + self.answer_headers())
+
+    def _judge_tail(self) -> Failure | None:
+        """The body is complete without `[DONE]`: was that the end, or was it cut?"""
+        passed = self._reader.end()
+        if passed and self.answered:
+            self._client.write(passed)
+        if self._reader.error is not None or self._reader.overflow:
+            return self._stream_failure()
+        if self._reader.finished:
+            return None
+        phase = Phase.BODY if self.answered else Phase.FIRST_EVENT
+        return Failure(phase, Cause.RESET, "The provider ended its stream before it was complete.")
+
+    def _stream_failure(self) -> Failure:
+        phase = Phase.BODY if self.answered else Phase.FIRST_EVENT
+        error = self._reader.error
+        if error is None:
+            return Failure(phase, Cause.PROTOCOL, "The provider sent an event that is too large.")
+        return Failure(phase, Cause.STREAM_ERROR, error.message, error.status, None, error.code)
+
+    def _client_gone(self) -> None:
+        if self._reader.done:
+            return  # it has everything; let the provider's connection finish cleanly
+        phase = Phase.BODY if self.answered else Phase.FIRST_EVENT
+        self.stop(Failure(phase, Cause.CLIENT_GONE, "The client left."))

@@ -1,0 +1,42 @@
+"""The order in which a model's targets are tried: pure functions of the targets and a turn count.
+
+Weighted order is a Weyl sequence: turn x golden ratio, modulo 1, falls into the weights' shares
+with the lowest discrepancy a deterministic sequence can have, with no state but the turn.
+"""
+
+from collections.abc import Sequence
+
+from tollway.domain.model import Strategy, Target
+
+_GOLDEN = 0x9E3779B97F4A7C15  # 2**64 / golden ratio, odd
+_MASK = 0xFFFFFFFFFFFFFFFF
+
+
+def order_targets(strategy: Strategy, targets: Sequence[Target], turn: int) -> Sequence[Target]:
+    """All targets, the first choice of this turn first, then the rest by priority."""
+    if len(targets) <= 1:
+        return targets
+    ranked = sorted(targets, key=_priority)
+    if strategy is Strategy.PRIORITY:
+        return ranked
+    if strategy is Strategy.ROUND_ROBIN:
+        start = turn % len(ranked)
+        return ranked[start:] + ranked[:start]
+    first = _weighted(ranked, turn)
+    return [ranked[first], *ranked[:first], *ranked[first + 1 :]]
+
+
+def _weighted(targets: Sequence[Target], turn: int) -> int:
+    total = sum(target.weight for target in targets)
+    if total <= 0:
+        return 0
+    point = (turn * _GOLDEN & _MASK) * total >> 64
+    for position, target in enumerate(targets):
+        point -= target.weight
+        if point < 0:
+            return position
+    return len(targets) - 1
+
+
+def _priority(target: Target) -> int:
+    return target.priority
