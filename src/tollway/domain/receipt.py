@@ -7,6 +7,8 @@ its fields are the ledger's columns in this order.
 from enum import StrEnum
 from typing import NamedTuple
 
+from tollway.domain.usage import Usage
+
 
 class Payer(StrEnum):
     """The rule by which an attempt was billed (docs/accounting.md has the whole table)."""
@@ -92,3 +94,16 @@ class Receipt(NamedTuple):
     outcome: str  # finished | refused | failed | broken | client_gone | killed
     error: str | None
     first_byte_ns: int | None
+
+
+def usage_of(receipt: Receipt) -> Usage:
+    """The token classes of a receipt."""
+    return Usage(
+        receipt.input,
+        receipt.cached_input,
+        receipt.cache_write,
+        receipt.output,
+        receipt.reasoning,
+        receipt.audio,
+        receipt.image,
+    )

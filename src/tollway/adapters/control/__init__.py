@@ -1,0 +1,1 @@
+"""How the processes of one machine talk: control sockets, the lifeline, the snapshot file."""

@@ -1,0 +1,1 @@
+"""Metrics: counted in plain dicts in each worker, merged and written out by the supervisor."""

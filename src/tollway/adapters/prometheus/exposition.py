@@ -1,0 +1,86 @@
+"""The metrics page: the counts of all workers, merged, in the text format Prometheus reads."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+
+from tollway.adapters.prometheus.tally import DURATION_BUCKETS_S
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+Merged = dict[tuple[Any, ...], list[float]]
+
+
+class _Page:
+    def __init__(self, metrics: list[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> list[Metric]:
+        return self._metrics
+
+
+def merge(collected: Iterable[Mapping[str, Any]], retired: dict[str, Merged]) -> None:
+    """Add every process's rows to `retired`, by table and labels."""
+    widths = {"requests": 5, "tokens": 3, "durations": 1, "first_bytes": 1}
+    for tables in collected:
+        for table, width in widths.items():
+            merged = retired.setdefault(table, {})
+            for row in tables.get(table, ()):
+                labels, cells = tuple(row[:width]), row[width:]
+                held = merged.setdefault(labels, [0.0] * len(cells))
+                for position, cell in enumerate(cells):
+                    held[position] += cell
+
+
+def render(merged: Mapping[str, Merged], gauges: Mapping[str, float]) -> bytes:
+    """The whole page. `gauges` are the supervisor's own (workers up, draining, ...)."""
+    requests = CounterMetricFamily(
+        "tollway_requests",
+        "Requests by how they ended.",
+        labels=["endpoint", "model", "provider", "status", "outcome"],
+    )
+    for labels, cells in merged.get("requests", {}).items():
+        requests.add_metric([str(label) for label in labels], cells[0])
+    tokens = CounterMetricFamily(
+        "tollway_tokens", "Tokens billed.", labels=["model", "provider", "class"]
+    )
+    for labels, cells in merged.get("tokens", {}).items():
+        tokens.add_metric([str(label) for label in labels], cells[0])
+    metrics: list[Metric] = [
+        requests,
+        tokens,
+        _histogram(
+            "tollway_request_duration_seconds",
+            "From the request to its outcome.",
+            merged.get("durations", {}),
+        ),
+        _histogram(
+            "tollway_time_to_first_byte_seconds",
+            "From the request to a stream's first event.",
+            merged.get("first_bytes", {}),
+        ),
+    ]
+    for name, value in gauges.items():
+        gauge = GaugeMetricFamily(name, name.replace("tollway_", "").replace("_", " "))
+        gauge.add_metric([], value)
+        metrics.append(gauge)
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Page(metrics))
+    return generate_latest(registry)
+
+
+def _histogram(name: str, text: str, merged: Merged) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(name, text, labels=["endpoint"])
+    for (endpoint,), cells in merged.items():
+        running, buckets = 0.0, []
+        for bound, count in zip((*DURATION_BUCKETS_S, float("inf")), cells, strict=False):
+            running += count
+            buckets.append(("+Inf" if bound == float("inf") else str(bound), running))
+        family.add_metric([str(endpoint)], buckets, sum_value=cells[-1])
+    return family
