@@ -1,0 +1,136 @@
+"""From a framed request to its answer: the path picks the endpoint, the pipeline decides, and what
+ended before the first byte is rendered in the endpoint's own error shape. No rules live here.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from urllib.parse import unquote_to_bytes
+
+from tollway.app.gateway.exchange import Inbound
+from tollway.app.gateway.listing import find_listed, list_models
+from tollway.app.gateway.runtime import Gateway
+from tollway.app.gateway.serve import serve
+from tollway.app.ports import Header
+from tollway.dialects.errors import Shape, error_body
+from tollway.dialects.models import render_model, render_models
+from tollway.dialects.registry import ENDPOINTS, Endpoint
+from tollway.domain.failure import Cause, Failure
+from tollway.domain.model import ModelRecord
+from tollway.domain.refusal import BadRequest, Refusal
+from tollway.web.gateway.answer import Answer
+from tollway.web.gateway.problems import render_failure, render_refusal
+from tollway.web.gateway.request import Request
+
+_log = logging.getLogger(__name__)
+_MODELS = b"/v1/models"
+_MODEL = b"/v1/models/"
+_JSON_HEADERS: list[Header] = [(b"content-type", b"application/json")]
+_KEY_IN_QUERY = BadRequest(
+    "Do not send keys in the URL: URLs end up in logs. Use 'Authorization: Bearer ...'.",
+    "key_in_url",
+)
+
+
+class GatewayHandler:
+    """The data plane's `Handler`. Holds the tasks of running requests; nobody cancels them."""
+
+    def __init__(
+        self, gateway: Gateway, body_bytes: int, body_bytes_by_path: Mapping[bytes, int]
+    ) -> None:
+        self._gateway = gateway
+        self._body_bytes = body_bytes
+        self._body_bytes_by_path = body_bytes_by_path
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def body_limit(self, method: bytes, path: bytes) -> int:
+        """How many bytes of body this route reads."""
+        return self._body_bytes_by_path.get(path, self._body_bytes) if method == b"POST" else 0
+
+    def handle(self, request: Request, client: Answer) -> None:
+        """Answer one request, now or from a task of its own."""
+        if request.query and b"tw_" in request.query:
+            _refuse(client, _KEY_IN_QUERY, "openai")
+            return
+        endpoint = ENDPOINTS.get(request.path)
+        if endpoint is None:
+            self._handle_other(request, client)
+        elif request.method != b"POST":
+            _fail(client, 405, "Use POST.", [(b"allow", b"POST")], endpoint.shape)
+        elif not _is_json(request):
+            _fail(client, 415, "Send the body as 'content-type: application/json'.", [])
+        else:
+            task = self._loop.create_task(self._serve(endpoint, request, client))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, endpoint: Endpoint, request: Request, client: Answer) -> None:
+        inbound = Inbound(endpoint, request.headers, request.body, request.peer_ip)
+        try:
+            request_id, verdict = await serve(self._gateway, inbound, client)
+        except Exception:  # noqa: BLE001 - the edge: a bug of ours is one 500, logged once
+            _log.exception("request failed")
+            _fail(client, 500, "The gateway failed. The request was not billed twice.", [])
+            return
+        if verdict is None:
+            return
+        if isinstance(verdict, Failure):
+            if verdict.cause is not Cause.CLIENT_GONE:
+                status, headers, body = render_failure(verdict, endpoint.shape)
+                client.respond(status, _with_id(headers, request_id), body)
+        else:
+            _refuse(client, verdict, endpoint.shape, request_id)
+
+    def _handle_other(self, request: Request, client: Answer) -> None:
+        path = request.path
+        if path != _MODELS and not path.startswith(_MODEL):
+            _fail(client, 404, "There is no such endpoint.", [])
+        elif request.method != b"GET":
+            _fail(client, 405, "Use GET.", [(b"allow", b"GET")])
+        else:
+            self._list(request, client)
+
+    def _list(self, request: Request, client: Answer) -> None:
+        anthropic = request.header(b"anthropic-version") is not None
+        shape: Shape = "anthropic" if anthropic else "openai"
+        gateway, headers = self._gateway, request.headers
+        if request.path == _MODELS:
+            models = list_models(gateway, headers, request.peer_ip)
+            if isinstance(models, list):
+                client.respond(200, _JSON_HEADERS, render_models(models, anthropic))
+            else:
+                _refuse(client, models, shape)
+            return
+        name = unquote_to_bytes(request.path[len(_MODEL) :]).decode("utf-8", "replace")
+        model = find_listed(gateway, headers, request.peer_ip, name)
+        if isinstance(model, ModelRecord):
+            client.respond(200, _JSON_HEADERS, render_model(model, anthropic))
+        else:
+            _refuse(client, model, shape)
+
+
+def _is_json(request: Request) -> bool:
+    value = request.header(b"content-type")
+    if value is None:
+        return False
+    return value == b"application/json" or (
+        value.partition(b";")[0].strip().lower() == b"application/json"
+    )
+
+
+def _refuse(client: Answer, refusal: Refusal, shape: Shape, request_id: str | None = None) -> None:
+    status, headers, body = render_refusal(refusal, shape)
+    client.respond(status, _with_id(headers, request_id), body)
+
+
+def _fail(
+    client: Answer, status: int, message: str, headers: list[Header], shape: Shape = "openai"
+) -> None:
+    client.respond(status, [*_JSON_HEADERS, *headers], error_body(shape, status, message))
+
+
+def _with_id(headers: list[Header], request_id: str | None) -> list[Header]:
+    if request_id is None:
+        return headers
+    return [*headers, (b"x-request-id", request_id.encode())]
