@@ -1,0 +1,1 @@
+"""The command line and the processes: one module per command group or process. No rules here."""
