@@ -1,0 +1,123 @@
+"""The keeper: the one process of a machine that speaks SQL for the data plane. It brings the schema
+up, publishes the configuration as a file, and ships every journal of the machine into the ledger.
+Workers serve on without it; what it has not shipped yet waits in the journals.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from tollway.adapters.control.client import ControlError, ask
+from tollway.adapters.control.lifeline import ChildLifeline
+from tollway.adapters.control.server import Ask, ControlServer
+from tollway.adapters.control.snapshot_file import write_snapshot
+from tollway.app.ports import StoreUnavailableError
+from tollway.cli.logs import configure_logs
+from tollway.config import Settings, from_values
+from tollway.wiring.keeper import Keeper, build_keeper
+
+_log = logging.getLogger(__name__)
+_POLL_S = 0.25
+SOCKET_NAME = "keeper.sock"
+
+
+class Publisher:
+    """Writes the snapshot file whenever the database holds a newer version, and tells workers."""
+
+    def __init__(self, keeper: Keeper, run_dir: str) -> None:
+        self._keeper = keeper
+        self._run_dir = run_dir
+        self._lock = asyncio.Lock()
+        self.version = -1
+
+    async def publish(self) -> int:
+        """Publish if there is news; returns the version every worker that answers now serves."""
+        async with self._lock:
+            version = await asyncio.to_thread(self._keeper.snapshots.version)
+            if version != self.version:
+                rows = await asyncio.to_thread(self._keeper.snapshots.load)
+                await asyncio.to_thread(write_snapshot, self._run_dir, rows)
+                self.version = rows.version
+                await asyncio.gather(*(self._nudge(path) for path in self._worker_sockets()))
+            return self.version
+
+    async def _nudge(self, path: str) -> None:
+        try:
+            await ask(path, "version", timeout_s=2.0)
+        except ControlError as error:  # it polls the file anyway
+            _log.debug("worker not reached", extra={"error": str(error)})
+
+    def _worker_sockets(self) -> list[str]:
+        names = [name for name in os.listdir(self._run_dir) if name[:-5].isdigit()]
+        return [os.path.join(self._run_dir, name) for name in names if name.endswith(".sock")]
+
+
+async def run(lifeline: ChildLifeline, settings: Settings) -> None:
+    """Publish and ship until told to leave; then ship what is left."""
+    keeper = await asyncio.to_thread(build_keeper, settings)
+    publisher = Publisher(keeper, settings.run_dir)
+    await publisher.publish()
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    lifeline.watch(loop, stop.set)
+    control = ControlServer(
+        os.path.join(settings.run_dir, SOCKET_NAME), _actions(keeper, publisher)
+    )
+    await control.start()
+    lifeline.report("ready", version=publisher.version)
+    jobs = [
+        asyncio.create_task(_every(_POLL_S, publisher.publish)),
+        asyncio.create_task(_every(settings.ship_interval_s, _ship_in_thread(keeper))),
+    ]
+    await stop.wait()
+    for job in jobs:
+        job.cancel()
+    await asyncio.gather(*jobs, return_exceptions=True)
+    await asyncio.to_thread(keeper.ship_all)
+    await control.close()
+
+
+async def _every(interval_s: float, job: Callable[[], Any]) -> None:
+    """Run a job again and again; a database that is away is tried again, and said once."""
+    failing = False
+    while True:
+        try:
+            await job()
+            failing = False
+        except StoreUnavailableError as error:
+            if not failing:
+                _log.warning("database unavailable", extra={"error": str(error)})
+            failing = True
+        await asyncio.sleep(interval_s)
+
+
+def _ship_in_thread(keeper: Keeper) -> Callable[[], Any]:
+    return lambda: asyncio.to_thread(keeper.ship)
+
+
+def _actions(keeper: Keeper, publisher: Publisher) -> dict[str, Any]:
+    async def publish(_: Ask) -> Ask:
+        return {"version": await publisher.publish()}
+
+    async def ship(_: Ask) -> Ask:
+        await asyncio.to_thread(keeper.ship_all)
+        return {}
+
+    return {"publish": publish, "ship": ship}
+
+
+def main() -> None:
+    """The process. Its one argument is the lifeline's descriptor."""
+    lifeline = ChildLifeline(int(sys.argv[1]))
+    settings = from_values(lifeline.settings()["settings"])
+    configure_logs("keeper", settings.log_level)
+    asyncio.run(run(lifeline, settings))
+
+
+if __name__ == "__main__":
+    main()

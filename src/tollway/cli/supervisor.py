@@ -1,0 +1,241 @@
+"""The supervisor: holds the listening sockets and the ops port, keeps one keeper and N workers
+running, and ends them in order. It touches no request and no database, so there is little in it
+that can fail.
+
+A worker that ends, drains or is asked to leave is replaced at once on the same socket: what arrives
+meanwhile waits in the socket's queue.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tollway.adapters.control.client import ControlError, ask
+from tollway.adapters.prometheus.exposition import Merged, merge, render
+from tollway.cli.child import Child, Report
+from tollway.config import Settings
+
+_log = logging.getLogger(__name__)
+_START_TIMEOUT_S = 60.0
+_RESTART_DELAYS_S = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
+_STEADY_S = 30.0  # a process that lived this long is restarted without delay again
+
+WORKER = "tollway.cli.worker"
+KEEPER = "tollway.cli.keeper"
+
+
+class StartError(Exception):
+    """A process did not come up; its own log says why."""
+
+
+class Supervisor:
+    """One machine's processes. `start`, then `run` until a signal, then `stop`."""
+
+    def __init__(
+        self, settings: Settings, listeners: Sequence[socket.socket], facts: dict[str, Any]
+    ) -> None:
+        self._settings = settings
+        self._listeners = listeners
+        self._facts = facts  # URLs, for state.json
+        self._keeper: Child | None = None
+        self._workers: dict[int, Child] = {}  # listening socket -> its serving worker
+        self._leaving: set[Child] = set()  # drain, or were replaced
+        self._retired: dict[str, Merged] = {}  # metrics of workers that are gone
+        self._failures: dict[str, tuple[int, float]] = {}
+        self._stopping = False
+        self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Keeper first: it makes the snapshot that workers serve from."""
+        self._keeper = await self._start_child("keeper", KEEPER, [])
+        if not await self._keeper.wait_ready(_START_TIMEOUT_S):
+            raise StartError("The keeper did not start; see the lines above.")
+        for index in range(len(self._listeners)):
+            await self._start_worker(index)
+        for worker in list(self._workers.values()):
+            if not await worker.wait_ready(_START_TIMEOUT_S):
+                raise StartError("A worker did not start; see the lines above.")
+        self._write_state()
+
+    async def run(self) -> None:
+        """Until SIGTERM or SIGINT. SIGHUP replaces the workers one after the other."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._asked_to_stop)
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self._replace_workers()))
+        await self._stop.wait()
+
+    async def stop(self) -> int:
+        """Drain the workers, then let the keeper ship what is left. Returns the exit code."""
+        self._stopping = True
+        if self._settings.drain_delay_s:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), self._settings.drain_delay_s)
+        workers = [*self._workers.values(), *self._leaving]
+        for worker in workers:
+            worker.signal(signal.SIGTERM)
+        limit_s = self._settings.drain_timeout_s + 15.0
+        clean = await self._await_end(workers, limit_s)
+        if self._keeper is not None:
+            self._keeper.signal(signal.SIGTERM)
+            clean = await self._await_end([self._keeper], 60.0) and clean
+        for task in self._tasks:
+            task.cancel()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._state_path())
+        return 0 if clean else 1
+
+    def ready(self) -> str | None:
+        """None when requests are welcome, else why not."""
+        if self._stopping:
+            return "draining"
+        serving = [worker for worker in self._workers.values() if worker.ready.is_set()]
+        return None if len(serving) == len(self._listeners) else "a worker is starting"
+
+    async def metrics(self) -> bytes:
+        """The merged page of all workers."""
+        live = [child for child in (*self._workers.values(), *self._leaving) if child.facts]
+        collected = await asyncio.gather(*(self._collect(child) for child in live))
+        merged: dict[str, Merged] = {
+            table: {labels: list(cells) for labels, cells in rows.items()}
+            for table, rows in self._retired.items()
+        }
+        merge(collected, merged)
+        gauges = {
+            "tollway_workers_ready": float(sum(w.ready.is_set() for w in self._workers.values())),
+            "tollway_draining": float(self._stopping),
+        }
+        return render(merged, gauges)
+
+    # Children.
+
+    async def _start_child(self, name: str, module: str, fds: list[int], **extra: Any) -> Child:
+        child = Child(name, module, self._on_report)
+        await child.start(self._settings, fds, **extra)
+        return child
+
+    async def _start_worker(self, index: int) -> None:
+        fd = self._listeners[index].fileno()
+        self._workers[index] = await self._start_child(
+            f"worker-{index}", WORKER, [fd], listen_fd=fd, index=index
+        )
+
+    def _on_report(self, child: Child, report: Report) -> None:
+        event = report.get("event")
+        if event == "stopped" and "metrics" in report:
+            merge([report["metrics"]], self._retired)
+            child.facts = {}
+        elif event == "draining":
+            self._spawn(self._succeed(child))
+        elif event == "ended":
+            self._leaving.discard(child)
+            if report["returncode"] != 0:
+                _log.warning(
+                    "process ended", extra={"name_": child.name, "code": report["returncode"]}
+                )
+            self._spawn(self._succeed(child))
+        elif event == "ready":
+            self._write_state()
+
+    async def _succeed(self, child: Child) -> None:
+        """Put a successor in the place of a child that left or is leaving."""
+        if self._stopping:
+            return
+        if child is self._keeper:
+            await asyncio.sleep(self._delay_s(child.name))
+            self._keeper = await self._start_child("keeper", KEEPER, [])
+            return
+        for index, worker in list(self._workers.items()):
+            if worker is child:
+                if not child.ended.is_set():
+                    self._leaving.add(child)
+                    del self._workers[index]
+                else:
+                    await asyncio.sleep(self._delay_s(child.name))
+                if not self._stopping and self._workers.get(index) in (None, child):
+                    await self._start_worker(index)
+
+    async def _replace_workers(self) -> None:
+        for index, worker in list(self._workers.items()):
+            worker.signal(signal.SIGTERM)
+            for _ in range(int(_START_TIMEOUT_S * 20)):
+                await asyncio.sleep(0.05)
+                successor = self._workers.get(index)
+                if successor is not None and successor is not worker and successor.ready.is_set():
+                    break
+
+    def _delay_s(self, name: str) -> float:
+        """Restarts in a row come slower and slower, so that a broken set-up does not spin."""
+        count, last = self._failures.get(name, (0, 0.0))
+        now = time.monotonic()
+        count = 0 if now - last > _STEADY_S else count + 1
+        self._failures[name] = (count, now)
+        return _RESTART_DELAYS_S[min(count, len(_RESTART_DELAYS_S) - 1)]
+
+    async def _collect(self, child: Child) -> dict[str, Any]:
+        path = os.path.join(self._settings.run_dir, f"{child.facts.get('slot')}.sock")
+        try:
+            return (await ask(path, "metrics", timeout_s=1.0))["metrics"]  # type: ignore[no-any-return]  # JSON
+        except ControlError:
+            return {}
+
+    async def _await_end(self, children: Sequence[Child], timeout_s: float) -> bool:
+        """Wait for children; after the time or a second signal, kill what is left."""
+        ends = asyncio.gather(*(child.ended.wait() for child in children))
+        hurry = asyncio.create_task(self._hurry.wait())
+        await asyncio.wait([ends, hurry], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+        late = [child for child in children if not child.ended.is_set()]
+        for child in late:
+            child.signal(signal.SIGTERM)  # the second: settle from progress and leave
+        if late:
+            await asyncio.wait([ends], timeout=10.0)
+        for child in late:
+            child.signal(signal.SIGKILL)
+        ends.cancel()
+        return all(child.returncode == 0 for child in children)
+
+    def _asked_to_stop(self) -> None:
+        if self._stop.is_set():
+            self._hurry.set()
+        self._stop.set()
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # state.json
+
+    def _state_path(self) -> str:
+        return os.path.join(self._settings.run_dir, "state.json")
+
+    def _write_state(self) -> None:
+        state = {
+            "pid": os.getpid(),
+            **self._facts,
+            "workers": [
+                {"slot": worker.facts.get("slot"), "pid": worker.pid}
+                for worker in self._workers.values()
+                if worker.ready.is_set()
+            ],
+            "keeper_pid": 0 if self._keeper is None else self._keeper.pid,
+        }
+        path = Path(self._state_path())
+        fresh = path.with_suffix(".new")
+        fresh.write_bytes(msgspec.json.encode(state))
+        fresh.replace(path)
+
+
+Ready = Callable[[], str | None]

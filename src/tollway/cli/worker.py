@@ -1,0 +1,123 @@
+"""A gateway worker: one loop that serves requests, and nothing else. Started by the supervisor with
+a listening socket; when the supervisor dies or asks, it stops accepting, finishes what runs,
+settles all of it and leaves.
+"""
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+import sys
+from contextlib import suppress
+from typing import Any
+
+import uvloop
+
+from tollway.adapters.control.lifeline import ChildLifeline
+from tollway.adapters.control.server import Ask, ControlServer
+from tollway.cli.logs import configure_logs
+from tollway.config import Settings, from_values
+from tollway.wiring.gateway import Worker, build_worker
+
+_REFRESH_S = 0.5
+_LAST_SETTLE_S = 5.0
+
+
+async def run(lifeline: ChildLifeline, settings: Settings, listen_fd: int, index: int) -> None:
+    """Serve until told to leave or left alone."""
+    worker = build_worker(settings, index)
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    hurry = asyncio.Event()
+
+    def leave() -> None:
+        if stop.is_set():
+            hurry.set()
+        stop.set()
+
+    loop.add_signal_handler(signal.SIGTERM, leave)
+    loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C is the supervisor's to handle
+    lifeline.watch(loop, stop.set)
+    await worker.server.start(socket.socket(fileno=listen_fd), worker.tls)
+    control = ControlServer(
+        os.path.join(settings.run_dir, f"{worker.slot}.sock"), _actions(worker, leave)
+    )
+    await control.start()
+    refresh = asyncio.create_task(_refresh(worker))
+    # What start-up made lives as long as the process: the collector need never look at it again.
+    gc.collect()
+    gc.freeze()
+    lifeline.report("ready", slot=worker.slot, version=worker.source.current.version)
+    await stop.wait()
+    lifeline.report("draining")
+    await _drain(worker, settings, hurry)
+    refresh.cancel()
+    await control.close()
+    worker.close()
+    lifeline.report("stopped", metrics=worker.tally.collect())
+
+
+async def _drain(worker: Worker, settings: Settings, hurry: asyncio.Event) -> None:
+    """Finish what runs within the drain time; then end the rest, each settled by its own task."""
+    draining = asyncio.create_task(worker.server.drain(settings.drain_timeout_s))
+    waiting = asyncio.create_task(hurry.wait())
+    await asyncio.wait([draining, waiting], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    worker.gateway.running.stop_all()
+    await worker.gateway.running.wait_idle(_LAST_SETTLE_S)
+    draining.cancel()
+    with suppress(asyncio.CancelledError):
+        await draining
+    await worker.server.close()
+
+
+async def _refresh(worker: Worker) -> None:
+    """Serve a newer configuration soon even if no nudge comes."""
+    while True:
+        await asyncio.sleep(_REFRESH_S)
+        if worker.source.changed():
+            await worker.refresh()
+
+
+def _actions(worker: Worker, leave: Any) -> dict[str, Any]:
+    async def metrics(_: Ask) -> Ask:
+        return {"metrics": worker.tally.collect()}
+
+    async def version(_: Ask) -> Ask:
+        await worker.refresh()
+        return {"version": worker.source.current.version}
+
+    async def environment(ask: Ask) -> Ask:
+        return {"present": [name for name in ask.get("names", ()) if os.environ.get(name)]}
+
+    async def counters(_: Ask) -> Ask:
+        return {
+            "running": len(worker.gateway.running),
+            "connections": worker.server.open_connections,
+        }
+
+    async def drain(_: Ask) -> Ask:
+        leave()
+        return {}
+
+    return {
+        "metrics": metrics,
+        "version": version,
+        "environment": environment,
+        "counters": counters,
+        "drain": drain,
+    }
+
+
+def main() -> None:
+    """The process. Its one argument is the lifeline's descriptor."""
+    lifeline = ChildLifeline(int(sys.argv[1]))
+    given = lifeline.settings()
+    settings = from_values(given["settings"])
+    configure_logs(f"worker-{given['index']}", settings.log_level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run(lifeline, settings, given["listen_fd"], given["index"]))
+
+
+if __name__ == "__main__":
+    main()
