@@ -49,10 +49,8 @@ class Child:
             pass_fds=[end, *fds],
             stdin=asyncio.subprocess.DEVNULL,
         )
-        try:
+        with suppress(OSError):  # it died at once: `ended` will say so
             await lifeline.begin({"settings": as_values(settings), **extra})
-        except OSError:  # it died at once; `ended` will say so
-            pass
         self._tasks = [
             asyncio.create_task(lifeline.reports(self._take)),
             asyncio.create_task(self._watch(lifeline)),

@@ -2,6 +2,7 @@
 that a restart refuses nobody.
 """
 
+import contextlib
 import os
 import socket
 from pathlib import Path
@@ -69,11 +70,16 @@ def _holder(port: int) -> str:
             if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
                 inodes.add(f"socket:[{fields[9]}]")
     for process in Path("/proc").glob("[0-9]*"):
-        try:
-            held = {os.readlink(fd) for fd in (process / "fd").iterdir()}
-            if inodes & held:
+        with contextlib.suppress(OSError):  # another user's process, or one that just ended
+            if inodes & _open_files(process):
                 name = (process / "comm").read_text(encoding="utf-8").strip()
                 return f" (held by {name}, process {process.name})"
-        except OSError:
-            continue
     return ""
+
+
+def _open_files(process: Path) -> set[str]:
+    held = set()
+    for fd in (process / "fd").iterdir():
+        with contextlib.suppress(OSError):  # closed since it was listed
+            held.add(os.readlink(fd))
+    return held

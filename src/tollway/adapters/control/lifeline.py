@@ -48,6 +48,11 @@ class ChildLifeline:
 
         loop.add_reader(self._socket, readable)
 
+    def close(self) -> None:
+        """Let go of the supervisor."""
+        self._lines.close()
+        self._socket.close()
+
 
 class ParentLifeline:
     """The supervisor's end: sends the settings, yields the child's reports."""
