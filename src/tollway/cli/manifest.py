@@ -17,7 +17,7 @@ class ManifestError(Exception):
     """The file cannot be read or does not have the form; the message says where."""
 
 
-class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class _Entry(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """An unknown field is an error: a typo must not silently change what is created."""
 
 
