@@ -1,0 +1,1 @@
+"""The built-in provider of kind `echo`: answers in process with the words it was asked with."""
