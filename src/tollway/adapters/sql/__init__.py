@@ -1,0 +1,1 @@
+"""The database of record: tables, migrations, configuration and ledger."""

@@ -1,0 +1,76 @@
+"""Brings the schema up to date, and says whether it is. Alembic is imported only when there is
+something to do: a start-up that finds the newest revision pays one small query.
+"""
+
+from sqlalchemy import Connection, Engine, inspect, text
+
+from tollway.adapters.sql.engine import reading, writing
+from tollway.domain.brand import COMMAND, NAME
+from tollway.domain.result import Err, Ok, Result
+
+# Every revision, oldest first. A test compares it with the migration files.
+REVISIONS = ("r0001", "r0002")
+HEAD = REVISIONS[-1]
+SCRIPTS = "tollway.adapters.sql:migrations"
+
+
+def check(engine: Engine) -> Result[None, str]:
+    """Ok, or why this program cannot use the database. Raises StoreUnavailableError."""
+    with reading(engine) as connection:
+        return _verdict(_revision(connection))
+
+
+def upgrade(engine: Engine) -> Result[bool, str]:
+    """Ok(whether something was done), or why nothing may be done: a newer schema.
+
+    One transaction, begun as a writer: of two processes that start at once the second waits, and
+    then finds nothing to do. Raises StoreUnavailableError.
+    """
+    with reading(engine) as connection:
+        revision = _revision(connection)
+    if revision == HEAD:
+        return Ok(False)
+    with writing(engine) as connection:
+        revision = _revision(connection)
+        if revision == HEAD:
+            return Ok(False)
+        if revision is not None and revision not in REVISIONS:
+            return Err(_newer(revision))
+        _run(connection)
+    return Ok(True)
+
+
+def _verdict(revision: str | None) -> Result[None, str]:
+    if revision == HEAD:
+        return Ok(None)
+    if revision is None:
+        return Err(f"The database is empty. Run `{COMMAND} migrate`.")
+    if revision in REVISIONS:
+        return Err(
+            f"The database has schema {revision}, this {NAME} needs {HEAD}. "
+            f"Run `{COMMAND} migrate`."
+        )
+    return Err(_newer(revision))
+
+
+def _newer(revision: str) -> str:
+    return (
+        f"The database has schema {revision}, which this {NAME} does not know (it knows {HEAD}): "
+        f"a newer {NAME} has migrated it. Install that version."
+    )
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _run(connection: Connection) -> None:
+    from alembic import command  # noqa: PLC0415  # 0.3 s of imports that a usual start does not need
+    from alembic.config import Config  # noqa: PLC0415  # the same
+
+    config = Config()
+    config.set_main_option("script_location", SCRIPTS)
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

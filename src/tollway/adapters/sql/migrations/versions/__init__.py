@@ -1,0 +1,1 @@
+"""One file per revision, named `rNNNN_what.py`; each is frozen once released."""

@@ -1,0 +1,99 @@
+"""Providers, models and where models lead; and the one row every configuration write changes.
+
+The routing strategy is a column of the model: it is one word, and never shared between models.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+)
+
+from tollway.adapters.sql.tables.base import (
+    created_and_version,
+    metadata,
+    name_is_unique_per_owner,
+)
+
+providers = Table(
+    "providers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("tenant_id", Text, ForeignKey("tenants.id")),  # NULL: the platform's
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("base_url", Text, nullable=False),
+    Column("residency", Text),
+    Column("enabled", Boolean, nullable=False),
+    *created_and_version(),
+)
+name_is_unique_per_owner(providers)
+
+provider_config = Table(
+    "provider_config",
+    metadata,
+    Column("provider_id", Text, ForeignKey("providers.id"), primary_key=True),
+    Column("stream_usage", Text, nullable=False),
+    Column("connect_timeout_s", Float),
+    Column("headers_timeout_s", Float),
+    Column("first_token_timeout_s", Float),
+    Column("idle_timeout_s", Float),
+    Column("total_timeout_s", Float),
+    Column("extra", JSON(none_as_null=True)),
+    Column("version", BigInteger, nullable=False),
+)
+
+provider_credentials = Table(
+    "provider_credentials",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("provider_id", Text, ForeignKey("providers.id"), nullable=False),
+    Column("reference", Text),
+    Column("envelope", LargeBinary),
+    Column("weight", Integer, nullable=False),
+    *created_and_version(),
+    CheckConstraint("(reference IS NULL) <> (envelope IS NULL)", name="one_secret"),
+    Index(None, "provider_id"),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("tenant_id", Text, ForeignKey("tenants.id")),  # NULL: the platform's
+    Column("name", Text, nullable=False),
+    Column("strategy", Text, nullable=False),
+    Column("max_output_tokens", Integer),
+    Column("enabled", Boolean, nullable=False),
+    *created_and_version(),
+)
+name_is_unique_per_owner(models)
+
+model_targets = Table(
+    "model_targets",
+    metadata,
+    Column("model_id", Text, ForeignKey("models.id"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("provider_id", Text, ForeignKey("providers.id"), nullable=False),
+    Column("model", Text, nullable=False),
+    Column("weight", Integer, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Index(None, "provider_id"),
+)
+
+snapshot_version = Table(
+    "snapshot_version",
+    metadata,
+    Column("one", Integer, primary_key=True, autoincrement=False),
+    Column("version", BigInteger, nullable=False),
+    CheckConstraint("one = 1", name="one_row"),
+)

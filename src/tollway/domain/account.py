@@ -1,0 +1,34 @@
+"""People and projects: who a key belongs to besides its tenant."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tollway.domain.ids import AccountId, ProjectId, TenantId
+
+
+class Role(StrEnum):
+    """What an account may do in a tenant; `access.py` says what each role means."""
+
+    TENANT_ADMIN = "tenant_admin"
+    USER = "user"
+    VIEWER = "viewer"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRecord:
+    """A person. The e-mail address is kept in lower case and identifies them."""
+
+    id: AccountId
+    email: str
+    name: str
+    platform_admin: bool = False
+    active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRecord:
+    """A named part of a tenant's usage."""
+
+    id: ProjectId
+    tenant_id: TenantId
+    name: str
