@@ -1,0 +1,1 @@
+"""What listens: the gateway's HTTP and the ops port. Knows no adapter."""

@@ -1,0 +1,1 @@
+"""The upstream client: connections to providers, their credentials, their failures."""

@@ -1,0 +1,1 @@
+"""The clock, randomness and secrets of this machine."""

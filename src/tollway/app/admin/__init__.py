@@ -1,0 +1,1 @@
+"""The control plane: what changes configuration, and what reads it."""

@@ -1,0 +1,1 @@
+"""Work that no request waits for: shipping the ledger, publishing the configuration."""

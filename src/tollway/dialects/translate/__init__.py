@@ -1,0 +1,1 @@
+"""Translators between dialects, one file per ordered pair."""

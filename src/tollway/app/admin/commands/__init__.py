@@ -1,0 +1,1 @@
+"""Changes: one unit of work each, a `Result` back."""

@@ -1,0 +1,1 @@
+"""Reads: plain structs, no domain decisions."""

