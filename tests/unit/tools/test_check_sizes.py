@@ -3,6 +3,7 @@
 import ast
 
 import pytest
+
 from tools.check_sizes import (
     Excess,
     Module,
