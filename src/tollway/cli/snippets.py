@@ -10,7 +10,10 @@ from tollway.domain.brand import COMMAND
 
 def curl_snippet(base_url: str, key: str, model: str, *, stream: bool = True) -> str:
     """A `curl` that gets a chat answer."""
-    body = {"model": model, "messages": [{"role": "user", "content": "Say hello in one sentence."}]}
+    body: dict[str, object] = {
+        "model": model,
+        "messages": [{"role": "user", "content": "Say hello in one sentence."}],
+    }
     if stream:
         body["stream"] = True
     return (
