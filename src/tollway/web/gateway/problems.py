@@ -1,0 +1,134 @@
+"""How a refusal or a provider's failure looks on the wire: status, headers and body. One table,
+total over both unions; the shapes themselves are in `dialects/errors.py`.
+"""
+
+from collections.abc import Callable
+from math import ceil
+from typing import Any, NamedTuple
+
+from tollway.app.ports import Header
+from tollway.dialects.errors import Shape, error_body
+from tollway.domain.failure import Cause, Failure, client_status
+from tollway.domain.labels import plain_label
+from tollway.domain.refusal import (
+    BadRequest,
+    Forbidden,
+    ModelNotFound,
+    QuotaExceeded,
+    Refusal,
+    Unauthenticated,
+    Unavailable,
+    refused_status,
+)
+
+Rendered = tuple[int, list[Header], bytes]
+_JSON: Header = (b"content-type", b"application/json")
+_CHALLENGE: Header = (b"www-authenticate", b"Bearer")
+_NO_RETRY: Header = (b"x-should-retry", b"false")
+
+
+class _Problem(NamedTuple):
+    message: str
+    code: str
+    param: str | None = None
+    kind: str | None = None
+    headers: tuple[Header, ...] = ()
+
+
+def render_refusal(refusal: Refusal, shape: Shape, request_id: str | None = None) -> Rendered:
+    """Our own no. `request_id` goes into the body where the shape has a place for it."""
+    problem = _REFUSALS[type(refusal)](refusal)
+    return _render(refused_status(refusal), problem, shape, request_id)
+
+
+def render_failure(failure: Failure, shape: Shape, request_id: str | None = None) -> Rendered:
+    """A provider's failure that ends a request before its first byte."""
+    status = client_status(failure)
+    code, message = _FAILURES[failure.cause]
+    if failure.cause in (Cause.STATUS, Cause.STREAM_ERROR):
+        if status == failure.status:
+            code, message = failure.code or code, failure.message
+        # Any other status was about our own credential, and so is the provider's message.
+    headers = _retry_after(failure.retry_after_s)
+    return _render(
+        status, _Problem(message or failure.message, code, None, None, headers), shape, request_id
+    )
+
+
+def _render(status: int, problem: _Problem, shape: Shape, request_id: str | None) -> Rendered:
+    message, code, param, kind, headers = problem
+    if shape == "anthropic":
+        kind = None  # its types follow from the status alone
+    body = error_body(
+        shape, status, message, code=code, param=param, kind=kind, request_id=request_id
+    )
+    return status, [_JSON, *headers], body
+
+
+def _bad_request(refusal: BadRequest) -> _Problem:
+    return _Problem(refusal.message, refusal.code, refusal.param)
+
+
+def _unauthenticated(refusal: Unauthenticated) -> _Problem:
+    return _Problem(refusal.message, refusal.code, headers=(_CHALLENGE,))
+
+
+def _forbidden(refusal: Forbidden) -> _Problem:
+    return _Problem(refusal.message, refusal.code)
+
+
+def _model_not_found(refusal: ModelNotFound) -> _Problem:
+    name = plain_label(refusal.model)
+    message = f"The model '{name}' does not exist or you do not have access to it."
+    return _Problem(message, "model_not_found", "model")
+
+
+def _quota_exceeded(refusal: QuotaExceeded) -> _Problem:
+    headers = _retry_after(refusal.retry_after_s)
+    if refusal.exhausted:
+        code = "insufficient_quota"
+        return _Problem(refusal.message, code, None, code, (_NO_RETRY, *headers))
+    return _Problem(refusal.message, "rate_limit_exceeded", headers=headers)
+
+
+def _unavailable(refusal: Unavailable) -> _Problem:
+    return _Problem(refusal.message, refusal.code, headers=_retry_after(refusal.retry_after_s))
+
+
+def _retry_after(seconds: float | None) -> tuple[Header, ...]:
+    """Whole seconds for everyone, milliseconds for the SDKs that read them."""
+    if seconds is None:
+        return ()
+    seconds = max(seconds, 0.0)
+    return (
+        (b"retry-after", b"%d" % ceil(seconds)),
+        (b"retry-after-ms", b"%d" % ceil(seconds * 1000)),
+    )
+
+
+_REFUSALS: dict[type[Refusal], Callable[[Any], _Problem]] = {
+    BadRequest: _bad_request,
+    Unauthenticated: _unauthenticated,
+    Forbidden: _forbidden,
+    ModelNotFound: _model_not_found,
+    QuotaExceeded: _quota_exceeded,
+    Unavailable: _unavailable,
+}
+
+_UNREACHABLE = "upstream_unreachable"
+# Code and message by cause. An empty message: the failure's own may be shown. The fixed ones keep
+# names and addresses of the platform's network, and what concerns our credential, to ourselves.
+_FAILURES: dict[Cause, tuple[str, str]] = {
+    Cause.REFUSED: (_UNREACHABLE, "The provider cannot be reached."),
+    Cause.DNS: (_UNREACHABLE, "The provider cannot be reached."),
+    Cause.TLS: (_UNREACHABLE, "No secure connection to the provider could be made."),
+    Cause.FORBIDDEN_ADDRESS: (_UNREACHABLE, "The provider's address is not allowed."),
+    Cause.TIMEOUT: ("upstream_timeout", ""),
+    Cause.RESET: ("upstream_error", ""),
+    Cause.PROTOCOL: ("upstream_protocol_error", ""),
+    Cause.STATUS: ("upstream_error", "The provider refused the gateway's request."),
+    Cause.STREAM_ERROR: ("upstream_error", "The provider refused the gateway's request."),
+    Cause.CREDENTIAL: ("upstream_error", "The gateway has no usable credential for the provider."),
+    Cause.CLIENT_GONE: ("client_closed_request", "The client left."),
+    Cause.DRAINED: ("service_unavailable", "The gateway is restarting. Try again."),
+}
