@@ -256,8 +256,12 @@ class LedgerStore(Protocol):
         """Insert receipts, their roll-ups and the source's cursor in one transaction.
 
         Idempotent on (day, request_id, attempt, kind, seq): the first outcome wins, a differing
-        later one becomes a correction row. Returns how many rows were new.
+        later one becomes a correction row. Returns how many rows were new. A receipt that cannot
+        be a row is set aside with its reason, and holds up nothing. The cursor never goes back.
         """
+
+    def quarantined(self) -> int:
+        """How many receipts were set aside so far: each needs a person."""
 
 
 class StoreUnavailableError(Exception):

@@ -8,7 +8,7 @@ makes shipping a batch again harmless, in whatever order its outcomes come.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tollway.domain.receipt import Receipt
+from tollway.domain.receipt import Payer, Receipt
 
 USAGE, CORRECTION = "usage", "correction"
 # What is added up over the rows of an attempt; everything else is replaced by the later row's.
@@ -38,7 +38,8 @@ _IDENTITY_PLACES = tuple((name, Receipt._fields.index(name)) for name in IDENTIT
 
 @dataclass(frozen=True, slots=True)
 class ForeignOutcome:
-    """The outcome names another owner than the attempt's first row: it must not be booked."""
+    """The outcome names another owner than the attempt's first row: booking it would bill the
+    wrong one."""
 
     field: str
 
@@ -68,6 +69,8 @@ def amendment(history: Sequence[Receipt], later: Receipt) -> Receipt | ForeignOu
     for name, place in _IDENTITY_PLACES:
         if first[place] != later[place]:
             return ForeignOutcome(name)
+    if (first.payer == Payer.FAILED_OVER) != (later.payer == Payer.FAILED_OVER):
+        return ForeignOutcome("payer")  # what lost to another target never becomes the tenant's
     wanted, facts = [number or 0 for number in numbers_of(later)], _facts(later)
     totals = [0] * len(NUMBERS)
     for row in history:

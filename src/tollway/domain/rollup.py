@@ -6,10 +6,12 @@ A quarter serves calendar days of every time zone: all offsets from UTC are mult
 Measures. Counts are taken from usage rows only, never from corrections. `requests` leaves out
 attempts that were failed over, so a request with a fallback counts once. A token class is the sum
 of what is known and stays None while nothing is; so does `cost_nusd`, and `unpriced` counts the
-billed attempts that the cost leaves out.
+billed attempts that the cost leaves out. The payer is part of the group: tokens of attempts that
+lost to another target are kept apart, they are not the tenant's.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from operator import itemgetter
 from typing import NamedTuple
 
 from tollway.domain.ledger import NUMBERS, USAGE, numbers_of
@@ -25,8 +27,8 @@ MAX_COST_NUSD = 10**15
 COUNTS = ("requests", "attempts", "errors", "estimated", "unpriced")
 MEASURES = COUNTS + NUMBERS
 _ERRORS = frozenset({"failed", "broken", "killed"})
-_COST = NUMBERS.index("cost_nusd")
-_UNBILLED = frozenset({Payer.FAILED.value, Payer.FAILED_OVER.value})
+_LOST = Payer.FAILED_OVER.value
+_UNBILLED = frozenset({Payer.FAILED.value, _LOST})
 
 
 class RollupKey(NamedTuple):
@@ -42,10 +44,16 @@ class RollupKey(NamedTuple):
     model: str
     provider_id: str
     endpoint: str
+    payer: str
     end_user: str
 
 
 Group = tuple[str | int, ...]  # the values of a RollupKey, or of some of its fields
+
+
+_fields: Callable[[Receipt], tuple[str | None, ...]] = itemgetter(
+    *[Receipt._fields.index(name) for name in RollupKey._fields[2:]]
+)
 
 
 class Sums(NamedTuple):
@@ -58,69 +66,72 @@ class Sums(NamedTuple):
 def fold(rows: Iterable[tuple[str, Receipt]]) -> dict[Group, Sums]:
     """Sums of `(day, receipt)` rows by the fields of `RollupKey`.
 
-    Raises ValueError for a number no attempt can have, TypeError for one that is no number.
+    Raises ValueError for a number no attempt can have, TypeError for one that is no integer.
     """
-    groups: dict[Group, Sums] = {}
+    grouped: dict[tuple[str, int, tuple[str | None, ...]], list[Receipt]] = {}
     for day, row in rows:
-        key = (
-            day,
-            row.started_ns // _QUARTER_NS * QUARTER_S,
-            row.tenant_id or "",
-            row.project_id or "",
-            row.account_id or "",
-            row.key_id or "",
-            row.model or "",
-            row.provider_id or "",
-            row.endpoint,
-            row.end_user or "",
-        )
-        sums = groups.get(key)
-        if sums is None:
-            sums = groups[key] = Sums([0] * len(COUNTS), [None] * len(NUMBERS))
-        least = -1
-        if row.kind == USAGE:
-            _count(sums.counts, row)
-            least = 0
-        _add(sums.numbers, row, least)
-    return groups
+        key = (day, row.started_ns // _QUARTER_NS, _fields(row))
+        members = grouped.get(key)
+        if members is None:
+            grouped[key] = [row]
+        else:
+            members.append(row)
+    groups: dict[Group, list[Sums]] = {}
+    for (day, quarter, fields), members in grouped.items():
+        group: Group = (day, quarter * QUARTER_S, *[field or "" for field in fields])
+        groups.setdefault(group, []).append(_summed(members))
+    return {group: _united(parts) for group, parts in groups.items()}
 
 
 def merge(groups: dict[Group, Sums], places: tuple[int, ...]) -> dict[Group, Sums]:
     """The same sums by fewer fields: `places` are positions in `RollupKey`."""
-    merged: dict[Group, Sums] = {}
-    for key, sums in groups.items():
-        coarse = tuple([key[place] for place in places])
-        into = merged.get(coarse)
-        if into is None:
-            merged[coarse] = Sums(list(sums.counts), list(sums.numbers))
-            continue
-        for place, count in enumerate(sums.counts):
-            into.counts[place] += count
-        for place, number in enumerate(sums.numbers):
-            if number is not None:
-                into.numbers[place] = (into.numbers[place] or 0) + number
-    return merged
+    merged: dict[Group, list[Sums]] = {}
+    pick = itemgetter(*places)
+    for group, sums in groups.items():
+        merged.setdefault(pick(group), []).append(sums)
+    return {group: _united(parts) for group, parts in merged.items()}
 
 
-def _count(counts: list[int], row: Receipt) -> None:
-    counts[1] += 1
-    if row.payer != "failed_over":
-        counts[0] += 1
-        if row.outcome in _ERRORS:
-            counts[2] += 1
-    if row.usage_source == "estimated":
-        counts[3] += 1
-    if row.cost_nusd is None and row.payer not in _UNBILLED:
-        counts[4] += 1
+def _united(parts: list[Sums]) -> Sums:
+    if len(parts) == 1:
+        return parts[0]
+    return Sums(
+        [sum(column) for column in zip(*[part.counts for part in parts], strict=True)],
+        [_known_sum(column) for column in zip(*[part.numbers for part in parts], strict=True)],
+    )
 
 
-def _add(numbers: list[int | None], row: Receipt, least: int) -> None:
-    """Add a row's numbers; `least` is 0 for usage, -1 for corrections: theirs have a sign."""
-    limit = MAX_TOKENS
-    for place, number in enumerate(numbers_of(row)):
-        if number is not None:
-            if place == _COST:
-                limit = MAX_COST_NUSD
-            if not least * limit <= number <= limit:
-                raise ValueError(f"{NUMBERS[place]} cannot be {number}")
-            numbers[place] = (numbers[place] or 0) + number
+def _known_sum(column: tuple[int | None, ...]) -> int | None:
+    known = [number for number in column if number is not None]
+    return sum(known) if known else None
+
+
+def _summed(rows: list[Receipt]) -> Sums:
+    """The sums of one group's rows, column by column: a row at a time costs twice as much."""
+    usage = [row for row in rows if row.kind == USAGE]
+    payer = rows[0].payer
+    counts = [
+        0 if payer == _LOST else len(usage),
+        len(usage),
+        0 if payer == _LOST else sum([row.outcome in _ERRORS for row in usage]),
+        sum([row.usage_source == "estimated" for row in usage]),
+        0 if payer in _UNBILLED else sum([row.cost_nusd is None for row in usage]),
+    ]
+    signed = len(usage) < len(rows)  # corrections are differences
+    columns = zip(*[numbers_of(row) for row in rows], strict=True)
+    numbers = [_total(name, column, signed) for name, column in zip(NUMBERS, columns, strict=True)]
+    return Sums(counts, numbers)
+
+
+def _total(name: str, column: tuple[int | None, ...], signed: bool) -> int | None:
+    known = [number for number in column if number is not None]
+    if not known:
+        return None
+    limit = MAX_COST_NUSD if name == "cost_nusd" else MAX_TOKENS
+    low, high = min(known), max(known)
+    if not (-limit if signed else 0) <= low <= high <= limit:
+        raise ValueError(f"{name} cannot be {low if low < 0 else high}")
+    total = sum(known)
+    if type(total) is not int:
+        raise TypeError(f"{name} must be whole")
+    return total

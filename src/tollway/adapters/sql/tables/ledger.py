@@ -72,7 +72,7 @@ usage_rollups_15m = Table(
     metadata,
     Column("tenant_id", Text, primary_key=True),
     Column("quarter_s", BigInteger, primary_key=True, autoincrement=False),
-    *_group("project_id", "account_id", "key_id", "model", "provider_id", "endpoint"),
+    *_group("project_id", "account_id", "key_id", "model", "provider_id", "endpoint", "payer"),
     *_sums(),
     sqlite_with_rowid=False,
 )
@@ -84,7 +84,8 @@ usage_rollups_day = Table(
     metadata,
     Column("tenant_id", Text, primary_key=True),
     Column("day", Text, primary_key=True),
-    *_group("project_id", "account_id", "key_id", "model", "provider_id", "endpoint", "end_user"),
+    *_group("project_id", "account_id", "key_id", "model", "provider_id", "endpoint", "payer"),
+    *_group("end_user"),
     *_sums(),
     sqlite_with_rowid=False,
 )
