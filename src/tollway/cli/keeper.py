@@ -18,7 +18,7 @@ from tollway.adapters.control.snapshot_file import write_snapshot
 from tollway.app.ports import StoreUnavailableError
 from tollway.cli.logs import configure_logs
 from tollway.config import Settings, from_values
-from tollway.wiring.keeper import Keeper, build_keeper
+from tollway.wiring.keeper import Keeper
 
 _log = logging.getLogger(__name__)
 _POLL_S = 0.25
@@ -58,7 +58,7 @@ class Publisher:
 
 async def run(lifeline: ChildLifeline, settings: Settings) -> None:
     """Publish and ship until told to leave; then ship what is left."""
-    keeper = await asyncio.to_thread(build_keeper, settings)
+    keeper = await asyncio.to_thread(Keeper, settings)
     publisher = Publisher(keeper, settings.run_dir)
     await publisher.publish()
     stop, loop = asyncio.Event(), asyncio.get_running_loop()

@@ -50,7 +50,7 @@ async def _serve(settings: Settings, on_ready: OnReady) -> int:
     urls = Urls(url_of(listeners[0], scheme=scheme), url_of(ops_listener))
     facts: dict[str, Any] = {"gateway_url": urls.gateway, "ops_url": urls.ops}
     supervisor = Supervisor(settings, listeners, facts)
-    ops = build_ops_server(supervisor.ready, supervisor.metrics)
+    ops = build_ops_server(supervisor.unready, supervisor.metrics)
     await ops.start(ops_listener, None)
     try:
         await supervisor.start()

@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,12 +96,12 @@ class Supervisor:
             os.unlink(self._state_path())
         return 0 if clean else 1
 
-    def ready(self) -> str | None:
-        """None when requests are welcome, else why not."""
+    def unready(self) -> list[str]:
+        """Why requests are not welcome right now; empty when they are."""
         if self._stopping:
-            return "draining"
+            return ["draining"]
         serving = [worker for worker in self._workers.values() if worker.ready.is_set()]
-        return None if len(serving) == len(self._listeners) else "a worker is starting"
+        return [] if len(serving) == len(self._listeners) else ["a worker is starting"]
 
     async def metrics(self) -> bytes:
         """The merged page of all workers."""
@@ -236,6 +236,3 @@ class Supervisor:
         fresh = path.with_suffix(".new")
         fresh.write_bytes(msgspec.json.encode(state))
         fresh.replace(path)
-
-
-Ready = Callable[[], str | None]

@@ -18,7 +18,7 @@ from tollway.adapters.control.lifeline import ChildLifeline
 from tollway.adapters.control.server import Ask, ControlServer
 from tollway.cli.logs import configure_logs
 from tollway.config import Settings, from_values
-from tollway.wiring.gateway import Worker, build_worker
+from tollway.wiring.gateway import Worker
 
 _REFRESH_S = 0.5
 _LAST_SETTLE_S = 5.0
@@ -26,7 +26,7 @@ _LAST_SETTLE_S = 5.0
 
 async def run(lifeline: ChildLifeline, settings: Settings, listen_fd: int, index: int) -> None:
     """Serve until told to leave or left alone."""
-    worker = build_worker(settings, index)
+    worker = Worker(settings, index)
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     hurry = asyncio.Event()
 
@@ -53,7 +53,7 @@ async def run(lifeline: ChildLifeline, settings: Settings, listen_fd: int, index
     await _drain(worker, settings, hurry)
     refresh.cancel()
     await control.close()
-    worker.close()
+    await worker.close()
     lifeline.report("stopped", metrics=worker.tally.collect())
 
 

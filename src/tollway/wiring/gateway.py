@@ -1,0 +1,80 @@
+"""A worker's parts: the pipeline on its ports, the server in front of it."""
+
+import asyncio
+import os
+import ssl
+import time
+from pathlib import Path
+
+from tollway.adapters.control.snapshot_file import FileSnapshotSource
+from tollway.adapters.echo.upstream import EchoUpstream
+from tollway.adapters.http.upstream import HttpUpstream
+from tollway.adapters.journal.slots import acquire_slot
+from tollway.adapters.journal.writer import open_journal
+from tollway.adapters.memory.cache import MemoryResponseCache
+from tollway.adapters.memory.quota import MemoryQuotaStore
+from tollway.adapters.prometheus.tally import Tally
+from tollway.adapters.system.clock import SystemClock
+from tollway.adapters.system.secrets import AesGcmBox, load_master_key
+from tollway.app.gateway.request_ids import RequestIds
+from tollway.app.gateway.runtime import Gateway
+from tollway.config import Settings, SettingsError
+from tollway.domain.provider import ProviderKind
+from tollway.web.gateway.handler import GatewayHandler
+from tollway.web.gateway.server import GatewayServer
+from tollway.web.gateway.tls import server_tls
+from tollway.wiring.options import journal_options, server_options, upstream_options
+
+
+class Worker:
+    """One worker's parts, as its process drives them. Must be made inside the running loop."""
+
+    def __init__(self, settings: Settings, index: int) -> None:
+        clock = SystemClock()
+        lock = acquire_slot(Path(settings.journal_dir), index)
+        if lock is None:
+            raise SettingsError("Every journal slot is in use by another process.")
+        self._lock = lock
+        self.slot = lock.slot
+        self.journal = open_journal(lock, journal_options(settings))
+        self._http = HttpUpstream(upstream_options(settings))
+        self.source = FileSnapshotSource(
+            settings.run_dir, AesGcmBox(load_master_key(settings.master_key or ""))
+        )
+        self.source.refresh()
+        self.tally = Tally()
+        self.gateway = Gateway(
+            clock=clock,
+            source=self.source,
+            upstreams={
+                ProviderKind.OPENAI: self._http,
+                ProviderKind.OPENAI_COMPATIBLE: self._http,
+                ProviderKind.ECHO: EchoUpstream(clock),
+            },
+            journal=self.journal,
+            quotas=MemoryQuotaStore(),
+            cache=MemoryResponseCache(),
+            guards=(),
+            observers=[self.tally],
+            request_ids=RequestIds(os.urandom, _day_text),
+        )
+        self.server = GatewayServer(
+            GatewayHandler(self.gateway, settings.body_bytes, {}), server_options(settings)
+        )
+        self.tls: ssl.SSLContext | None = None
+        if settings.tls_cert_file is not None:
+            self.tls = server_tls(settings.tls_cert_file, settings.tls_key_file)
+
+    async def refresh(self) -> None:
+        """Serve the newest configuration; reading it must not hold up the loop."""
+        await asyncio.to_thread(self.source.refresh)
+
+    async def close(self) -> None:
+        """After the last request was settled."""
+        await self._http.close()
+        self.journal.close()
+        self._lock.release()
+
+
+def _day_text(day: int) -> str:
+    return time.strftime("%Y%m%d", time.gmtime(day * 86_400))
