@@ -1,12 +1,15 @@
 """Every `Journal` keeps the same promises; each implementation is listed in `_MAKERS`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes.receipts import an_intent, an_outcome
 
+from tests.fakes.receipts import an_intent, an_outcome
+from tollway.adapters.journal.opening import open_journal
+from tollway.adapters.journal.options import Fsync, JournalOptions
+from tollway.adapters.journal.slots import take_slot
 from tollway.adapters.memory.journal import MemoryJournal
 from tollway.app.ports import Journal, Progress
 
@@ -15,7 +18,25 @@ def _memory(tmp_path: Path, slots: int) -> Iterator[Any]:
     yield MemoryJournal(slots)
 
 
-_MAKERS = {"memory": _memory}
+def _disk(policy: Fsync) -> Callable[[Path, int], Iterator[Any]]:
+    def make(tmp_path: Path, slots: int) -> Iterator[Any]:
+        lock = take_slot(tmp_path / "journal", 0)
+        assert lock is not None
+        options = JournalOptions(fsync=policy, segment_bytes=65536, progress_slots=slots)
+        journal = open_journal(lock, options)
+        yield journal
+        journal.close()
+        lock.release()
+
+    return make
+
+
+_MAKERS = {
+    "memory": _memory,
+    "disk-off": _disk(Fsync.OFF),
+    "disk-interval": _disk(Fsync.INTERVAL),
+    "disk-always": _disk(Fsync.ALWAYS),
+}
 
 
 @pytest.fixture(params=sorted(_MAKERS))

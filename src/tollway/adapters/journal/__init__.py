@@ -1,1 +1,1 @@
-"""The local append-only journal, its progress file, and how both are read after a crash."""
+"""The local append-only journal of a worker slot, its progress file, and both after a crash."""
