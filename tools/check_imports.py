@@ -17,6 +17,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
     "tollway.dialects": frozenset({"msgspec"}),
     "tollway.app": frozenset({"msgspec"}),
     "tollway.config": frozenset({"msgspec"}),
+    "tollway.web": frozenset({"msgspec"}),
     "tollway.web.gateway": frozenset({"httptools", "msgspec", "uvloop"}),
     "tollway.adapters": frozenset({"msgspec"}),
     "tollway.adapters.http": frozenset({"httptools", "msgspec"}),
@@ -24,6 +25,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
     "tollway.adapters.sql": frozenset({"alembic", "msgspec", "sqlalchemy"}),
     "tollway.adapters.system": frozenset({"cryptography", "msgspec"}),
     "tollway.wiring": frozenset({"msgspec", "uvloop"}),
+    "tollway.wiring.database": frozenset({"sqlalchemy"}),
     "tollway.cli": frozenset({"click", "msgspec", "uvloop", "yaml"}),
 }
 
