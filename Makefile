@@ -28,26 +28,26 @@ help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
 		awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
-demo: $(STAMPS)/default $(STAMPS)/demo ## a real small model behind a gateway, with a key; Ctrl-C stops it
+demo: $(STAMPS)/package $(STAMPS)/demo ## a real small model behind a gateway, with a key; Ctrl-C stops it
 	@$(BIN)/tollway demo $(ARGS)
 
-serve: $(STAMPS)/default ## the gateway, with its data in ./tollway-data
+serve: $(STAMPS)/package ## the gateway, with its data in ./tollway-data
 	@$(BIN)/tollway serve $(ARGS)
 
-quick: $(STAMPS)/test ## style, types, sizes and the fast tests: under a minute
+quick: $(STAMPS)/package $(STAMPS)/test ## style, types, sizes and the fast tests: under a minute
 	$(BEGIN)
 	@$(MAKE) --no-print-directory static
 	$(PYTEST) -n 2 -m "not slow and not torture and not model" tests/unit tests/conformance
 	$(DONE)
 
-test: $(STAMPS)/test $(STAMPS)/demo ## every test but the torture campaigns, with the coverage gates
+test: $(STAMPS)/package $(STAMPS)/test $(STAMPS)/demo ## every test but the torture campaigns, with the coverage gates
 	$(BEGIN)
 	$(PYTEST) -n 2 -m "not torture" --ignore tests/journeys --cov --cov-report=
 	$(PY) -m tools.check_coverage
 	$(PYTEST) -n 2 --dist loadfile -m "not torture" tests/journeys
 	$(DONE)
 
-check: $(STAMPS)/test ## style, types, import contracts, sizes, locks, licences, docs
+check: $(STAMPS)/package $(STAMPS)/test ## style, types, import contracts, sizes, locks, licences, docs
 	$(BEGIN)
 	@$(MAKE) --no-print-directory static
 	$(PY) -m tools.check_locks
@@ -64,17 +64,17 @@ static:
 	$(PY) -m tools.check_sizes
 	$(BIN)/mypy
 
-torture-ci: $(STAMPS)/test ## the torture campaigns, in sizes for every change
+torture-ci: $(STAMPS)/package $(STAMPS)/test ## the torture campaigns, in sizes for every change
 	$(BEGIN)
 	TOLLWAY_TORTURE=ci $(TORTURE)
 	$(DONE)
 
-torture: $(STAMPS)/test ## the torture campaigns, in sizes for a release: hours
+torture: $(STAMPS)/package $(STAMPS)/test ## the torture campaigns, in sizes for a release: hours
 	$(BEGIN)
 	TOLLWAY_TORTURE=release $(TORTURE)
 	$(DONE)
 
-bench: $(STAMPS)/default $(STAMPS)/bench ## the gateway beside nginx and Envoy; writes docs/benchmarks.md
+bench: $(STAMPS)/package $(STAMPS)/bench ## the gateway beside nginx and Envoy; writes docs/benchmarks.md
 	@$(PY) -m bench $(ARGS)
 
 lock: $(STAMPS)/lock ## resolve requirements/*.txt afresh from pyproject.toml
@@ -94,9 +94,12 @@ $(STAMPS)/venv:
 	  echo "Making $(VENV) with $$python ($$("$$python" -V))."; "$$python" -m venv $(VENV); }
 	@mkdir -p $(STAMPS) && touch $@
 
-$(STAMPS)/default: $(STAMPS)/venv requirements/build.txt requirements/default.txt pyproject.toml
+$(STAMPS)/default: $(STAMPS)/venv requirements/build.txt requirements/default.txt
 	@echo "Installing what Tollway runs on into $(VENV): a download of about 16 MB, once."
 	@$(LOCKED) -r requirements/build.txt -r requirements/default.txt
+	@touch $@
+
+$(STAMPS)/package: $(STAMPS)/default pyproject.toml
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-index --no-deps \
 	  --no-build-isolation --editable .
 	@touch $@
