@@ -22,6 +22,7 @@ BEGIN = @date +%s > $(CLOCK)
 DONE = @echo "make $@: $$(( $$(date +%s) - $$(cat $(CLOCK)) )) s"
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help demo serve quick test check torture-ci torture bench lock clean
 
 help: ## what can be made
@@ -37,7 +38,7 @@ serve: $(STAMPS)/package ## the gateway, with its data in ./tollway-data
 quick: $(STAMPS)/package $(STAMPS)/test ## style, types, sizes and the fast tests: under a minute
 	$(BEGIN)
 	@$(MAKE) --no-print-directory static
-	$(PYTEST) -n 2 -m "not slow and not torture and not model" tests/unit tests/conformance
+	$(PYTEST) -n 2 -m "not slow and not torture and not model" --ignore tests/journeys
 	$(DONE)
 
 test: $(STAMPS)/package $(STAMPS)/test $(STAMPS)/demo ## every test but the torture campaigns, with the coverage gates

@@ -1,7 +1,6 @@
 """What the memory journal shows beyond the port."""
 
 from tests.fakes.receipts import an_intent, an_outcome
-
 from tollway.adapters.memory.journal import MemoryJournal
 
 
