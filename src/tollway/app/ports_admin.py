@@ -2,7 +2,7 @@
 ports are in `ports.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
@@ -22,11 +22,7 @@ class KeyFace(NamedTuple):
     last4: str
 
 
-class Entropy(Protocol):
-    """Randomness for secrets and ids. Never fails."""
-
-    def draw(self, size_bytes: int) -> bytes:
-        """That many unpredictable bytes."""
+Entropy = Callable[[int], bytes]  # that many unpredictable bytes; never fails
 
 
 class UnitOfWork(Protocol):
@@ -132,7 +128,7 @@ class UsageRow(NamedTuple):
 
 class UsageQuery(NamedTuple):
     """What is asked of the roll-ups. Bounds in UTC seconds, `until_s` excluded, widened to whole
-    quarters of an hour, or to whole UTC days when end users are asked for."""
+    quarters of an hour, or to whole UTC days when grouped by `end_user` or `day`."""
 
     since_s: int
     until_s: int

@@ -3,8 +3,6 @@
 import os
 
 
-class SystemEntropy:
-    """Implements `app.ports_admin.Entropy`."""
-
-    def draw(self, size_bytes: int) -> bytes:
-        return os.urandom(size_bytes)
+def system_entropy(size_bytes: int) -> bytes:
+    """That many unpredictable bytes: an `app.ports_admin.Entropy`."""
+    return os.urandom(size_bytes)
