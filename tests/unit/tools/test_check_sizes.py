@@ -56,6 +56,11 @@ def test_names_that_say_nothing_are_refused(path: str) -> None:
     assert rules('"""Doc."""\n', path) == {"name"}
 
 
+def test_private_functions_may_take_what_they_like_by_position() -> None:
+    """How a module calls its own functions is its own matter."""
+    assert rules('"""Doc."""\ndef _bare(a, b, c, d): ...\n') == set()
+
+
 def test_methods_are_measured_without_self() -> None:
     """self and cls are not parameters."""
     assert parameters_of(function("def m(self, a, b, *, c): ...")) == (3, 2)
