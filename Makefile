@@ -83,7 +83,7 @@ lock: $(STAMPS)/lock ## resolve requirements/*.txt afresh from pyproject.toml
 
 clean: ## remove .venv and caches; data folders stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
-	rm -rf .coverage .coverage.* build dist
+	rm -rf .coverage* build dist
 	find src tests tools bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # --- installing, once each -------------------------------------------------------------------

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-REPORT = Path(".coverage.json")
+REPORT = Path(".coverage-report.json")  # not `.coverage.*`: coverage would combine it
 PREFIX = "src/tollway/"
 
 
