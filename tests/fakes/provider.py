@@ -165,6 +165,11 @@ class ProviderProcess:
         """What was emitted so far."""
         return read_truth(self.log)
 
+    def kill(self) -> None:
+        """SIGKILL, and wait."""
+        self._process.kill()
+        self.stop()
+
     def stop(self) -> None:
         """End it and wait."""
         assert self._process.stdin is not None
