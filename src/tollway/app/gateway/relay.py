@@ -26,6 +26,7 @@ class BufferedRelay:
 
     __slots__ = (
         "_client",
+        "_content_bytes",
         "_exchange",
         "_flow",
         "_gateway",
@@ -50,6 +51,7 @@ class BufferedRelay:
         self._stopped: Failure | None = None
         self._pieces: list[bytes] = []
         self._size = 0
+        self._content_bytes = 0
         self._limit = gateway.options.reply_bytes
         self._headers: Sequence[Header] = ()
         self.status = 0  # the provider's; 0 before its head
@@ -103,6 +105,7 @@ class BufferedRelay:
         if not reply.valid:
             return self._protocol_failure("The provider's answer is not the JSON it should be.")
         self.usage = reply.usage
+        self._content_bytes = reply.content_bytes
         return None
 
     def deliver(self) -> None:
@@ -116,8 +119,8 @@ class BufferedRelay:
                 cache.store(scope_of(self._exchange), self._exchange.inbound.body, body)
 
     def produced(self) -> tuple[int, int]:
-        """Content events and content bytes that reached the client, for estimates."""
-        return 0, 0
+        """Content events and content bytes for the client, where usage must be estimated."""
+        return 0, self._content_bytes
 
     def answer_headers(self) -> list[Header]:
         """The answer's head as the client may see it."""

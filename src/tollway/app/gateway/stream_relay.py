@@ -58,7 +58,7 @@ class StreamRelay(BufferedRelay):
         if reader.events != self._events:
             self._events = reader.events
             self._gateway.journal.progress(self.intent.slot, reader.events, reader.content_bytes)
-        if passed:
+        if passed and reader.began:
             flow.progress()
             if not self.answered:
                 self._begin()

@@ -52,13 +52,14 @@ class TestWholeAnswers:
     async def test_the_answer_is_the_providers_bytes(self):
         """The body passes unchanged; the target's model and unknown fields go up; usage is billed."""
         bench = make_bench(whole())
-        client, verdict = await bench.ask({**ASK, "new_field": {"a": [1, 2.50]}})
+        body = b'{"model":"m", "messages":[], "new_field": {"a": [1, 2.50]}}'
+        client, verdict = await bench.ask(body)
         assert verdict is None
         assert (client.status, client.body) == (200, reply())
         (call,) = bench.upstream.calls
         sent = json.loads(call.body)
-        assert (sent["model"], sent["new_field"]) == ("one-model", {"a": [1, 2.5]})
-        assert b"2.50" in call.body
+        assert sent["model"] == "one-model"
+        assert b'{"a": [1, 2.50]}' in call.body
         (receipt,) = bench.journal.receipts
         assert (receipt.input, receipt.output, receipt.payer) == (5, 2, "reported")
         assert (receipt.outcome, receipt.status, receipt.usage_source) == (
