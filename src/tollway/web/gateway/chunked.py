@@ -60,6 +60,7 @@ class ChunkedBody:
             self._overhead = 0
             return
         self.size += size
+        self._overhead += 2  # the CRLF behind the data
         if self.size > self._limit:
             raise too_large(self._limit)
         self._stage = _DATA

@@ -6,7 +6,6 @@ is one number that the server's sweep looks at: no timer per request.
 
 import asyncio
 import logging
-import socket
 from math import inf
 from typing import cast
 
@@ -16,6 +15,7 @@ from tollway.web.gateway.host import Host, State
 from tollway.web.gateway.peers import client_ip, is_trusted, plain_ip
 from tollway.web.gateway.reader import Phase, RequestReader
 from tollway.web.gateway.request import Request
+from tollway.web.gateway.sockets import limit_unsent, unread_bytes, was_reset
 
 _log = logging.getLogger(__name__)
 _BURST = 32  # requests served from one read before other connections have their turn
@@ -97,6 +97,7 @@ class Connection(asyncio.Protocol):
             self.state = State.CLOSED
             transport.close()
             return
+        limit_unsent(transport, options.kernel_unsent_bytes)
         transport.set_write_buffer_limits(high=options.write_high_bytes)
         self._armed = Phase.HEAD
         self.deadline = host.now + options.head_timeout_s
@@ -334,8 +335,7 @@ class Connection(asyncio.Protocol):
         """While nothing is read a reset goes unseen: ask the socket. False: no longer needed."""
         if self.state is State.CLOSED or not (self._paused or self._eof):
             return False
-        peer: socket.socket | None = self._transport.get_extra_info("socket")
-        if peer is not None and peer.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        if was_reset(self._transport):
             self.kill()
             return False
         return True
@@ -358,8 +358,7 @@ class Connection(asyncio.Protocol):
 
     def _expire_writing(self) -> None:
         options = self._host.options
-        waiting = self._transport.get_write_buffer_size()
-        taken = self._stalled_bytes - waiting
+        taken = self._stalled_bytes - unread_bytes(self._transport)
         unmeasured = self._stalled_bytes == 0
         if unmeasured or taken >= options.min_rate_bytes_s * options.write_timeout_s:
             self._arm_write()
@@ -368,5 +367,5 @@ class Connection(asyncio.Protocol):
             self.kill()
 
     def _arm_write(self) -> None:
-        self._stalled_bytes = self._transport.get_write_buffer_size()
+        self._stalled_bytes = unread_bytes(self._transport)
         self.deadline = self._host.now + self._host.options.write_timeout_s

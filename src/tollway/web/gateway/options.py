@@ -15,6 +15,7 @@ class ServerOptions:
     url_bytes: int = 8 * 1024  # path and query; above: 414
     pipelined_bytes: int = 64 * 1024  # requests waiting behind a running answer; above: no reading
     write_high_bytes: int = 64 * 1024  # more than this waiting for a client is congestion
+    kernel_unsent_bytes: int = 128 * 1024  # and this much more in the kernel, where it can be told
     max_connections: int = 16_384  # lowered to what the file descriptor limit allows
     max_connections_per_peer: int = 4_096  # trusted proxies are exempt
     backlog: int = 2_048

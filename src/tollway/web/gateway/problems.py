@@ -46,13 +46,15 @@ def render_failure(failure: Failure, shape: Shape, request_id: str | None = None
     status = client_status(failure)
     code, message = _FAILURES[failure.cause]
     if failure.cause in (Cause.STATUS, Cause.STREAM_ERROR):
-        if status == failure.status:
-            code, message = failure.code or code, failure.message
-        # Any other status was about our own credential, and so is the provider's message.
-    headers = _retry_after(failure.retry_after_s)
-    return _render(
-        status, _Problem(message or failure.message, code, None, None, headers), shape, request_id
-    )
+        if failure.status is not None and failure.status != status:
+            message = _DECLINED
+        else:
+            code = failure.code or code
+    retry_s = failure.retry_after_s
+    if retry_s is None and failure.cause is Cause.DRAINED:
+        retry_s = 1.0
+    problem = _Problem(message or failure.message, code, headers=_retry_after(retry_s))
+    return _render(status, problem, shape, request_id)
 
 
 def _render(status: int, problem: _Problem, shape: Shape, request_id: str | None) -> Rendered:
@@ -115,6 +117,8 @@ _REFUSALS: dict[type[Refusal], Callable[[Any], _Problem]] = {
     Unavailable: _unavailable,
 }
 
+# A status we do not pass on (401, 403) is about our own credential, and so is its message.
+_DECLINED = "The provider declined the gateway's own request."
 _UNREACHABLE = "upstream_unreachable"
 # Code and message by cause. An empty message: the failure's own may be shown. The fixed ones keep
 # names and addresses of the platform's network, and what concerns our credential, to ourselves.
@@ -126,8 +130,8 @@ _FAILURES: dict[Cause, tuple[str, str]] = {
     Cause.TIMEOUT: ("upstream_timeout", ""),
     Cause.RESET: ("upstream_error", ""),
     Cause.PROTOCOL: ("upstream_protocol_error", ""),
-    Cause.STATUS: ("upstream_error", "The provider refused the gateway's request."),
-    Cause.STREAM_ERROR: ("upstream_error", "The provider refused the gateway's request."),
+    Cause.STATUS: ("upstream_error", ""),
+    Cause.STREAM_ERROR: ("upstream_error", ""),
     Cause.CREDENTIAL: ("upstream_error", "The gateway has no usable credential for the provider."),
     Cause.CLIENT_GONE: ("client_closed_request", "The client left."),
     Cause.DRAINED: ("service_unavailable", "The gateway is restarting. Try again."),
