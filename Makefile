@@ -56,13 +56,21 @@ check: $(STAMPS)/package $(STAMPS)/test ## style, types, import contracts, sizes
 	$(PY) -m tools.check_docs
 	$(DONE)
 
-.PHONY: static
-static:
+.PHONY: static style contracts sizes types
+static: style contracts sizes types
+
+style:
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
+
+contracts:
 	$(BIN)/lint-imports
 	$(PY) -m tools.check_imports
+
+sizes:
 	$(PY) -m tools.check_sizes
+
+types:
 	$(BIN)/mypy
 
 torture-ci: $(STAMPS)/package $(STAMPS)/test ## the torture campaigns, in sizes for every change
