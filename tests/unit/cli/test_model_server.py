@@ -2,7 +2,6 @@
 
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.gateway import ended
 from tollway.cli import model_server
 from tollway.cli.model_server import MODEL_ALIAS, ModelOptions, ModelProcess, start_model
 from tollway.domain.result import Err, Ok
@@ -46,18 +46,6 @@ def post(model: ModelProcess, path: str, body: object) -> tuple[int, bytes]:
 def ask(**fields: object) -> dict[str, object]:
     messages = [{"role": "user", "content": "Say hello."}]
     return {"model": MODEL_ALIAS, "messages": messages, "max_tokens": 8, **fields}
-
-
-def ended(pid: int, timeout_s: float = 5) -> bool:
-    """Whether a process that is not our child has ended, waiting for it if it must."""
-    try:
-        handle = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([handle], [], [], timeout_s)[0])
-    finally:
-        os.close(handle)
 
 
 @pytest.mark.model
