@@ -1,0 +1,34 @@
+"""What a request asks, judged, and the complete list of what may be rewritten before it is sent on.
+
+Values only; reading and writing the bytes is `request.py`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from msgspec import Raw
+
+
+class Ask(NamedTuple):
+    """A judged request. `fields` is the top level: name -> the value's bytes as they came, in
+    order, repeated and escaped names collapsed into the one that was judged (the last).
+    """
+
+    model: str
+    stream: bool
+    wants_usage: bool  # the client itself asked for the usage chunk
+    output_limit: int | None  # tokens per answer that the client asked for at most
+    end_user: str | None  # as given
+    fields: dict[str, Raw]
+    input_bytes: int  # for the input estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """Every change between what was judged and what is sent. Nothing else is touched."""
+
+    model: str
+    force_usage: bool  # of a stream: include_usage becomes true, other stream options stay
+    output_ceiling: int | None  # clamps what was asked for; stands in where nothing was
+    namespace: Callable[[str], str] | None  # maps names of end users and cache keys

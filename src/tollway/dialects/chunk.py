@@ -1,0 +1,139 @@
+"""One event of a stream, or one whole reply, as far as it is read: choices, how much content they
+carry, usage, error. Everything else passes unread.
+
+A typed decoder validates the JSON and builds only these fields. What is valid JSON of another shape
+is read again without types, so that an unusual provider is still counted.
+"""
+
+from typing import Any
+
+import msgspec
+
+
+class Function(msgspec.Struct, gc=False):
+    """A called function's piece."""
+
+    name: str | None = None
+    arguments: str | None = None
+
+
+class ToolCall(msgspec.Struct, gc=False):
+    """A tool call's piece."""
+
+    function: Function | None = None
+
+
+class Message(msgspec.Struct, gc=False):
+    """A message, or what a chunk adds to it."""
+
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    function_call: Function | None = None
+    audio: Any = None
+
+
+class Choice(msgspec.Struct, gc=False):
+    """One answer's piece; `text` in text completions."""
+
+    delta: Message | None = None
+    finish_reason: str | None = None
+    index: int = 0
+    text: str | None = None
+    message: Message | None = None
+
+
+class Chunk(msgspec.Struct, gc=False):
+    """The top level of an event or a reply."""
+
+    choices: list[Choice] | None = None
+    usage: Any = None
+    error: Any = None
+
+
+load_chunk = msgspec.json.Decoder(Chunk).decode
+load_any = msgspec.json.Decoder().decode
+
+
+def read_chunk(payload: bytes) -> Chunk | None:
+    """The event in a payload, or None when it is no JSON object in UTF-8."""
+    try:
+        if not payload.isascii():
+            payload.decode()
+        return load_chunk(payload)
+    except msgspec.ValidationError:
+        return _read_loosely(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def content_size(choice: Choice) -> int:
+    """UTF-8 bytes of everything the model wrote in this choice: text, reasoning, tool calls."""
+    message = choice.delta or choice.message
+    if message is None:
+        return _size(choice.text)
+    size = _size(message.content)
+    if message.reasoning_content or message.reasoning:
+        # Some servers send the same text under both names.
+        size += max(_size(message.reasoning_content), _size(message.reasoning))
+    if message.refusal:
+        size += _size(message.refusal)
+    if message.tool_calls:
+        for call in message.tool_calls:
+            if call.function is not None:
+                size += _size(call.function.name) + _size(call.function.arguments)
+    if message.function_call is not None:
+        size += _size(message.function_call.name) + _size(message.function_call.arguments)
+    if message.audio is not None:
+        size += _text_size(message.audio) or 1
+    return size
+
+
+def _size(text: str | None) -> int:
+    if not text:
+        return 0
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def _read_loosely(payload: bytes) -> Chunk | None:
+    try:
+        value = load_any(payload)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    if not isinstance(value, dict):
+        return None
+    choices = value.get("choices")
+    if not isinstance(choices, list):
+        return Chunk(None, value.get("usage"), value.get("error"))
+    read = [_loose_choice(choice) for choice in choices if isinstance(choice, dict)]
+    return Chunk(read, value.get("usage"), value.get("error"))
+
+
+def _loose_choice(choice: dict[str, object]) -> Choice:
+    wrote = choice.get("delta") or choice.get("message") or choice.get("text")
+    reason, index = choice.get("finish_reason"), choice.get("index")
+    return Choice(
+        finish_reason=str(reason) if reason else None,
+        index=index if type(index) is int else 0,
+        text="x" * _text_size(wrote),
+    )
+
+
+# Members that are not the model's words.
+_LABELS = frozenset({"role", "type", "id", "data", "format", "expires_at", "signature"})
+
+
+def _text_size(value: object) -> int:
+    """UTF-8 bytes of all strings inside, labels aside. Without recursion: the shape is theirs."""
+    size, rest = 0, [value]
+    while rest:
+        item = rest.pop()
+        if isinstance(item, str):
+            size += len(item.encode())
+        elif isinstance(item, list):
+            rest.extend(item)
+        elif isinstance(item, dict):
+            rest.extend(inner for name, inner in item.items() if name not in _LABELS)
+    return size

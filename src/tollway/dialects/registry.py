@@ -1,0 +1,65 @@
+"""Path -> endpoint: the one list of what the data plane speaks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tollway.dialects import chat, completions, embeddings
+from tollway.dialects.ask import Ask, Rewrite
+from tollway.dialects.errors import Shape
+from tollway.dialects.reply import Reply, read_completion, read_embeddings
+from tollway.dialects.stream import StreamReader
+from tollway.domain.refusal import BadRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One inference endpoint. `upstream_path` is joined to a base URL that ends in `/v1`;
+    `stream_reader` takes whether the client wants the usage chunk."""
+
+    name: str
+    path: bytes
+    upstream_path: str
+    shape: Shape
+    can_stream: bool
+    parse: Callable[[bytes], Ask | BadRequest]
+    render: Callable[[Ask, Rewrite], bytes]
+    stream_reader: Callable[[bool], StreamReader] | None
+    read_reply: Callable[[bytes], Reply]
+
+
+_ALL = (
+    Endpoint(
+        name="chat_completions",
+        path=b"/v1/chat/completions",
+        upstream_path="/chat/completions",
+        shape="openai",
+        can_stream=True,
+        parse=chat.parse,
+        render=chat.render,
+        stream_reader=StreamReader,
+        read_reply=read_completion,
+    ),
+    Endpoint(
+        name="completions",
+        path=b"/v1/completions",
+        upstream_path="/completions",
+        shape="openai",
+        can_stream=True,
+        parse=completions.parse,
+        render=completions.render,
+        stream_reader=StreamReader,
+        read_reply=read_completion,
+    ),
+    Endpoint(
+        name="embeddings",
+        path=b"/v1/embeddings",
+        upstream_path="/embeddings",
+        shape="openai",
+        can_stream=False,
+        parse=embeddings.parse,
+        render=embeddings.render,
+        stream_reader=None,
+        read_reply=read_embeddings,
+    ),
+)
+ENDPOINTS: dict[bytes, Endpoint] = {endpoint.path: endpoint for endpoint in _ALL}

@@ -1,0 +1,73 @@
+"""A whole answer of a provider, read but never changed: is it what was asked for, what does it say
+it used, and if it is an error, what is wrong.
+"""
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tollway.dialects.chunk import Chunk, content_size, load_any, read_chunk
+from tollway.dialects.faults import Fault, read_fault
+from tollway.dialects.redact import shown
+from tollway.dialects.usage import read_usage
+from tollway.domain.usage import Usage
+
+_MAX_FAULT_BYTES = 64 * 1024  # an error longer than this is not read, only its beginning shown
+
+
+class Reply(NamedTuple):
+    """`message` and `code` tell of an error; the message is safe to show."""
+
+    valid: bool
+    usage: Usage | None
+    content_bytes: int
+    message: str | None
+    code: str | None
+
+
+class _Vectors(msgspec.Struct, gc=False):
+    data: msgspec.Raw = msgspec.Raw()  # validated, not built: a megabyte of numbers
+    usage: Any = None
+    error: Any = None
+
+
+_load_vectors = msgspec.json.Decoder(_Vectors).decode
+
+
+def read_completion(body: bytes) -> Reply:
+    """A chat or text completion, or an error."""
+    chunk = read_chunk(body)
+    if chunk is None or chunk.choices is None or chunk.error:
+        return _read_error(body)
+    return Reply(True, read_usage(chunk.usage), _content_bytes(chunk), None, None)
+
+
+def read_embeddings(body: bytes) -> Reply:
+    """Embeddings, or an error."""
+    try:
+        vectors = _load_vectors(body)
+    except (msgspec.DecodeError, RecursionError):
+        return _read_error(body)
+    if memoryview(vectors.data)[:1].tobytes() != b"[" or vectors.error:
+        return _read_error(body)
+    return Reply(True, read_usage(vectors.usage), 0, None, None)
+
+
+def _content_bytes(chunk: Chunk) -> int:
+    return sum(content_size(choice) for choice in chunk.choices or ())
+
+
+def _read_error(body: bytes) -> Reply:
+    fault = _fault(body)
+    return Reply(False, None, 0, fault.message, fault.code)
+
+
+def _fault(body: bytes) -> Fault:
+    if len(body) <= _MAX_FAULT_BYTES:
+        try:
+            value = load_any(body)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            pass
+        else:
+            return read_fault(value, certain=True) or Fault(None, None, None)
+    return Fault(None, shown(body[:8192].decode("utf-8", "replace")), None)

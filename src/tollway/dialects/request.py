@@ -1,0 +1,146 @@
+"""Reading a JSON request and writing it again: the top level is name -> bytes, so that what was
+judged is what is sent, byte for byte, and nothing that was not judged can ride along (a repeated or
+escaped name, a second document, another encoding).
+
+Which fields an endpoint judges is its own file (`chat.py`, `completions.py`, `embeddings.py`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+from msgspec import Raw
+
+from tollway.dialects import rules
+from tollway.dialects.ask import Ask, Rewrite
+from tollway.dialects.limits import DEFAULT_CAPS, MAX_NAME_BYTES, Caps, structure_problem
+from tollway.domain.refusal import BadRequest
+
+# Beyond any model: a larger number is a mistake, and would only make a hold absurd.
+MAX_OUTPUT_TOKENS = 2**31 - 1
+
+COMMON_RULES: Mapping[str, rules.Rule] = {
+    "model": rules.model_name,
+    "user": rules.text,
+    "prompt_cache_key": rules.text,
+    "safety_identifier": rules.text,
+    "api_base": rules.forbidden,
+    "base_url": rules.forbidden,
+    "api_key": rules.forbidden,
+    "extra_headers": rules.forbidden,
+    "custom_llm_provider": rules.forbidden,
+}
+_NAMESPACED = ("user", "prompt_cache_key", "safety_identifier")
+
+_load_members = msgspec.json.Decoder(dict[str, Raw]).decode
+_load_text = msgspec.json.Decoder(str | None).decode
+_load_limit = msgspec.json.Decoder(int | None).decode
+_write = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What an endpoint judges. `limits` are the names that cap output, the injected one first."""
+
+    rules: Mapping[str, rules.Rule]
+    required: str
+    limits: tuple[str, ...] = ()
+    caps: Caps = DEFAULT_CAPS
+
+
+def read_request(form: Form, body: bytes) -> Ask | BadRequest:
+    """The judged request, or the first thing that is wrong with it."""
+    fields = _read_fields(body, form.caps)
+    if isinstance(fields, BadRequest):
+        return fields
+    values: dict[str, object] = {}
+    known = form.rules
+    for name, raw in fields.items():
+        rule = known.get(name)
+        if rule is not None:
+            value = values[name] = rule(name, raw)
+            if isinstance(value, BadRequest):
+                return value
+        elif len(name) > 64 and len(name.encode()) > MAX_NAME_BYTES:
+            return BadRequest(f"A field's name is longer than {MAX_NAME_BYTES} bytes.")
+    return _ask(form, fields, values, len(body))
+
+
+def write_request(form: Form, ask: Ask, rewrite: Rewrite) -> bytes:
+    """The request as the provider gets it."""
+    fields: dict[str, object] = {**ask.fields, "model": rewrite.model}
+    if rewrite.force_usage and ask.stream:
+        given = ask.fields.get("stream_options")
+        options = None if given is None else msgspec.json.decode(given, type=dict[str, Raw] | None)
+        fields["stream_options"] = {**(options or {}), "include_usage": True}
+    namespace = rewrite.namespace
+    if namespace is not None:
+        for name in _NAMESPACED:
+            raw = ask.fields.get(name)
+            text = None if raw is None else _load_text(raw)
+            if text is not None:
+                fields[name] = namespace(text)
+    if rewrite.output_ceiling is not None and form.limits:
+        fields.update(_clamped(form.limits, ask, rewrite.output_ceiling))
+    return _write(fields)
+
+
+def _read_fields(body: bytes, caps: Caps) -> dict[str, Raw] | BadRequest:
+    if not body.isascii():
+        try:
+            body.decode()
+        except UnicodeDecodeError as error:
+            return BadRequest(f"The body is not UTF-8 (byte {error.start}).", "invalid_utf8")
+    problem = structure_problem(body, caps)
+    if problem is not None:
+        return problem
+    try:
+        return _load_members(body)
+    except msgspec.ValidationError:
+        return BadRequest("The body must be a JSON object.", "invalid_json")
+    except msgspec.DecodeError as error:
+        return BadRequest(f"The body is not valid JSON: {error}.", "invalid_json")
+
+
+def _ask(
+    form: Form, fields: dict[str, Raw], values: dict[str, object], size: int
+) -> Ask | BadRequest:
+    model = values.get("model")
+    if not isinstance(model, str):
+        return _missing("model")
+    if values.get(form.required) is None:
+        return _missing(form.required)
+    stream = values.get("stream") is True
+    wants_usage = False
+    options = values.get("stream_options")
+    if stream and isinstance(options, dict) and "include_usage" in options:
+        wanted = rules.flag("stream_options.include_usage", options["include_usage"])
+        if isinstance(wanted, BadRequest):
+            return wanted
+        wants_usage = wanted is True
+    limits = [limit for name in form.limits if isinstance(limit := values.get(name), int)]
+    end_user = values.get("user") or values.get("safety_identifier")
+    return Ask(
+        model,
+        stream,
+        wants_usage,
+        max(limits) if limits else None,
+        end_user if isinstance(end_user, str) else None,
+        fields,
+        size,
+    )
+
+
+def _clamped(names: tuple[str, ...], ask: Ask, ceiling: int) -> dict[str, int]:
+    """Every limit that was given, clamped. Where there is none, the ceiling itself."""
+    clamped = {}
+    for name in names:
+        raw = ask.fields.get(name)
+        limit = None if raw is None else _load_limit(raw)
+        if limit is not None:
+            clamped[name] = min(limit, ceiling)
+    return clamped or {names[0]: ceiling}
+
+
+def _missing(name: str) -> BadRequest:
+    return BadRequest(f"'{name}' is required.", "missing_required_parameter", name)

@@ -1,0 +1,146 @@
+"""What one field may hold: a rule takes its name and bytes and gives the judged value or a refusal.
+
+Only fields that Tollway acts on, that would redirect a request, or that multiply its cost have a
+rule; every other field is the provider's business and passes. Strict types: `true` is not 1, `"10"`
+is not 10. `null` counts as absent.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+from msgspec import Raw
+
+from tollway.domain.refusal import BadRequest
+
+Rule = Callable[[str, Raw], object]
+
+_load_any = msgspec.json.Decoder().decode
+_load_items = msgspec.json.Decoder(list[Raw]).decode
+_load_members = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+def forbidden(name: str, _: Raw) -> BadRequest:
+    """A field that would choose the provider's address or credential."""
+    return BadRequest(
+        f"'{name}' may not be set in a request: the gateway chooses the provider.",
+        "forbidden_parameter",
+        name,
+    )
+
+
+def model_name(name: str, raw: Raw) -> str | BadRequest | None:
+    """1 to 256 printable characters."""
+    value = _load(raw)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        return _wrong_type(name, "a string")
+    if not 0 < len(value) <= 256 or not value.isprintable():
+        return _wrong_value(name, "1 to 256 printable characters")
+    return value
+
+
+def text(name: str, raw: Raw) -> str | BadRequest | None:
+    """Any string."""
+    value = _load(raw)
+    return value if value is None or isinstance(value, str) else _wrong_type(name, "a string")
+
+
+def flag(name: str, raw: Raw) -> bool | BadRequest | None:
+    """true or false."""
+    value = _load(raw)
+    return value if value is None or isinstance(value, bool) else _wrong_type(name, "true or false")
+
+
+def whole_number(low: int, high: int) -> Rule:
+    """An integer from `low` to `high`, written as one."""
+
+    def rule(name: str, raw: Raw) -> int | BadRequest | None:
+        value = _load(raw)
+        if value is None:
+            return None
+        if type(value) is not int:
+            return _wrong_type(name, "a whole number")
+        if not low <= value <= high:
+            return _wrong_value(name, f"between {low} and {high}")
+        return value
+
+    return rule
+
+
+def members(name: str, raw: Raw) -> dict[str, Raw] | BadRequest | None:
+    """An object, its values unread."""
+    if _first_byte(raw) == b"n":
+        return None
+    return _load_members(raw) if _first_byte(raw) == b"{" else _wrong_type(name, "an object")
+
+
+def array(name: str, raw: Raw) -> bool | BadRequest | None:
+    """A non-empty array, its items unread."""
+    first = _first_byte(raw)
+    if first == b"n":
+        return None
+    if first != b"[":
+        return _wrong_type(name, "an array")
+    return True if len(memoryview(raw)) > 2 or _load_items(raw) else _empty(name)
+
+
+def strings(most: int) -> Rule:
+    """A string or an array of at most `most` strings."""
+
+    def rule(name: str, raw: Raw) -> bool | BadRequest | None:
+        value = _load(raw)
+        if value is None or isinstance(value, str):
+            return value is not None or None
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            return _wrong_type(name, "a string or an array of strings")
+        return True if len(value) <= most else _too_long(name, most)
+
+    return rule
+
+
+def prompts(most: int) -> Rule:
+    """A string, an array of token ids, or an array of at most `most` of either."""
+
+    def rule(name: str, raw: Raw) -> bool | BadRequest | None:
+        first = _first_byte(raw)
+        if first == b"n":
+            return None
+        if first == b'"':
+            return True
+        if first != b"[":
+            return _wrong_type(name, "a string or an array")
+        items = _load_items(raw)
+        if not items:
+            return _empty(name)
+        single = _first_byte(items[0]).isdigit()
+        return True if single or len(items) <= most else _too_long(name, most)
+
+    return rule
+
+
+def _load(raw: Raw) -> object:
+    try:
+        return _load_any(raw)
+    except msgspec.ValidationError:
+        return float("inf")  # a number that no type holds: no rule takes a float
+
+
+def _first_byte(raw: Raw) -> bytes:
+    return memoryview(raw)[:1].tobytes()
+
+
+def _wrong_type(name: str, wanted: str) -> BadRequest:
+    return BadRequest(f"'{name}' must be {wanted}.", "invalid_type", name)
+
+
+def _wrong_value(name: str, wanted: str) -> BadRequest:
+    return BadRequest(f"'{name}' must be {wanted}.", "invalid_value", name)
+
+
+def _too_long(name: str, most: int) -> BadRequest:
+    return BadRequest(f"'{name}' has more than {most} items.", "invalid_value", name)
+
+
+def _empty(name: str) -> BadRequest:
+    return BadRequest(f"'{name}' must not be empty.", "invalid_value", name)
