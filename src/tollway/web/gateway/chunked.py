@@ -15,9 +15,9 @@ _SIZE, _DATA, _TRAILER = range(3)
 
 
 class ChunkedBody:
-    """Feed it with `take` until the parser reports the message complete; `pieces` is the body."""
+    """Feed it with `take` until the parser reports the message complete; then `body` is whole."""
 
-    __slots__ = ("_left", "_limit", "_line", "_overhead", "_parser", "_stage", "pieces", "size")
+    __slots__ = ("_left", "_limit", "_line", "_overhead", "_parser", "_stage", "body", "size")
 
     def __init__(self, parser: HttpRequestParser, limit: int) -> None:
         self._parser = parser
@@ -26,8 +26,8 @@ class ChunkedBody:
         self._line = b""  # of the size line or the trailers: what came of it so far
         self._left = 0  # of the current chunk, its CRLF included
         self._overhead = 0
-        self.pieces: list[bytes] = []
-        self.size = 0
+        self.body = bytearray()
+        self.size = 0  # of the body, as far as the chunk sizes have told
 
     def take(self, data: bytes, at: int) -> int:
         """Use up one part of the coding from `at`; returns where the next one begins.
@@ -72,9 +72,9 @@ class ChunkedBody:
         self._parser.feed_data(part)
         left = self._left - len(part)
         if left >= 2:
-            self.pieces.append(part)
+            self.body += part
         elif self._left > 2:
-            self.pieces.append(part[: self._left - 2])
+            self.body += part[: self._left - 2]
         self._left = left
         if left == 0:
             self._stage = _SIZE

@@ -82,9 +82,8 @@ class Connection(asyncio.Protocol):
         """A client connected (over TLS: after the handshake)."""
         host = self._host
         options = host.options
-        self._transport = transport = cast(
-            "asyncio.Transport", transport
-        )  # uvloop's own look alike
+        # A cast, since uvloop's transports are none by inheritance.
+        self._transport = transport = cast("asyncio.Transport", transport)
         self._tls = transport.get_extra_info("sslcontext") is not None
         peer = transport.get_extra_info("peername")
         self.peer_ip = (plain_ip(str(peer[0])) if peer else None) or ""
@@ -143,9 +142,9 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """More waits for the client than should."""
         self.congested = True
-        self._arm_write()
         if self._answer is not None:
             self._answer.blocked()
+            self._arm_write()
 
     def resume_writing(self) -> None:
         """The client has caught up."""
@@ -216,6 +215,9 @@ class Connection(asyncio.Protocol):
         self._answer = answer
         self.state = State.ANSWERING
         self.deadline = inf
+        if self.congested:
+            answer.blocked()
+            self._arm_write()
         if self._eof:
             answer.probe()
         self._serving = True

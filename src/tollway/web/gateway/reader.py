@@ -43,6 +43,7 @@ class RequestReader:
 
     __slots__ = (
         "_at",
+        "_body",
         "_body_limit",
         "_chunks",
         "_complete",
@@ -52,7 +53,6 @@ class RequestReader:
         "_options",
         "_parser",
         "_peer_ip",
-        "_pieces",
         "_request",
         "_seen",
         "_skipped",
@@ -75,7 +75,7 @@ class RequestReader:
         self._complete = False  # llhttp's word for it
         self._request: Request | None = None
         self._chunks: ChunkedBody | None = None
-        self._pieces: list[bytes] = []
+        self._body = bytearray()  # with a length, when it comes in several parts
         self._left = 0  # of a body with a length
         self.continue_due = False  # the client waits for `100 Continue`
         self.keep_alive = False  # of the last request
@@ -90,7 +90,7 @@ class RequestReader:
     @property
     def body_bytes(self) -> int:
         """How much of the current body has come."""
-        return self._chunks.size if self._chunks else sum(map(len, self._pieces))
+        return len(self._chunks.body if self._chunks else self._body)
 
     @property
     def phase(self) -> Phase:
@@ -122,7 +122,7 @@ class RequestReader:
         """Let go of what was read."""
         self._data = b""
         self._at = 0
-        self._pieces = []
+        self._body = bytearray()
         self._chunks = self._request = None
 
     # llhttp's callbacks.
@@ -218,12 +218,12 @@ class RequestReader:
             self._at = at + len(part)
             self._left = left = left - len(part)
             self._parser.feed_data(part)
-            if self._pieces or left:
-                self._pieces.append(part)
+            if self._body or left:
+                self._body += part
                 if left:
                     return None
-                part = b"".join(self._pieces)
-                self._pieces = []
+                part = bytes(self._body)
+                self._body = bytearray()
             return self._close(part)
         return self._close(b"")
 
@@ -236,7 +236,7 @@ class RequestReader:
         if not self._complete:
             return None
         self._chunks = None
-        return self._close(b"".join(chunks.pieces))
+        return self._close(bytes(chunks.body))
 
     def _close(self, body: bytes) -> Request:
         request = self._request
