@@ -1,5 +1,5 @@
-"""The verdict of three witnesses: what the provider emitted, what the client received, and what the
-ledger billed. For every request `delivered <= billed <= emitted`, with one outcome for each attempt.
+"""The verdict of three witnesses: what the provider emitted, what the client received, what the
+ledger billed. For each request `delivered <= billed <= emitted`, with one outcome per attempt.
 
 Ledger rows are joined by the client's own request id, which is the load's nonce.
 """

@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 import ssl
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,11 @@ import pytest
 from tests.fakes.certificates import Certificates
 from tests.fakes.provider import ProviderProcess, SimulatedProvider, refusing_port
 from tests.fakes.provider_faults import FAULTS
+from tests.fakes.provider_script import read_ask
+from tests.fakes.provider_shapes import EventMaker
 from tests.fakes.truth import TruthLog, read_truth
+from tollway.dialects.stream import StreamReader
+from tollway.domain.estimate import estimated_output
 
 
 def request_bytes(
@@ -118,6 +123,21 @@ async def test_the_official_client_understands_it() -> None:
         seen = provider.truth.by_nonce()["n1"]
         assert [one.tokens for one in seen] == [3, 3]
         assert seen[0].usage == {"prompt_tokens": 3, "completion_tokens": 3, "total_tokens": 6}
+
+
+@pytest.mark.parametrize("path", ["chat", "completions"])
+async def test_an_estimate_never_exceeds_what_was_emitted(path: str) -> None:
+    """However a stream is cut, events and bytes suggest exactly the tokens in it."""
+    body = {"model": "m", "prompt": "x", "messages": [{"content": "x [[tokens=1200]]"}]}
+    events = EventMaker(read_ask(path, json.dumps(body).encode(), Counter()))
+    reader = StreamReader(forward_usage=False)
+    reader.feed(events.opening())
+    assert estimated_output(reader.events, reader.content_bytes) == 0
+    for position in range(1, 1201):
+        reader.feed(events.token(position))
+        assert estimated_output(reader.events, reader.content_bytes) == position
+    reader.feed(events.finish())
+    assert estimated_output(reader.events, reader.content_bytes) == 1200
 
 
 async def test_a_connection_serves_requests_in_order() -> None:
