@@ -192,18 +192,19 @@ class Supervisor:
 
     async def _await_end(self, children: Sequence[Child], timeout_s: float) -> bool:
         """Wait for children; after the time or a second signal, kill what is left."""
-        ends = asyncio.gather(*(child.ended.wait() for child in children))
+        ends = asyncio.create_task(_all_ended(children))
         hurry = asyncio.create_task(self._hurry.wait())
-        await asyncio.wait([ends, hurry], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-        hurry.cancel()
+        both = {ends, hurry}
+        await asyncio.wait(both, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         late = [child for child in children if not child.ended.is_set()]
         for child in late:
             child.signal(signal.SIGTERM)  # the second: settle from progress and leave
         if late:
-            await asyncio.wait([ends], timeout=10.0)
+            await asyncio.wait({ends}, timeout=10.0)
         for child in late:
             child.signal(signal.SIGKILL)
-        ends.cancel()
+        for wait in both:
+            wait.cancel()
         return all(child.returncode == 0 for child in children)
 
     def _asked_to_stop(self) -> None:
@@ -236,3 +237,8 @@ class Supervisor:
         fresh = path.with_suffix(".new")
         fresh.write_bytes(msgspec.json.encode(state))
         fresh.replace(path)
+
+
+async def _all_ended(children: Sequence[Child]) -> None:
+    for child in children:
+        await child.ended.wait()

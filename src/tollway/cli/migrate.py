@@ -1,0 +1,19 @@
+"""`tollway migrate`: bring the database to this version's schema, or say whether it is."""
+
+import click
+
+from tollway.cli.session import command_settings, fail
+from tollway.config import SettingsError
+from tollway.wiring.database import open_database
+
+
+@click.command(name="migrate")
+@click.option("--check", is_flag=True, help="Change nothing; exit 1 when there is something to do.")
+@click.option("--data-dir", help="Where everything is kept (TOLLWAY_DATA_DIR).")
+def command(check: bool, data_dir: str | None) -> None:
+    """Bring the database up to date. Safe to run at any time."""
+    try:
+        open_database(command_settings(data_dir), upgrade=not check).dispose()
+    except SettingsError as error:
+        fail(str(error))
+    print("The database is up to date.")

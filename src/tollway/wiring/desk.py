@@ -1,0 +1,40 @@
+"""What a command on this machine works with: the configuration, the usage figures, the secrets."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine
+
+from tollway.adapters.sql.directory import SqlConfiguration
+from tollway.adapters.sql.usage import SqlUsageReader
+from tollway.adapters.system.clock import SystemClock
+from tollway.adapters.system.entropy import system_entropy
+from tollway.adapters.system.secrets import AesGcmBox, load_master_key
+from tollway.config import Settings
+from tollway.wiring.database import open_database
+
+
+class Desk:
+    """Bound once per command."""
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self.settings = settings
+        self.box = AesGcmBox(load_master_key(settings.master_key or ""))
+        self.entropy = system_entropy
+        self.configuration = SqlConfiguration(engine, SystemClock())
+        self.usage = SqlUsageReader(engine)
+
+    def now_s(self) -> int:
+        """UTC seconds."""
+        return int(time.time())
+
+
+@contextmanager
+def open_desk(settings: Settings) -> Iterator[Desk]:
+    """A desk on the database; the embedded one is made and brought up to date first."""
+    engine = open_database(settings, upgrade=True)
+    try:
+        yield Desk(settings, engine)
+    finally:
+        engine.dispose()
