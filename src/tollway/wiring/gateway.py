@@ -9,8 +9,8 @@ from pathlib import Path
 from tollway.adapters.control.snapshot_file import FileSnapshotSource
 from tollway.adapters.echo.upstream import EchoUpstream
 from tollway.adapters.http.upstream import HttpUpstream
-from tollway.adapters.journal.slots import acquire_slot
 from tollway.adapters.journal.opening import open_journal
+from tollway.adapters.journal.slots import acquire_slot
 from tollway.adapters.memory.cache import MemoryResponseCache
 from tollway.adapters.memory.quota import MemoryQuotaStore
 from tollway.adapters.prometheus.tally import Tally

@@ -3,9 +3,9 @@
 import logging
 from pathlib import Path
 
+from tollway.adapters.journal.opening import recover_slot
 from tollway.adapters.journal.reader import DiskJournalReader
 from tollway.adapters.journal.slots import slot_folders, take_slot
-from tollway.adapters.journal.opening import recover_slot
 from tollway.adapters.sql.ledger import SqlLedger
 from tollway.adapters.sql.snapshot import SqlSnapshotStore
 from tollway.adapters.system.clock import SystemClock
