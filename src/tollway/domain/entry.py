@@ -31,9 +31,10 @@ class Flaw:
 def is_plain(receipt: Receipt) -> bool:
     """Whether the receipt surely needs no cleaning: the quick answer for nearly all of them.
 
-    Looks only at what callers and providers wrote; numbers are looked at when they are added up.
+    Looks only at what callers and providers wrote: the types were checked when the journal was
+    read, and numbers are looked at when they are added up.
     """
-    if receipt.kind != USAGE or receipt.seq != 0:
+    if receipt.kind != USAGE or receipt.seq != 0 or receipt.attempt < 0:
         return False
     text = f"{receipt.model}{receipt.client_request_id}{receipt.end_user}{receipt.error}"
     if len(text) > MAX_TEXT_CHARS or not text.isprintable():
@@ -98,5 +99,8 @@ def _tags(tags: object) -> tuple[tuple[str, str], ...] | None:
 
 
 def _printable(tags: tuple[tuple[str, str], ...]) -> bool:
-    text = "".join([part for pair in tags for part in pair])
+    try:
+        text = "".join([part for pair in tags for part in pair])
+    except TypeError:
+        return False
     return len(text) <= MAX_TAGS * MAX_TEXT_CHARS and text.isprintable()

@@ -15,7 +15,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NotSupportedError,
+    ProgrammingError,
+)
 
 from tollway.app.ports import StoreUnavailableError
 
@@ -55,6 +61,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
     Raises StoreUnavailableError.
     """
     with _translated(), engine.connect().execution_options(writes=True) as connection:
+        connection.begin()
         yield connection
         connection.commit()
 
@@ -70,12 +77,10 @@ def upsert(connection: Connection, table: Table) -> sqlite.Insert:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError) as error:
-        raise StoreUnavailableError(str(error.orig)) from error
+    except (DataError, IntegrityError, ProgrammingError, NotSupportedError):
+        raise  # what we sent was wrong: trying again would not help
     except DBAPIError as error:
-        if error.connection_invalidated or type(error) is DBAPIError:
-            raise StoreUnavailableError(str(error.orig)) from error
-        raise
+        raise StoreUnavailableError(str(error.orig)) from error
 
 
 def _configure(busy_timeout_s: float) -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from sqlalchemy import Column, ColumnElement, Connection, Engine, Table, case, func, null, select
 
@@ -118,6 +119,5 @@ def _day(moment_s: int) -> str:
     return datetime.fromtimestamp(moment_s, UTC).date().isoformat()
 
 
-def _whole(value: object) -> int | None:
-    # PostgreSQL sums BIGINT as NUMERIC.
-    return None if value is None else int(value)  # type: ignore[call-overload, no-any-return]
+def _whole(total: int | Decimal | None) -> int | None:
+    return None if total is None else int(total)  # PostgreSQL sums BIGINT as NUMERIC
