@@ -54,7 +54,7 @@ class Chunk(msgspec.Struct, gc=False):
 
 
 load_chunk = msgspec.json.Decoder(Chunk).decode
-load_any = msgspec.json.Decoder().decode
+_load_any = msgspec.json.Decoder().decode
 
 
 def read_chunk(payload: bytes) -> Chunk | None:
@@ -64,17 +64,28 @@ def read_chunk(payload: bytes) -> Chunk | None:
             payload.decode()
         return load_chunk(payload)
     except msgspec.ValidationError:
-        return _read_loosely(payload)
+        return _read_loosely(load_any(payload))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def load_any(payload: bytes) -> object:
+    """The JSON value in a payload; None when there is none, or a number that no type holds."""
+    try:
+        return _load_any(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
 def content_size(choice: Choice) -> int:
     """UTF-8 bytes of everything the model wrote in this choice: text, reasoning, tool calls."""
-    message = choice.delta or choice.message
+    message = choice.delta
     if message is None:
-        return _size(choice.text)
-    size = _size(message.content)
+        message = choice.message
+        if message is None:
+            return _size(choice.text)
+    text = message.content
+    size = 0 if not text else len(text) if text.isascii() else len(text.encode())
     if message.reasoning_content or message.reasoning:
         # Some servers send the same text under both names.
         size += max(_size(message.reasoning_content), _size(message.reasoning))
@@ -97,11 +108,7 @@ def _size(text: str | None) -> int:
     return len(text) if text.isascii() else len(text.encode())
 
 
-def _read_loosely(payload: bytes) -> Chunk | None:
-    try:
-        value = load_any(payload)
-    except (msgspec.DecodeError, RecursionError):
-        return None
+def _read_loosely(value: object) -> Chunk | None:
     if not isinstance(value, dict):
         return None
     choices = value.get("choices")

@@ -25,16 +25,21 @@ DEFAULT_CAPS = Caps()
 
 _TO_SQUARE = bytes.maketrans(b"{}", b"[]")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
+_SMALL_BYTES = 64 * 1024  # fewer values than any cap
 _TOO_LARGE = "request_too_complex"
 
 
 def structure_problem(body: bytes, caps: Caps) -> BadRequest | None:
     """What exceeds a cap. Exact for JSON; anything else is left for the decoder to refuse."""
-    openers = body.count(b"{") + body.count(b"[")
     size = len(body)
-    small = openers <= caps.depth and size <= caps.string_bytes
+    if size <= _SMALL_BYTES:
+        # `replace` skips with memchr, `count` looks at every byte: 0.2 against 1.3 us for 2 KB.
+        openers = 2 * size - len(body.replace(b"{", b"")) - len(body.replace(b"[", b""))
+        return None if openers <= caps.depth else _measure(body, caps)
+    openers = body.count(b"{") + body.count(b"[")
     # Every value but the first of its container follows a comma.
-    if small and (size <= caps.nodes or openers + body.count(b",") < caps.nodes):
+    shallow = openers <= caps.depth and size <= caps.string_bytes
+    if shallow and openers + body.count(b",") < caps.nodes:
         return None
     if size > 4 * caps.nodes and body.count(b'"') - body.count(b'\\"') > 4 * caps.nodes + 4:
         return _too_many(caps)  # each string is a value or the name of one
@@ -42,7 +47,7 @@ def structure_problem(body: bytes, caps: Caps) -> BadRequest | None:
 
 
 def _measure(body: bytes, caps: Caps) -> BadRequest | None:
-    if b"\\" in body:
+    if ord("\\") in body:
         body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
     parts = body.split(b'"')  # outside, inside, outside, ...
     if len(body) > caps.string_bytes and max(map(len, parts[1::2]), default=0) > caps.string_bytes:

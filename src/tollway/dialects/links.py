@@ -19,8 +19,8 @@ def link_problem(name: str, raw: Raw) -> BadRequest | None:
     body = bytes(raw)
     # A part that links is named `..._url`, and an escape could spell such a name. Searches for one
     # byte are the cheap ones, so they come first.
-    suspect = b"_" in body and b"_url" in body
-    if not suspect and not (b"\\" in body and b"\\u00" in body):
+    suspect = ord("_") in body and b"_url" in body
+    if not suspect and not (ord("\\") in body and b"\\u00" in body):
         return None
     try:
         messages = _load(body)

@@ -45,8 +45,10 @@ def read_completion(body: bytes) -> Reply:
 def read_embeddings(body: bytes) -> Reply:
     """Embeddings, or an error."""
     try:
+        if not body.isascii():
+            body.decode()
         vectors = _load_vectors(body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _read_error(body)
     if memoryview(vectors.data)[:1].tobytes() != b"[" or vectors.error:
         return _read_error(body)
@@ -63,11 +65,7 @@ def _read_error(body: bytes) -> Reply:
 
 
 def _fault(body: bytes) -> Fault:
-    if len(body) <= _MAX_FAULT_BYTES:
-        try:
-            value = load_any(body)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            pass
-        else:
-            return read_fault(value, certain=True) or Fault(None, None, None)
+    value = load_any(body) if len(body) <= _MAX_FAULT_BYTES else None
+    if value is not None:
+        return read_fault(value, certain=True) or Fault(None, None, None)
     return Fault(None, shown(body[:8192].decode("utf-8", "replace")), None)

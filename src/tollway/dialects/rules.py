@@ -76,13 +76,13 @@ def members(name: str, raw: Raw) -> dict[str, Raw] | BadRequest | None:
 
 
 def array(name: str, raw: Raw) -> bool | BadRequest | None:
-    """A non-empty array, its items unread."""
+    """An array, its items unread."""
     first = _first_byte(raw)
     if first == b"n":
         return None
     if first != b"[":
         return _wrong_type(name, "an array")
-    return True if len(memoryview(raw)) > 2 or _load_items(raw) else _empty(name)
+    return True
 
 
 def strings(most: int) -> Rule:
@@ -111,10 +111,9 @@ def prompts(most: int) -> Rule:
         if first != b"[":
             return _wrong_type(name, "a string or an array")
         items = _load_items(raw)
-        if not items:
-            return _empty(name)
-        single = _first_byte(items[0]).isdigit()
-        return True if single or len(items) <= most else _too_long(name, most)
+        if len(items) <= most or _first_byte(items[0]).isdigit():
+            return True
+        return _too_long(name, most)
 
     return rule
 
@@ -140,7 +139,3 @@ def _wrong_value(name: str, wanted: str) -> BadRequest:
 
 def _too_long(name: str, most: int) -> BadRequest:
     return BadRequest(f"'{name}' has more than {most} items.", "invalid_value", name)
-
-
-def _empty(name: str) -> BadRequest:
-    return BadRequest(f"'{name}' must not be empty.", "invalid_value", name)

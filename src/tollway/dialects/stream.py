@@ -6,6 +6,7 @@ not JSON, fields other than `data` and comments, everything after `[DONE]`. Howe
 into pieces, the same bytes pass in total and the same facts are read.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -35,6 +36,7 @@ class StreamReader:
         "_ended",
         "_forward_usage",
         "_fresh",
+        "_holding",
         "_over",
         "_seen",
         "began",
@@ -53,6 +55,7 @@ class StreamReader:
     def __init__(self, forward_usage: bool) -> None:
         self._forward_usage = forward_usage
         self._buffer = EventBuffer()
+        self._holding = False  # part of an event waits in the buffer
         self._fresh = True  # nothing read: a byte order mark may come
         self._over = False
         self._seen: set[int] = set()  # choices by index
@@ -78,49 +81,60 @@ class StreamReader:
         """What the client may have of everything one read event brought: whole events only."""
         if self._over:
             return b""
-        if len(self._buffer) or data[-2:] != b"\n\n" or len(data) > MAX_EVENT_BYTES:
-            data = self._whole_events(data)
-        ordinary = self._read_ordinary(data)
-        if ordinary == len(data):
-            return data
-        return data[:ordinary] + self._read_carefully(data[ordinary:])
+        if not self._holding and len(data) <= MAX_EVENT_BYTES:
+            payload = _only_payload(data)
+            if payload and self._read_ordinary(payload):
+                return data
+            if data[-2:] != b"\n\n":
+                data = self._take(data)
+        else:
+            data = self._take(data)
+        passed = self._read_many(data)
+        if passed < len(data):
+            data = data[:passed] + self._read_carefully(data[passed:])
+        if self._holding and len(self._buffer) > MAX_EVENT_BYTES and not self._over:
+            self.overflow = self._over = True
+        return data
 
     def end(self) -> bytes:
         """The body is complete: read an event that lacks its empty line. What it passes."""
         rest = b"" if self._over else self._buffer.rest()
         return self._read_carefully(rest.rstrip(b"\r\n") + b"\n\n") if rest else b""
 
-    def _whole_events(self, data: bytes) -> bytes:
+    def _take(self, data: bytes) -> bytes:
         whole = self._buffer.take(data)
-        if len(self._buffer) > MAX_EVENT_BYTES:
-            self.overflow = self._over = True
+        self._holding = len(self._buffer) > 0
         return whole
 
-    def _read_ordinary(self, data: bytes) -> int:
-        """Read the leading events of the form `data: {...}`, nothing unusual about them: how many
-        bytes they are. This is the path of nearly every chunk."""
-        if data[:7] != b"data: {" or b"\r" in data or not _is_utf8(data):
+    def _read_many(self, data: bytes) -> int:
+        """Read the leading events of the form `data: {...}`: how many bytes they are."""
+        if data[:6] != b"data: " or 13 in data:
             return 0
         passed = 0
         for payload in data[6:-2].split(b"\n\ndata: "):
-            if b"\n" in payload:
+            if 10 in payload or len(payload) > MAX_EVENT_BYTES - 8:
                 break
-            try:
-                chunk = load_chunk(payload)
-            except (msgspec.DecodeError, RecursionError):
+            if not self._read_ordinary(payload):
                 break
-            choices = chunk.choices
-            if not choices or chunk.error is not None or chunk.usage is not None:
-                break
-            if len(payload) > MAX_EVENT_BYTES - 8:
-                break
-            for choice in choices:
-                self._count(choice)
             passed += len(payload) + 8
-            self.read += 1
-        if passed:
-            self.began, self._fresh, self.garbled = True, False, 0
         return passed
+
+    def _read_ordinary(self, payload: bytes) -> bool:
+        """Read an event that holds choices and no more. False: it is another, and is unread."""
+        try:
+            if not payload.isascii():
+                payload.decode()
+            chunk = load_chunk(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return False
+        choices = chunk.choices
+        if not choices or chunk.usage is not None or chunk.error is not None:
+            return False
+        self._count(choices)
+        self.read += 1
+        if not self.began or self.garbled:
+            self.began, self._fresh, self.garbled = True, False, 0
+        return True
 
     def _read_carefully(self, whole: bytes) -> bytes:
         if self._fresh and whole:
@@ -129,7 +143,7 @@ class StreamReader:
         passed = []
         for lines in split_events(whole):
             passed.append(self._read_event(lines))
-            if self._over and not self.overflow:
+            if self._over:
                 break
         return b"".join(passed)
 
@@ -170,15 +184,13 @@ class StreamReader:
             self._note_malformed()
             return False
         self.garbled = 0
-        if chunk.error or told_error or not chunk.choices:
-            fault = read_fault(load_any(payload), certain=told_error)
-            if fault is not None:
-                self._fail(fault)
-                return False
+        fault = _fault_in(chunk, payload, told_error)
+        if fault is not None:
+            self._fail(fault)
+            return False
         self.began = True
         self.read += 1
-        for choice in chunk.choices or ():
-            self._count(choice)
+        self._count(chunk.choices or ())
         return self._keep_usage(chunk)
 
     def _keep_usage(self, chunk: Chunk) -> bool:
@@ -191,15 +203,17 @@ class StreamReader:
         self.usage = usage
         return bool(chunk.choices) or self._forward_usage
 
-    def _count(self, choice: Choice) -> None:
-        size = content_size(choice)
-        if size:
-            self.events += 1
-            self.content_bytes += size
-        if choice.index not in self._seen:
-            self._seen.add(choice.index)
-        if choice.finish_reason:
-            self._ended.add(choice.index)
+    def _count(self, choices: Sequence[Choice]) -> None:
+        seen = self._seen
+        for choice in choices:
+            size = content_size(choice)
+            if size:
+                self.events += 1
+                self.content_bytes += size
+            if choice.index not in seen:
+                seen.add(choice.index)
+            if choice.finish_reason:
+                self._ended.add(choice.index)
 
     def _finish(self) -> bool:
         self._over = True
@@ -224,11 +238,23 @@ class StreamReader:
             self.error = StreamError(None, message, "malformed_stream")
 
 
-def _is_utf8(data: bytes) -> bool:
-    if data.isascii():
-        return True
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+def _fault_in(chunk: Chunk, payload: bytes, told_error: bool) -> Fault | None:
+    if chunk.error:
+        return read_fault({"error": chunk.error})
+    if told_error or not chunk.choices:
+        return read_fault(load_any(payload), certain=told_error)
+    return None
+
+
+def _only_payload(data: bytes) -> bytes | None:
+    """What follows `data: ` when these bytes are exactly one such event: the way of nearly every
+    chunk, so it costs two searches for a byte."""
+    size = len(data)
+    if data[:6] != b"data: ":
+        return None
+    line_end = data.find(b"\n")
+    if line_end == size - 2:
+        return data[6:-2] if data[-1] == 10 and 13 not in data else None
+    if line_end == size - 3 and data.find(b"\r") == size - 4 and data[-2:] == b"\r\n":
+        return data[6:-4]
+    return None
