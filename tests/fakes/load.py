@@ -22,7 +22,7 @@ from typing import Any
 from tests.fakes.load_wire import Address, Outcome, ask
 
 ROOT = Path(__file__).resolve().parents[2]
-_PAUSE_S = 0.02  # before the next of the kept streams, when a connection could not be made
+_PAUSE_S = 0.02  # before the next of the kept streams, when one was not answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class Load:
     async def _keep_streaming(self) -> None:
         while not self._stopping:
             outcome = await self.once(stream=True)
-            if outcome.broken:
+            if outcome.broken or outcome.status != 200:
                 await asyncio.sleep(_PAUSE_S)
 
     async def _on_schedule(self, rate: float, *, stream: bool) -> None:
