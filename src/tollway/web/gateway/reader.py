@@ -160,7 +160,8 @@ class RequestReader:
     def _await_head(self) -> None:
         """The head is not complete: refuse at once what can no longer become one."""
         part = self._data[self._at :]
-        check_partial(part, self._seen - self._at, self._options.url_bytes)
+        if part:
+            check_partial(part, self._seen - self._at, self._options.url_bytes)
         if len(part) > self._options.head_bytes:
             raise _head_too_large()
         self._data = part
