@@ -193,9 +193,7 @@ class GatewayTree:
 
     def ledger(self) -> list[dict[str, Any]]:
         """Every ledger entry, oldest first."""
-        return self.sql(
-            "SELECT * FROM ledger_entries ORDER BY started_ns, request_id, attempt, seq"
-        )
+        return self.sql("SELECT * FROM ledger_entries ORDER BY started_ns, attempt, seq")
 
     def sql(self, query: str, values: Sequence[object] = ()) -> list[dict[str, Any]]:
         """Rows of the embedded database, read from outside."""

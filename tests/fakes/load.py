@@ -27,7 +27,7 @@ _PAUSE_S = 0.02  # before the next of the kept streams, when one was not answere
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """What to send where. Each prompt is `words [[id=NONCE directives]]`."""
+    """What to send where. Each prompt is `go on [[id=NONCE directives]]`."""
 
     url: str
     key: str
@@ -132,7 +132,8 @@ class Load:
 
     def _request(self, nonce: str, stream: bool, directives: str | None) -> bytes:
         plan = self.plan
-        prompt = f"load test [[id={nonce} {directives or plan.directives}]]"
+        # Short words: echo repeats them, and an estimate from bytes must not exceed their count.
+        prompt = f"go on [[id={nonce} {directives or plan.directives}]]"
         fields: dict[str, Any] = {"model": plan.model}
         fields["messages"] = [{"role": "user", "content": prompt}]
         if stream:
