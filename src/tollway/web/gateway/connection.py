@@ -211,7 +211,7 @@ class Connection(asyncio.Protocol):
         if self._trusted:
             proxies = host.options.trusted_proxies
             request.peer_ip = client_ip(self.peer_ip, request.headers, proxies)
-        answer = Answer(self, head_only=request.method == b"HEAD", chunked=reader.minor == 1)
+        answer = Answer(self, head_only=request.method == b"HEAD", chunked=reader.http_1_1)
         self._answer = answer
         self.state = State.ANSWERING
         self.deadline = inf
@@ -244,7 +244,7 @@ class Connection(asyncio.Protocol):
         host, reader = self._host, self._reader
         if not reader.keep_alive or host.draining:
             return host.date_line + _CLOSE
-        return host.date_line if reader.minor else host.date_line + _KEEP
+        return host.date_line if reader.http_1_1 else host.date_line + _KEEP
 
     def answered(self, *, delimited: bool) -> None:
         """The answer is complete: on to the next request, or close."""

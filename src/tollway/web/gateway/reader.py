@@ -17,10 +17,12 @@ from tollway.web.gateway.framing import (
     RefusedError,
     RequestLine,
     check_coding,
+    check_host,
     check_partial,
+    expects_continue,
     first_values,
     malformed,
-    read_framing,
+    read_body_bytes,
     read_request_line,
     strip_values,
 )
@@ -49,6 +51,7 @@ class RequestReader:
         "_complete",
         "_data",
         "_fields",
+        "_good_host",
         "_left",
         "_options",
         "_parser",
@@ -57,9 +60,9 @@ class RequestReader:
         "_seen",
         "_skipped",
         "continue_due",
+        "http_1_1",
         "keep_alive",
         "method",
-        "minor",
     )
 
     def __init__(self, options: ServerOptions, body_limit: BodyLimit, peer_ip: str) -> None:
@@ -72,6 +75,7 @@ class RequestReader:
         self._seen = 0  # how far the end of a head has been looked for
         self._skipped = False  # an empty line before the request line
         self._fields: list[Header] = []
+        self._good_host: bytes | None = None  # a connection asks for the same one each time
         self._complete = False  # llhttp's word for it
         self._request: Request | None = None
         self._chunks: ChunkedBody | None = None
@@ -80,7 +84,7 @@ class RequestReader:
         self.continue_due = False  # the client waits for `100 Continue`
         self.keep_alive = False  # of the last request
         self.method = b""
-        self.minor = 1
+        self.http_1_1 = True
 
     @property
     def held_bytes(self) -> int:
@@ -169,7 +173,8 @@ class RequestReader:
         self._seen = len(part)
 
     def _open(self, line: RequestLine, head: bytes) -> None:
-        self.method, self.minor = line.method, line.minor
+        self.method, _, _, http_1_1 = line
+        self.http_1_1 = http_1_1
         self._complete = False
         headers = self._fields = []
         try:
@@ -179,18 +184,23 @@ class RequestReader:
         self._fields = []
         if len(headers) > self._options.header_count:
             raise _head_too_large()
-        if b" \r\n" in head or b"\t\r\n" in head:
+        if b" \r\n" in head or (b"\t" in head and b"\t\r\n" in head):
             headers = strip_values(headers)
         first = first_values(headers)
-        framing = read_framing(first, line.minor)
-        self._request = Request(line, headers, first, self._peer_ip)
-        if framing.body_bytes:
-            self._open_body(line, first, framing.body_bytes)
-            self.continue_due = framing.expects_continue and self._at == len(self._data)
+        host = first.get(b"host")
+        if host is None or host != self._good_host:
+            check_host(host, http_1_1)
+            self._good_host = host
+        body_bytes = read_body_bytes(first, http_1_1)
+        waits = expects_continue(first, http_1_1)
+        request = self._request = Request(line, headers, first, self._peer_ip)
+        if body_bytes:
+            self._open_body(request, first, body_bytes)
+            self.continue_due = waits and self._at == len(self._data)
 
-    def _open_body(self, line: RequestLine, first: dict[bytes, bytes], body_bytes: int) -> None:
+    def _open_body(self, request: Request, first: dict[bytes, bytes], body_bytes: int) -> None:
         check_coding(first)
-        limit = self._body_limit(line.method, line.path)
+        limit = self._body_limit(request.method, request.path)
         if body_bytes == CHUNKED:
             self._chunks = ChunkedBody(self._parser, limit)
         elif body_bytes > limit:
@@ -203,11 +213,12 @@ class RequestReader:
         section 7.8), and llhttp would take the body for another protocol's bytes."""
         headers = [header for header in self._fields if header[0] != b"upgrade"]
         lines = b"".join(b"%b: %b\r\n" % header for header in headers)
-        target = line.path + (b"?" + line.query if line.query else b"")
+        method, path, query, http_1_1 = line
+        target = path + b"?" + query if query else path
         self._parser = HttpRequestParser(self)
         self._complete = False
         self._fields = []
-        head = b"%b %b HTTP/1.%d\r\n%b\r\n" % (line.method, target, line.minor, lines)
+        head = b"%b %b HTTP/1.%d\r\n%b\r\n" % (method, target, http_1_1, lines)
         self._parser.feed_data(head)
         return headers
 

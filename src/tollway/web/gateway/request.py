@@ -19,7 +19,7 @@ class Request:
         first: dict[bytes, bytes],
         peer_ip: str,
     ) -> None:
-        self.method, self.path, self.query, _, _ = line
+        self.method, self.path, self.query, _ = line
         self.headers = headers
         self._first = first
         self.peer_ip = peer_ip

@@ -40,7 +40,7 @@ def _outcome(*parts: bytes):
                         tuple(request.headers),
                         request.body,
                         reader.keep_alive,
-                        reader.minor,
+                        reader.http_1_1,
                     )
                 )
     except RefusedError as refused:
