@@ -9,11 +9,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from sqlite3 import Connection as SqliteConnection
 from sqlite3 import OperationalError as SqliteOperationalError
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import (
     DataError,
@@ -36,7 +37,7 @@ class SqlOptions:
 
 def sqlite_url(path: str) -> str:
     """The URL of a database file."""
-    return f"sqlite:///{path}"
+    return URL.create("sqlite", database=path).render_as_string()
 
 
 def open_engine(options: SqlOptions) -> Engine:
@@ -68,9 +69,10 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 def upsert(connection: Connection, table: Table) -> sqlite.Insert:
     """An INSERT that can say what to do on conflict. SQLAlchemy has one class per database for it;
-    their statements are the same."""
-    assert connection.dialect.name == "sqlite", "the PostgreSQL class goes here with its driver"
-    return sqlite.insert(table)
+    they are used alike."""
+    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
+    insert: sqlite.Insert = dialect.insert(table)
+    return insert
 
 
 @contextmanager

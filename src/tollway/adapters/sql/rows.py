@@ -7,7 +7,7 @@ Rows of deleted tenants do not exist for either.
 import json
 from collections import defaultdict
 
-from sqlalchemy import ColumnElement, Connection, Text, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Text, cast, select
 
 from tollway.adapters.sql.tables import (
     api_keys,
@@ -65,7 +65,7 @@ _KEYS = (
         api_keys.c.expires_s,
         api_keys.c.revoked_s,
         *(
-            type_coerce(column, Text)
+            cast(column, Text)
             for column in (
                 api_keys.c.models,
                 api_keys.c.endpoints,

@@ -1,5 +1,6 @@
 """How connections are set up, and what a transaction promises."""
 
+import sqlite3
 from multiprocessing import get_context
 
 import pytest
@@ -69,6 +70,29 @@ def test_a_file_that_is_no_database_is_unavailable(tmp_path):
     engine = open_engine(SqlOptions(sqlite_url(str(path))))
     with pytest.raises(StoreUnavailableError, match="not a database"), reading(engine):
         pass
+
+
+def test_a_new_file_that_another_process_holds_is_unavailable(tmp_path):
+    """Switching to WAL needs the file alone; it is tried until the busy timeout is over."""
+    holder = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    engine = open_engine(SqlOptions(sqlite_url(str(tmp_path / "x.db")), busy_timeout_s=0.05))
+    with pytest.raises(StoreUnavailableError, match="locked"), reading(engine):
+        pass
+    holder.execute("ROLLBACK")
+    holder.close()
+    with reading(engine) as connection:
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+    engine.dispose()
+
+
+def test_any_path_can_hold_the_database(tmp_path):
+    """Characters that mean something in a URL do not change the file."""
+    path = tmp_path / "a ?b#c%41.db"
+    engine = open_engine(SqlOptions(sqlite_url(str(path))))
+    with reading(engine):
+        assert path.exists()
+    engine.dispose()
 
 
 BATCHES, ROWS = 40, 20

@@ -104,6 +104,22 @@ def test_a_batch_is_whole_or_not_at_all(engine):
     assert ledger.cursor("0") == (0, 0)
 
 
+def test_what_only_the_database_refuses_is_set_aside(engine):
+    """A row that passed every check and still breaks a constraint holds up nothing."""
+    with writing(engine) as connection:
+        connection.execute(
+            text(
+                "CREATE TRIGGER no_small BEFORE INSERT ON ledger_entries "
+                "WHEN new.model = 'odd' BEGIN SELECT RAISE(ABORT, 'odd is refused'); END"
+            )
+        )
+    ledger = SqlLedger(engine)
+    batch = [receipt(1), receipt(2, model="odd"), receipt(3)]
+    assert ledger.append("0", batch, (1, 3)) == 2
+    assert ledger.quarantined() == 1
+    assert_rollups_fold_the_ledger(engine)
+
+
 def test_a_locked_database_is_unavailable(tmp_path):
     """A writer that waits too long says so, and keeps nothing."""
     engine = database(tmp_path, busy_timeout_s=0.05)
