@@ -67,12 +67,18 @@ class UpstreamConnection(asyncio.Protocol):
 
     def send(self, run: Run, request: bytes) -> None:
         """Begin a call."""
-        assert self._transport is not None
+        transport = self._transport
+        assert transport is not None
         self._run = run
         self._interim = 0
         self._answered = self._complete = False
         run.sent(self)
-        self._transport.write(request)
+        if transport.is_closing():  # lost, but not told yet: nothing of the request was seen
+            self.end()
+            run.stale = True
+            run.complete()
+        else:
+            transport.write(request)
 
     # `run.Line`
 
