@@ -63,11 +63,11 @@ class Codec(Generic[RecordT]):
             raise DamagedRecordError(str(error)) from error
 
     def _decode_newer(self, body: bytes | memoryview) -> RecordT:
-        fields = msgspec.msgpack.decode(body)
         try:
+            fields = msgspec.msgpack.decode(body)
             record: RecordT = msgspec.convert(fields[: self._width], self._shape)
             return record
-        except (msgspec.ValidationError, TypeError) as error:
+        except (msgspec.DecodeError, TypeError) as error:
             raise DamagedRecordError(str(error)) from error
 
 
