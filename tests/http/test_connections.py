@@ -85,7 +85,7 @@ def test_http_1_0(served: Running):
     client = served.client()
     client.send(get(b"/x", b"Connection: keep-alive", version=b"1.0"))
     assert client.answer().headers["connection"] == "keep-alive"
-    client.send(get(b"/stream", version=b"1.0"))
+    client.send(get(b"/stream", b"Connection: keep-alive", version=b"1.0"))
     answer = client.answer()
     assert "transfer-encoding" not in answer.headers
     assert answer.headers["connection"] == "close"

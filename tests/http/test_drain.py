@@ -95,6 +95,27 @@ def test_running_answers_are_waited_for():
         assert drained.result(5) == 0
 
 
+def test_what_a_head_said_is_kept():
+    """A stream whose head did not say `close` leaves its connection open for one more request,
+    though the drain began while it ran: a client that asks on is not refused."""
+    with running(options=FAST) as served:
+        client = served.client()
+        client.send(get(b"/hold"))
+        assert served.handler.arrived.acquire(timeout=5)
+        [answer] = served.handler.held
+        served.call(answer.start, 200, JSON)
+        served.call(answer.write, b"one")
+        drained = _drain(served)
+        served.spin(lambda: served.server.draining)
+        end = served.server.now + 2 * FAST.drain_grace_s
+        served.spin(lambda: served.server.now > end)
+        served.call(answer.finish)
+        assert "connection" not in client.answer().headers
+        client.send(get(b"/next"))
+        assert client.answer().headers["connection"] == "close"
+        assert drained.result(5) == 0
+
+
 def test_what_still_runs_at_the_deadline_is_reported():
     """At the deadline the count of running answers comes back, and `close` ends them."""
     with running(options=FAST) as served:

@@ -1,5 +1,6 @@
 """The same server behind TLS."""
 
+import asyncio
 import socket
 import ssl
 from contextlib import suppress
@@ -128,3 +129,20 @@ def test_certificate_without_key(tmp_path, certificates):
         server_tls(str(certificates.ca_file), str(certificates.file()))
     with pytest.raises(OSError):
         server_tls(str(tmp_path / "absent.pem"))
+
+
+def test_drain(certificates):
+    """A drain answers the next request of a kept connection with `close`, and ends."""
+    tls = server_tls(str(certificates.file()))
+    client_tls = certificates.client_context()
+    options = replace(FAST, drain_grace_s=0.3)
+    with running(options=options, tls=tls, client_tls=client_tls) as served:
+        client = served.client()
+        client.send(get())
+        assert client.answer().status == 200
+        drained = asyncio.run_coroutine_threadsafe(served.server.drain(10), served.loop)
+        served.spin(lambda: served.server.draining)
+        client.send(get())
+        assert client.answer().headers["connection"] == "close"
+        assert client.closed()
+        assert drained.result(5) == 0

@@ -35,7 +35,7 @@ class Exit(Protocol):
     def send_all(self, parts: list[bytes]) -> None:
         """Write to the client without joining."""
 
-    def connection_field(self) -> bytes:
+    def connection_field(self, *, delimited: bool) -> bytes:
         """The `date` and, where due, `connection` header lines of an answer that starts now."""
 
     def answered(self, *, delimited: bool) -> None:
@@ -89,7 +89,7 @@ class Answer:
             return
         without_body = status in (204, 304)
         length = b"" if without_body else b"content-length: %d\r\n" % len(body)
-        head = self._render(status, headers, length)
+        head = self._render(status, headers, length, delimited=True)
         if not body or without_body or self._bodiless:
             self._exit.send(head)
         elif len(body) <= _JOINED_BYTES:
@@ -102,7 +102,8 @@ class Answer:
         """The head of a streamed answer; leaves with the first piece."""
         if self._stage == _NEW and not self.gone:
             coding = b"transfer-encoding: chunked\r\n" if self._chunked else b""
-            self._head = self._render(status, headers, coding)
+            delimited = self._chunked or self._bodiless
+            self._head = self._render(status, headers, coding, delimited=delimited)
             self._stage = _STARTED
 
     def write(self, data: bytes) -> None:
@@ -139,7 +140,8 @@ class Answer:
 
     def fail(self) -> None:
         """The handler broke: say so if nothing was said yet, else cut what was begun."""
-        if self._stage == _NEW:
+        if self._stage in (_NEW, _STARTED):
+            self._stage = _NEW
             self.respond(500, [_JSON], _INTERNAL_ERROR)
         else:
             self.abort()
@@ -176,8 +178,12 @@ class Answer:
         elif self._stage == _STREAMING and self._chunked:
             self._exit.send(b"0")
 
-    def _render(self, status: int, headers: Sequence[Header], framing: bytes) -> bytes:
-        head = render_head(status, headers, self._exit.connection_field() + framing)
+    def _render(
+        self, status: int, headers: Sequence[Header], framing: bytes, *, delimited: bool
+    ) -> bytes:
+        head = render_head(
+            status, headers, self._exit.connection_field(delimited=delimited) + framing
+        )
         return head[_PROBE_BYTES:] if self._probed else head
 
     def _complete(self, *, delimited: bool) -> None:

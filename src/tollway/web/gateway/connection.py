@@ -29,6 +29,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_answer",
         "_armed",
+        "_closing",
         "_dropped",
         "_eof",
         "_host",
@@ -54,6 +55,7 @@ class Connection(asyncio.Protocol):
         self._host = host
         self._loop = loop
         self._answer: Answer | None = None
+        self._closing = False  # the running answer's head said so
         self._armed: Phase | None = None  # the phase whose deadline runs
         self._dropped = 0
         self._eof = False
@@ -100,6 +102,8 @@ class Connection(asyncio.Protocol):
         transport.set_write_buffer_limits(high=options.write_high_bytes)
         self._armed = Phase.HEAD
         self.deadline = host.now + options.head_timeout_s
+        if host.draining:
+            self.hurry()
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
@@ -239,21 +243,21 @@ class Connection(asyncio.Protocol):
         """Write to the client without joining."""
         self._transport.writelines(parts)
 
-    def connection_field(self) -> bytes:
-        """The date, and whether the connection stays."""
+    def connection_field(self, *, delimited: bool) -> bytes:
+        """The date, and whether the connection stays: what is said here is kept."""
         host, reader = self._host, self._reader
-        if not reader.keep_alive or host.draining:
+        self._closing = not delimited or not reader.keep_alive or host.draining
+        if self._closing:
             return host.date_line + _CLOSE
         return host.date_line if reader.http_1_1 else host.date_line + _KEEP
 
     def answered(self, *, delimited: bool) -> None:
         """The answer is complete: on to the next request, or close."""
         self._answer = None
-        host = self._host
-        if not delimited or not self._reader.keep_alive or host.draining:
+        if self._closing:
             self._hang_up(at_once=not delimited)
-            if host.draining:
-                host.settled()
+            if self._host.draining:
+                self._host.settled()
         elif self.congested:
             self.state = State.BLOCKED  # what is pipelined must not pile up answers
             self._arm_write()
@@ -268,9 +272,13 @@ class Connection(asyncio.Protocol):
             self._host.settled()
 
     def _read_on(self) -> None:
+        host = self._host
         self.state = State.READING
         self._armed = Phase.IDLE
-        self.deadline = self._host.now + self._host.options.idle_timeout_s
+        options = host.options
+        self.deadline = host.now + (
+            options.drain_grace_s if host.draining else options.idle_timeout_s
+        )
         if not self._serving and (self._reader.held_bytes or self._eof):
             self._loop.call_soon(self._advance)
 
@@ -312,11 +320,11 @@ class Connection(asyncio.Protocol):
         if self._dropped > self._host.options.linger_bytes:
             self._transport.pause_reading()
 
-    def close_idle(self) -> None:
-        """End the connection if nothing is going on."""
+    def hurry(self) -> None:
+        """The server drains: an idle connection has the grace for one more request."""
         if self.state is State.READING and self._reader.phase is Phase.IDLE:
-            self.state = State.CLOSED
-            self._transport.close()
+            grace_end = self._host.now + self._host.options.drain_grace_s
+            self.deadline = min(self.deadline, grace_end)
 
     def kill(self) -> None:
         """End it now, whatever is going on."""
@@ -346,7 +354,8 @@ class Connection(asyncio.Protocol):
         options, reader = self._host.options, self._reader
         phase = reader.phase
         if phase is Phase.IDLE:
-            self.close_idle()
+            self.state = State.CLOSED
+            self._transport.close()
         elif phase is Phase.HEAD:
             self._refuse(RefusedError(408, "request_timeout", "The headers took too long."))
         else:

@@ -32,6 +32,7 @@ class Guest(Protocol):
     """What a server needs of its connections."""
 
     deadline: float  # monotonic seconds
+    state: State
     peer_ip: str
 
     @property
@@ -44,8 +45,8 @@ class Guest(Protocol):
     def check_peer(self) -> bool:
         """Ask the socket whether the client is still there. False: no longer needed."""
 
-    def close_idle(self) -> None:
-        """End the connection if nothing is going on."""
+    def hurry(self) -> None:
+        """The server drains: end the connection soon if nothing is going on."""
 
     def kill(self) -> None:
         """End it now, whatever is going on."""

@@ -13,7 +13,7 @@ from contextlib import suppress
 from email.utils import formatdate
 
 from tollway.web.gateway.connection import Connection
-from tollway.web.gateway.host import Guest, Handler
+from tollway.web.gateway.host import Guest, Handler, State
 from tollway.web.gateway.options import ServerOptions
 
 # Descriptors for everything that is no client, and one upstream connection per client.
@@ -77,17 +77,15 @@ class GatewayServer:
         end = loop.time() + deadline_s
         self.draining = True
         await self._take_queue()
-        # A kept connection's next request may be on its way: it is answered, with `close`.
-        grace_end = loop.time() + min(self.options.drain_grace_s, deadline_s)
-        while self._guests and loop.time() < grace_end:
-            await self._wait_settled(grace_end - loop.time())
-        while True:
-            for guest in list(self._guests):
-                guest.close_idle()
-            running, left_s = self.busy_connections, end - loop.time()
-            if running == 0 or left_s <= 0:
-                return running
+        for guest in self._guests:
+            # Not at once: its next request may be on its way, and is answered, with `close`.
+            guest.hurry()
+        while any(guest.state < State.LINGERING for guest in self._guests):
+            left_s = end - loop.time()
+            if left_s <= 0:
+                break
             await self._wait_settled(min(left_s, self.options.sweep_s))
+        return self.busy_connections
 
     async def close(self) -> None:
         """End everything that is left."""
@@ -181,6 +179,10 @@ class GatewayServer:
             for accepted in waiting
         ]
         await asyncio.gather(*handshakes, return_exceptions=True)
+        # The loop has accepted some that it has not told us of: plain ones it tells at its next
+        # turns, those over TLS when their handshakes are done.
+        await asyncio.sleep(self.options.drain_grace_s if self._tls else 0)
+        await asyncio.sleep(0)
 
     def _stop_listening(self) -> None:
         if self._listener is not None:

@@ -18,7 +18,7 @@ class RecordingExit:
     def send_all(self, parts: list[bytes]) -> None:
         self.sent.append(b"".join(parts))
 
-    def connection_field(self) -> bytes:
+    def connection_field(self, *, delimited: bool) -> bytes:
         return b"date: now\r\n"
 
     def answered(self, *, delimited: bool) -> None:
@@ -194,10 +194,15 @@ def test_fail(exit_):
     """A broken handler's answer: a 500 when nothing was said, a cut when something was."""
     Answer(exit_, head_only=False, chunked=True).fail()
     assert exit_.sent[0].startswith(b"HTTP/1.1 500 ")
+    unsent = Answer(exit_, head_only=False, chunked=True)
+    unsent.start(200, [])
+    unsent.fail()
+    assert exit_.sent[1].startswith(b"HTTP/1.1 500 ")
     begun = Answer(exit_, head_only=False, chunked=True)
     begun.start(200, [])
+    begun.write(b"x")
     begun.fail()
-    assert exit_.ends == ["kept", "severed"]
+    assert exit_.ends == ["kept", "kept", "severed"]
 
 
 def test_line_breaks_in_headers(answer, exit_):
