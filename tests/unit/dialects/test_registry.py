@@ -1,0 +1,22 @@
+"""The list of endpoints."""
+
+import pytest
+
+from tollway.dialects.registry import ENDPOINTS
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS.values(), ids=lambda endpoint: endpoint.name)
+def test_an_endpoint_is_whole(endpoint):
+    """Each is found under its own path, and streams exactly if it has a reader."""
+    assert ENDPOINTS[endpoint.path] is endpoint
+    assert endpoint.path == b"/v1" + endpoint.upstream_path.encode()
+    assert endpoint.can_stream == (endpoint.stream_reader is not None)
+
+
+def test_the_names_are_the_ledgers():
+    """Scopes, ledger rows and metrics use these names: they do not change."""
+    assert [endpoint.name for endpoint in ENDPOINTS.values()] == [
+        "chat_completions",
+        "completions",
+        "embeddings",
+    ]
