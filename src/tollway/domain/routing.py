@@ -31,7 +31,7 @@ def _weighted(targets: Sequence[Target], turn: int) -> int:
     if total <= 0:
         return 0
     point = (turn * _GOLDEN & _MASK) * total >> 64
-    for position, target in enumerate(targets):
+    for position, target in enumerate(targets[:-1]):
         point -= target.weight
         if point < 0:
             return position

@@ -90,6 +90,19 @@ class TestJudging:
         assert "byte 25" in found.message
         assert "secret" not in found.message
 
+    def test_a_prompt_may_be_text_or_ids(self):
+        """Text, token ids, and lists of either; null is absent."""
+        for prompt in (b'"x"', b"[1,2]", b"[[1],[2]]", b'["x"]', b"[]"):
+            found = completions.parse(b'{"model":"m","prompt":' + prompt + b"}")
+            assert isinstance(found, Ask)
+        found = completions.parse(b'{"model":"m","prompt":null}')
+        assert found.code == "missing_required_parameter"
+
+    def test_embeddings_may_say_that_they_do_not_stream(self):
+        """`stream: false` asks for nothing special."""
+        found = embeddings.parse(b'{"model":"m","input":"x","stream":false}')
+        assert isinstance(found, Ask)
+
 
 class TestRendering:
     def test_values_keep_their_bytes(self):

@@ -1,0 +1,49 @@
+"""What may be tried again, and what the client is told."""
+
+import pytest
+
+from tollway.domain.failure import Cause, Failure, Phase, client_status, may_try_another
+
+
+@pytest.mark.parametrize(
+    ("phase", "cause", "status", "again"),
+    [
+        (Phase.CONNECT, Cause.REFUSED, None, True),
+        (Phase.HEADERS, Cause.TIMEOUT, None, True),
+        (Phase.FIRST_EVENT, Cause.PROTOCOL, None, True),
+        (Phase.FIRST_EVENT, Cause.STREAM_ERROR, 500, True),
+        (Phase.BODY, Cause.RESET, None, False),
+        (Phase.BODY, Cause.STATUS, 503, False),
+        (Phase.HEADERS, Cause.CLIENT_GONE, None, False),
+        (Phase.HEADERS, Cause.DRAINED, None, False),
+        *((Phase.FIRST_EVENT, Cause.STATUS, s, True) for s in (408, 409, 425, 429, 500, 503, 599)),
+        *((Phase.FIRST_EVENT, Cause.STATUS, s, False) for s in (400, 401, 404, 422, None)),
+    ],
+)
+def test_another_target_is_tried_only_when_it_could_help(phase, cause, status, again):
+    """Never after the first byte, never for a client that left, never for a bad request."""
+    assert may_try_another(Failure(phase, cause, "", status)) is again
+
+
+@pytest.mark.parametrize(
+    ("phase", "cause", "status", "told"),
+    [
+        *(
+            (Phase.FIRST_EVENT, Cause.STATUS, s, s)
+            for s in (400, 404, 409, 413, 422, 429, 500, 529)
+        ),
+        *((Phase.FIRST_EVENT, Cause.STATUS, s, 502) for s in (401, 402, 403, 407, 302, 600, None)),
+        (Phase.FIRST_EVENT, Cause.STREAM_ERROR, 429, 429),
+        (Phase.FIRST_EVENT, Cause.STREAM_ERROR, None, 502),
+        (Phase.CONNECT, Cause.TIMEOUT, None, 502),
+        (Phase.HEADERS, Cause.TIMEOUT, None, 504),
+        (Phase.FIRST_EVENT, Cause.TIMEOUT, None, 504),
+        (Phase.HEADERS, Cause.CLIENT_GONE, None, 499),
+        (Phase.HEADERS, Cause.DRAINED, None, 503),
+        (Phase.CONNECT, Cause.DNS, None, 502),
+        (Phase.HEADERS, Cause.RESET, None, 502),
+    ],
+)
+def test_the_status_a_client_sees(phase, cause, status, told):
+    """The provider's own where it concerns the request; never 401 for a credential of ours."""
+    assert client_status(Failure(phase, cause, "", status)) == told
