@@ -190,6 +190,8 @@ def check(journal_dir: Path, ledger: Ledger, *, torn: bool) -> None:
         (outcome,) = outcomes
         assert outcome.output is not None
         assert delivered <= outcome.output <= emitted, (request, delivered, outcome, emitted)
+        # An attempt is billed its input only when its first event was counted.
+        assert outcome.output > 0 or outcome.usage_source != "estimated"
         assert outcome.input == (0 if outcome.usage_source == "none" else INPUT)
         if settled:
             assert outcome.outcome == "finished"

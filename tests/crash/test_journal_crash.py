@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -58,19 +59,19 @@ def test_a_reader_in_another_process_misses_and_doubles_nothing(tmp_path: Path) 
         assert owner.stdout.readline() == "ready\n"
         reader = DiskJournalReader(tmp_path / "j")
         (source,) = reader.sources()
-        after, seen, damaged, reads = (0, 0), 0, 0, 0
+        after, seen, reads = (0, 0), 0, 0
+        end = time.monotonic() + 120
         while seen < total:
             batch = reader.read(source, after, 700)
             for receipt in batch.receipts:
                 assert receipt.request_id == f"req_{seen}"
                 assert receipt.output == seen
                 seen += 1
-            damaged += batch.damaged
+            assert batch.damaged == 0
             after = batch.upto
             reads += 1
             reader.forget(source, after)
-            assert batch.receipts or owner.poll() in (None, 0)
-        assert damaged == 0
+            assert time.monotonic() < end
         assert reads > total / 700
         assert owner.wait(60) == 0
     assert len(list((tmp_path / "j" / "0").glob("*.seg"))) <= 3

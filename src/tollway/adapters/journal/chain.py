@@ -45,7 +45,7 @@ class SegmentChain:
         self._limit = options.segment_bytes - len(END_RECORD)
         # One record may not fit at the end of the current segment: that much can go to waste.
         self._spare_room = self._limit - options.max_record_bytes
-        self.on_roll: Callable[[], None] = lambda: None
+        self.on_roll: Callable[[], None] = _nothing
         self.rolled: deque[Segment] = deque()
         self.spare: Segment | None = None
         self.renames = 0
@@ -93,6 +93,7 @@ class SegmentChain:
             if segment is not None:
                 segment.close()
         self.rolled.clear()
+        self.on_roll = _nothing  # the keeper's method holds us, and the mappings with us
 
     def _roll(self) -> None:
         old = self.current
@@ -114,3 +115,7 @@ class SegmentChain:
         self.spare = None
         self.renames += 1
         return spare
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from tollway.adapters.journal.progress import STREAMING
 from tollway.adapters.journal.record import INTENT, INTENTS, OUTCOME, DamagedRecordError
 from tollway.adapters.journal.scan import walk
+from tollway.adapters.journal.segment import segment_numbers
 from tollway.app.ports import Progress
 from tollway.domain.estimate import estimated_output
 from tollway.domain.receipt import Intent, Payer, Receipt
@@ -43,13 +44,12 @@ class Recovery(NamedTuple):
 def survey_slot(directory: Path) -> Survey:
     """Read all segments of a slot whose lock the caller holds."""
     open_bodies: dict[int, bytes] = {}
-    damaged = newest = 0
-    tail_damaged = False
+    damaged, tail_damaged = 0, False
+    # From the names, not from what was read: the newest may be empty, and its number is taken.
+    newest = max(segment_numbers(directory), default=0)
     for stretch in walk(directory, (0, 0), None):
         damaged += stretch.damaged
-        if stretch.number != newest:
-            newest, tail_damaged = stretch.number, False
-        tail_damaged = tail_damaged or stretch.damaged > 0
+        tail_damaged = tail_damaged or (stretch.damaged > 0 and stretch.number == newest)
         for kind, ticket, start, stop, _ in stretch.frames:
             if kind == INTENT:
                 open_bodies[ticket] = stretch.data[start:stop]

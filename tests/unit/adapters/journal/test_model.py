@@ -156,7 +156,7 @@ class JournalModel(RuleBasedStateMachine):
 
 
 JournalModel.TestCase.settings = settings(
-    max_examples=60,
+    max_examples=100,
     stateful_step_count=60,
     deadline=None,
     suppress_health_check=list(HealthCheck),

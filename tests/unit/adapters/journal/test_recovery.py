@@ -74,6 +74,16 @@ def test_the_next_owner_closes_what_was_open(tmp_path: Path) -> None:
         assert journal.recovery.receipts == []
 
 
+def test_the_number_of_an_empty_segment_is_taken(tmp_path: Path) -> None:
+    """An owner that recorded nothing has used its number all the same: a cursor may stand there."""
+    for _ in range(3):
+        with a_journal(tmp_path):
+            numbers = segment_numbers(tmp_path / "0")
+        for path in sorted((tmp_path / "0").glob("*.seg"))[:-1]:
+            path.unlink()
+    assert numbers == [3, 5]
+
+
 def test_an_unowned_slot_is_recovered_once(tmp_path: Path) -> None:
     """The shipper closes a slot that nobody serves; doing it again costs nothing, not even a
     segment."""
