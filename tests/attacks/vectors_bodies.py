@@ -109,7 +109,7 @@ VECTORS: tuple[Vector, ...] = (
     Vector(
         33,
         "11-mib",
-        chat(pad="x" * (11 * 1024 * 1024)),
+        lambda model: chat(pad="x" * (11 * 1024 * 1024))(model),
         frozenset({413}),
         layer="http",
     ),
@@ -408,7 +408,11 @@ VECTORS: tuple[Vector, ...] = (
     Vector(47, "https-passes", image("https://example.com/a.png"), OK),
     Vector(47, "data-passes", image("data:image/png;base64,AAAA"), OK),
     Vector(
-        47, "50-mb-data-url", image("data:," + "A" * 50_000_000), frozenset({413}), layer="http"
+        47,
+        "50-mb-data-url",
+        lambda model: image("data:," + "A" * 50_000_000)(model),
+        frozenset({413}),
+        layer="http",
     ),
     Vector(
         47,

@@ -23,7 +23,7 @@ class EventBuffer:
     def take(self, data: bytes) -> bytes:
         """Everything up to the end of the last whole event."""
         tail = self._tail
-        seen = max(len(tail) - 3, 0)  # an end may straddle the cut; what lies before has none
+        seen = max(len(tail) - 2, 0)  # an end may straddle the cut; what lies before has none
         tail += data
         end = _last_end(tail, seen)
         if end == 0:
