@@ -167,11 +167,11 @@ class StreamReader:
             elif name == b"event" and value == b"error":
                 told_error = True
         if not data and self.began and kept:
-            return b"".join(kept) + lines[-1]  # comments alone
+            return _event_of(kept, lines[-1])  # comments alone
         if not data or not self._read_payload(b"\n".join(data).strip(), told_error):
             self.dropped += 1
             return b""
-        return b"".join(kept) + lines[-1]
+        return _event_of(kept, lines[-1])
 
     def _read_payload(self, payload: bytes, told_error: bool) -> bool:
         """Read one event's data. Whether it passes."""
@@ -236,6 +236,12 @@ class StreamReader:
             self._over = True
             message = "The provider sent events that cannot be read."
             self.error = StreamError(None, message, "malformed_stream")
+
+
+def _event_of(kept: list[bytes], blank: bytes) -> bytes:
+    """The lines that pass, as one event. A CR and an LF must not meet where a line between them
+    was dropped: together they would be one line end, and the event would have none."""
+    return b"".join(kept) + (b"\r" if kept[-1][-1:] == b"\r" else blank)
 
 
 def _fault_in(chunk: Chunk, payload: bytes, told_error: bool) -> Fault | None:

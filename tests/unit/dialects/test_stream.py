@@ -5,7 +5,7 @@ import time
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tollway.dialects.sse import MAX_EVENT_BYTES
@@ -257,6 +257,12 @@ class TestLines:
         assert reader.events == 1
         assert reader.dropped == 1
 
+    def test_line_ends_do_not_merge_over_a_dropped_line(self):
+        """A CR before and an LF after a dropped line stay two line ends."""
+        body = event("a", end=b"\r")
+        assert read(body + b"id: 1\n\n" + DONE)[1] == body + b"\r" + DONE
+        assert read(body + b"id: 1\r\n\r\n" + DONE)[1] == body + b"\r" + DONE
+
     def test_data_of_several_lines(self):
         """Lines are joined before they are read, and pass as they came."""
         piece = b'data: {"choices":[{"delta":\ndata:{"content":"ab"}}]}\n\n'
@@ -422,12 +428,13 @@ def test_cuts_change_nothing(stream, cuts, forward_usage):
     assert facts(reader) == facts(whole)
 
 
-@given(st.binary(max_size=200))
+@given(st.binary(max_size=60) | st.lists(events | ends, max_size=6).map(b"".join))
+@example(b":\r\x00")
 def test_no_bytes_make_it_raise(noise):
     """Any bytes are read or dropped, and what passes is whole events only."""
     reader, passed = read(event("a") + noise)
     assert passed.startswith(event("a"))
     assert reader.began
-    again, same = read(passed)
+    again, same = read(passed, forward_usage=True)
     assert same == passed
     assert again.events == reader.events
