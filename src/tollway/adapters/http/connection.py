@@ -35,6 +35,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_complete",
         "_headers",
         "_interim",
+        "_kept",
         "_options",
         "_owner",
         "_parser",
@@ -58,6 +59,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._pieces: list[bytes] = []
         self._size = 0
         self._interim = 0
+        self._kept = False
         self._answered = False  # the final head was passed on
         self._complete = False
         self._surplus = False
@@ -199,8 +201,10 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """The answer's end, or an interim one's."""
-        if self._answered:
+        if self._answered and not self._complete:
             self._complete = True
+            # Only here: behind the callback the parser has forgotten the message.
+            self._kept = self._parser.should_keep_alive()
 
     def _pass_body(self, run: Run) -> None:
         pieces = self._pieces
@@ -216,7 +220,7 @@ class UpstreamConnection(asyncio.Protocol):
             return  # the sink ended the call while it was fed
         self._run = None
         run.complete()
-        if self._surplus or self.closed or run.paused or not self._parser.should_keep_alive():
+        if self._surplus or self.closed or run.paused or not self._kept:
             self.end()
         else:
             self.used = True
