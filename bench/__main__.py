@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from bench import stages
+from bench import ladder, stages
 from bench.bounds import judge
 from bench.gateway import gateway
-from bench.lab import Lab
+from bench.lab import Lab, say
 from bench.machine import Cores, choose_cores, describe, pin, raise_file_limit, steal_s
 from bench.plan import FULL, QUICK, Plan
 from bench.proof import prove
@@ -26,7 +26,13 @@ from bench.subject import DIRECT, AbsentError, Subject, mock_provider
 from bench.summary import summarise
 
 _OUTPUT = Path(".bench")
-_STAGES = ("memory", "whole", "streams", "refusals", "closed")
+_STAGES = ("memory", "whole", "streams", "refusals", "closed", "ladder")
+_SOCKET_STAGES = {
+    "whole": stages.whole_answers,
+    "streams": stages.streams,
+    "refusals": stages.refusals,
+    "closed": stages.closed_loop,
+}
 
 
 def main() -> int:
@@ -91,21 +97,21 @@ def _stages(
     lab: Lab, plan: Plan, provider: int, chosen: Sequence[str]
 ) -> tuple[dict[str, list[float]], dict[str, str]]:
     found: dict[str, list[float]] = {}
+    if "ladder" in chosen:
+        costs = ladder.features(plan.ladder_calls, plan.ladder_rounds, say)
+        found |= {f"ladder/{name}": values for name, values in costs.items()}
     if "memory" in chosen:
         for number in range(plan.memory_rounds):
             with _subjects(lab, provider, quiet=number > 0) as subjects:
                 stages.open_streams(lab, plan, subjects, found, number)
+    if not _SOCKET_STAGES.keys() & set(chosen):
+        return found, {}
     with _subjects(lab, provider, quiet="memory" in chosen) as subjects:
         for subject in subjects:
             prove(subject, lab.note)
-        if "whole" in chosen:
-            stages.whole_answers(lab, plan, subjects)
-        if "streams" in chosen:
-            stages.streams(lab, plan, subjects)
-        if "refusals" in chosen:
-            stages.refusals(lab, plan, subjects)
-        if "closed" in chosen:
-            stages.closed_loop(lab, plan, subjects)
+        for name, stage in _SOCKET_STAGES.items():
+            if name in chosen:
+                stage(lab, plan, subjects)
         return found, {one.name: one.version for one in subjects if one.name != DIRECT}
 
 

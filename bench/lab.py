@@ -17,6 +17,7 @@ from bench.machine import Cores
 from bench.subject import Subject
 
 _KEPT_RATE = 0.97  # share of the ordered rate that must have been answered
+_LATE_MS = 200.0  # a load that was held up so long measures the machine, not the subject
 _SETTLE_S = 1.0  # before an idle window: what the last load left behind gets done
 
 
@@ -49,7 +50,7 @@ class Lab:
     def note(self, text: str) -> None:
         """Something the reader of the figures must know; printed at once, counted at the end."""
         self.notices.append(text)
-        print(f"  note: {text}", file=sys.stderr, flush=True)
+        say(f"  note: {text}")
 
     def measure_idle(self, subjects: Sequence[Subject], window_s: float) -> None:
         """What all subjects cost while nothing is asked, at the same time."""
@@ -139,6 +140,8 @@ def _problem(order: Order, outcome: Outcome) -> str | None:
     if outcome.errors:
         reason, count = max(outcome.errors.items(), key=lambda item: item[1])
         return f"{sum(outcome.errors.values())} errors, {count} of them: {reason}"
+    if outcome.late_ms > _LATE_MS:
+        return f"the load itself was {outcome.late_ms:.0f} ms late: the machine is busy elsewhere"
     if outcome.dropped:
         return f"{outcome.dropped} requests dropped"
     due = order.rate * outcome.window_s
@@ -150,9 +153,12 @@ def _problem(order: Order, outcome: Outcome) -> str | None:
 def _show(sample: Sample) -> None:
     outcome = sample.outcome
     cost = f"{sample.each_us():8.1f} us" if sample.cpu_us else " " * 11
-    print(
+    say(
         f"  {sample.round + 1:>2} {sample.stage:<16} {sample.subject:<8} {cost}"
-        f"  p50 {outcome.p50_ms:7.2f}  p99 {outcome.p99_ms:7.2f} ms",
-        file=sys.stderr,
-        flush=True,
+        f"  p50 {outcome.p50_ms:7.2f}  p99 {outcome.p99_ms:7.2f} ms"
     )
+
+
+def say(line: str) -> None:
+    """Progress: to stderr, so that stdout is the report alone."""
+    print(line, file=sys.stderr, flush=True)

@@ -64,6 +64,7 @@ class Outcome:
     first_p50_ms: float = 0.0
     first_p99_ms: float = 0.0
     reads_per_event: float = 0.0
+    late_ms: float = 0.0  # how far behind its own schedule the load was, at worst
     window_s: float = 0.0
 
 
@@ -85,6 +86,7 @@ class Drive:
         self.firsts: list[float] = []
         self.errors: Counter[str] = Counter()
         self.opened = 0
+        self.late_s = 0.0
         self.all_open = asyncio.Event()
 
     def dispatch(self, due: float) -> None:
@@ -130,6 +132,7 @@ class Drive:
             first_p50_ms=quantile(firsts, 0.5) * 1000,
             first_p99_ms=quantile(firsts, 0.99) * 1000,
             reads_per_event=self.reads / self.seen if self.seen else 0.0,
+            late_ms=self.late_s * 1000,
             window_s=window_s,
         )
 
@@ -243,7 +246,10 @@ def _keep_rate(drive: Drive, start: float) -> Any:
 
     def fire() -> None:
         nonlocal count
-        for _ in range(ticker.due()):
+        fired = ticker.due()
+        if fired > 1 and start + count * interval >= drive.begin:
+            drive.late_s = max(drive.late_s, (fired - 1) * interval)
+        for _ in range(fired):
             drive.dispatch(start + count * interval)
             count += 1
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Plan:
     """One size. Streams come at a rate that makes `chunk_rate` events a second whatever their
-    length, so that all sizes meet the subject equally busy."""
+    length, so that all sizes meet the subject equally busy. `ladder_calls` are those of one rung,
+    over all rounds."""
 
     name: str
     rates: tuple[int, ...]
@@ -40,7 +41,7 @@ QUICK = Plan(
     refusal_rounds=1,
     closed_rounds=1,
     ladder_calls=20_000,
-    ladder_rounds=1,
+    ladder_rounds=2,
     burst=False,
     idle_s=1.0,
 )
@@ -48,13 +49,13 @@ FULL = Plan(
     name="full",
     rates=(500, 1000, 2000),
     rounds=7,
-    window_s=4.0,
+    window_s=3.0,
     stream_chunks=(8, 64, 256),
     stream_rounds=5,
-    stream_window_s=3.0,
+    stream_window_s=2.0,
     memory_rounds=3,
     refusal_rounds=5,
-    closed_rounds=5,
+    closed_rounds=3,
     ladder_calls=200_000,
     ladder_rounds=9,
 )

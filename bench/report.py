@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import ladder
 from bench.bounds import Verdict
 from bench.figures import Spread
 from bench.machine import Machine
@@ -44,6 +45,7 @@ def render(run: Run) -> str:
         *_streams(run),
         _memory(run),
         *_others(run),
+        _ladder(run.figures),
         _notices(run.notices),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -96,6 +98,8 @@ def _whole_answers(run: Run) -> list[str]:
             ]
             for name in _named(figures, f"p50/{rate}")
         ]
+        if not rows:
+            continue
         if bare := figures.get(f"cpu/{rate}/{_BARE}"):
             rows.insert(1, ["Tollway, shipper not counted", _cell(bare), *[""] * 5])
         head = ["", "CPU us/request", "Tollway is", "p50 ms", "p99 ms", "added p99 ms", "RSS MiB"]
@@ -175,6 +179,19 @@ def _others(run: Run) -> list[str]:
             "### 32 clients that ask as fast as they are answered\n\n" + _table(head, rows)
         )
     return sections
+
+
+def _ladder(figures: Figures) -> str:
+    rows, below = [], 0.0
+    for name, title in ladder.TITLES.items():
+        found = figures.get(f"ladder/{name}")
+        if found is not None:
+            step = f"{found.median - below:+.1f}" if below and name != "stream" else ""
+            rows.append([title, _cell(found), step])
+            below = found.median
+    head = ["rung", "CPU us/call", "step"]
+    title = "### The ladder: the pipeline in one process, without sockets\n\n"
+    return title + _table(head, rows) if rows else ""
 
 
 def _notices(notices: Sequence[str]) -> str:
