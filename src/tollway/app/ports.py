@@ -102,7 +102,7 @@ class UpstreamCall(NamedTuple):
     credential: CredentialRecord | None
     method: str
     path: str
-    headers: Sequence[Header]
+    headers: tuple[Header, ...]
     body: bytes
     stream: bool
 

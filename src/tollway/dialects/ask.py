@@ -4,7 +4,6 @@ Values only; reading and writing the bytes is `request.py`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from msgspec import Raw
@@ -24,8 +23,7 @@ class Ask(NamedTuple):
     input_bytes: int  # for the input estimate
 
 
-@dataclass(frozen=True, slots=True)
-class Rewrite:
+class Rewrite(NamedTuple):
     """Every change between what was judged and what is sent. Nothing else is touched."""
 
     model: str

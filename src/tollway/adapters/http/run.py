@@ -2,11 +2,12 @@
 
 import asyncio
 from math import inf
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tollway.adapters.http.options import UpstreamOptions
-from tollway.app.ports import ResponseSink, UpstreamCall
+from tollway.app.ports import ResponseSink
 from tollway.domain.failure import Cause, Failure, Phase
+from tollway.domain.provider import ProviderRecord
 
 
 class Line(Protocol):
@@ -22,15 +23,33 @@ class Line(Protocol):
         """Close at once."""
 
 
+class Waits(NamedTuple):
+    """A provider's deadlines, in seconds."""
+
+    headers_s: float
+    first_token_s: float
+    idle_s: float
+    total_s: float
+    satisfied_s: float
+
+
+def waits_of(provider: ProviderRecord, options: UpstreamOptions) -> Waits:
+    """The provider's own deadlines, and the server's where it has none."""
+    return Waits(
+        provider.headers_timeout_s or options.headers_timeout_s,
+        provider.first_token_timeout_s or options.first_token_timeout_s,
+        provider.idle_timeout_s or options.idle_timeout_s,
+        provider.total_timeout_s or options.total_timeout_s,
+        options.satisfied_s,
+    )
+
+
 class Run:
     """Deadlines are looked at by one coarse sweep; setting one costs an assignment."""
 
     __slots__ = (
-        "_first_token_s",
-        "_headers_s",
-        "_idle_s",
         "_loop",
-        "_satisfied_s",
+        "_waits",
         "deadline",
         "done",
         "failure",
@@ -46,21 +65,17 @@ class Run:
 
     def __init__(
         self,
-        call: UpstreamCall,
         sink: ResponseSink,
-        options: UpstreamOptions,
+        waits: Waits,
         loop: asyncio.AbstractEventLoop,
+        *,
+        stream: bool,
     ) -> None:
-        provider = call.provider
         self._loop = loop
+        self._waits = waits
         self.sink = sink
-        self.stream = call.stream
-        self._headers_s = provider.headers_timeout_s or options.headers_timeout_s
-        self._first_token_s = provider.first_token_timeout_s or options.first_token_timeout_s
-        self._idle_s = provider.idle_timeout_s or options.idle_timeout_s
-        self._satisfied_s = options.satisfied_s
-        total_s = provider.total_timeout_s or options.total_timeout_s
-        self.total_deadline = loop.time() + total_s
+        self.stream = stream
+        self.total_deadline = loop.time() + waits.total_s
         self.deadline = inf
         self.phase = Phase.CONNECT
         self.paused = False
@@ -83,19 +98,19 @@ class Run:
         """Read on; the timers begin anew."""
         if self.paused:
             self.paused = False
-            self.deadline = self._loop.time() + self._idle_s
+            self.deadline = self._loop.time() + self._waits.idle_s
             if self.line is not None:
                 self.line.resume()
 
     def progress(self) -> None:
         """A real event came."""
         self.phase = Phase.BODY
-        self.deadline = self._loop.time() + self._idle_s
+        self.deadline = self._loop.time() + self._waits.idle_s
 
     def satisfied(self) -> None:
         """Only the end of the body is waited for, and not for long."""
         self.satisfied_ = True
-        self.deadline = self._loop.time() + self._satisfied_s
+        self.deadline = self._loop.time() + self._waits.satisfied_s
 
     def cancel(self, failure: Failure) -> None:
         """End now with this failure."""
@@ -107,18 +122,19 @@ class Run:
         """The request left on this connection."""
         self.line = line
         self.phase = Phase.HEADERS
-        self.deadline = self._loop.time() + self._headers_s
+        self.deadline = self._loop.time() + self._waits.headers_s
 
     def headed(self) -> None:
         """The final head came."""
         self.phase = Phase.FIRST_EVENT
-        wait_s = self._first_token_s if self.stream else self._idle_s
+        waits = self._waits
+        wait_s = waits.first_token_s if self.stream else waits.idle_s
         self.deadline = self._loop.time() + wait_s
 
     def read(self) -> None:
         """A piece of a whole answer came."""
         if not self.stream:
-            self.deadline = self._loop.time() + self._idle_s
+            self.deadline = self._loop.time() + self._waits.idle_s
 
     def complete(self) -> None:
         """The answer is complete and framed correctly."""

@@ -13,7 +13,7 @@ from tollway.adapters.http.guard import Origin, parse_base_url
 from tollway.adapters.http.options import UpstreamOptions
 from tollway.adapters.http.pool import Pool
 from tollway.adapters.http.resolver import Lookup, Resolver, system_lookup
-from tollway.adapters.http.run import Run
+from tollway.adapters.http.run import Run, Waits, waits_of
 from tollway.app.ports import Header, ResponseSink, UpstreamCall
 from tollway.domain.brand import COMMAND
 from tollway.domain.failure import Cause, Failure, Phase
@@ -22,17 +22,20 @@ from tollway.domain.result import Err
 
 _AGENT = f"user-agent: {COMMAND}\r\naccept-encoding: identity\r\n"
 _MAX_ROUTES = 4096
+_MAX_FIELDS = 64  # header sets kept ready; clients choose the rest
 
 
 class _Route:
     """Where a provider's calls go, worked out once per provider record."""
 
-    __slots__ = ("heads", "origin", "pool", "provider")
+    __slots__ = ("fields", "heads", "origin", "pool", "provider", "waits")
 
-    def __init__(self, provider: ProviderRecord, origin: Origin, pool: Pool) -> None:
+    def __init__(self, provider: ProviderRecord, origin: Origin, pool: Pool, waits: Waits) -> None:
         self.provider = provider
         self.origin = origin
         self.pool = pool
+        self.waits = waits
+        self.fields: dict[Sequence[Header], bytes] = {}
         self.heads: dict[tuple[str, str], tuple[str, bytes]] = {}
 
 
@@ -59,7 +62,7 @@ class HttpUpstream:
             return Failure(Phase.CONNECT, Cause.CREDENTIAL, str(error))
         except ValueError as error:
             return Failure(Phase.CONNECT, Cause.PROTOCOL, str(error))
-        run = Run(call, sink, self._options, loop)
+        run = Run(sink, route.waits, loop, stream=call.stream)
         self._running.add(run)
         if self._sweep is None:
             self._sweep = loop.call_later(self._options.sweep_s, self._tick)
@@ -148,7 +151,9 @@ class HttpUpstream:
             )
         if len(self._routes) >= _MAX_ROUTES:
             self._routes.clear()
-        route = self._routes[provider.id] = _Route(provider, origin, pool)
+        route = self._routes[provider.id] = _Route(
+            provider, origin, pool, waits_of(provider, self._options)
+        )
         return route
 
     def _request(self, route: _Route, call: UpstreamCall) -> bytes:
@@ -168,7 +173,11 @@ class HttpUpstream:
                 text += f"authorization: Bearer {secret}\r\n"
             head = text.encode("ascii")
             route.heads[(call.path, reference)] = (secret, head)
-        fields = _render(call.headers)
+        fields = route.fields.get(call.headers)
+        if fields is None:
+            fields = _render(call.headers)
+            if len(route.fields) < _MAX_FIELDS:
+                route.fields[call.headers] = fields
         return b"%b%bcontent-length: %d\r\n\r\n%b" % (head, fields, len(call.body), call.body)
 
     def _tick(self) -> None:

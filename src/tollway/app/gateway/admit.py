@@ -5,9 +5,11 @@ In-memory only: no I/O, no counters. The tenant comes from the credential and fr
 from collections.abc import Sequence
 
 from tollway.app.gateway.exchange import Exchange, Labels
+from tollway.app.gateway.keyring import Keyring
+from tollway.app.gateway.runtime import Gateway
 from tollway.app.ports import Header
 from tollway.domain.access import Principal, granted_model, may_call
-from tollway.domain.key import KeyRecord, is_live, matches, split_key
+from tollway.domain.key import KeyRecord
 from tollway.domain.labels import parse_tags, plain_label
 from tollway.domain.refusal import BadRequest, ModelNotFound, Refusal, Unauthenticated
 from tollway.domain.snapshot import Snapshot
@@ -18,26 +20,28 @@ _MISSING = Unauthenticated(
 )
 _WRONG = Unauthenticated("The API key is not valid. Check that it was copied whole.")
 _TWO_KEYS = BadRequest("'Authorization' and 'x-api-key' hold two different keys. Send one.")
+_LABELS = frozenset({b"x-request-id", b"x-tollway-end-user", b"x-tollway-tags"})
 
 
-def admit(exchange: Exchange) -> Refusal | None:
-    """Fill principal, labels and model, or refuse."""
-    inbound = exchange.inbound
-    facts = dict(inbound.headers)
-    principal = authenticate(
-        inbound.headers, facts, exchange.snapshot, exchange.started_ns / 1_000_000_000
-    )
+def admit(gateway: Gateway, exchange: Exchange) -> Refusal | None:
+    """Fill facts, principal, labels and model, or refuse."""
+    inbound, snapshot = exchange.inbound, exchange.snapshot
+    facts = exchange.facts = dict(inbound.headers)
+    now_s = exchange.started_ns / 1_000_000_000
+    principal = authenticate(gateway.keyring, inbound.headers, facts, snapshot, now_s)
     if not isinstance(principal, Principal):
         return principal
     exchange.principal = principal
     refusal = may_call(principal, inbound.endpoint.name, inbound.peer_ip)
     if refusal is not None:
         return refusal
-    labels = read_labels(facts, exchange.ask.end_user, principal.key)
-    if isinstance(labels, BadRequest):
-        return labels
-    exchange.labels = labels
-    model = granted_model(exchange.snapshot, principal, exchange.ask.model)
+    ask = exchange.ask
+    if ask.end_user is not None or principal.key.tags or not _LABELS.isdisjoint(facts):
+        labels = read_labels(facts, ask.end_user, principal.key)
+        if isinstance(labels, BadRequest):
+            return labels
+        exchange.labels = labels
+    model = granted_model(snapshot, principal, ask.model)
     if isinstance(model, ModelNotFound):
         return model
     exchange.model = model
@@ -45,44 +49,32 @@ def admit(exchange: Exchange) -> Refusal | None:
 
 
 def authenticate(
-    headers: Sequence[Header], facts: dict[bytes, bytes], snapshot: Snapshot, now_s: float
+    keyring: Keyring,
+    headers: Sequence[Header],
+    facts: dict[bytes, bytes],
+    snapshot: Snapshot,
+    now_s: float,
 ) -> Principal | Unauthenticated | BadRequest:
     """Whose request this is. Every refusal after the checksum reads the same."""
     given = _credential(headers, facts)
-    if not isinstance(given, str):
+    if not isinstance(given, bytes):
         return given
-    parts = split_key(given)
-    if parts is None:
-        return _WRONG
-    key_id, secret = parts
-    record = snapshot.keys.get(key_id)
-    if record is None:
-        return _WRONG
-    pepper = snapshot.peppers.get(record.pepper_version)
-    if pepper is None or not matches(record, pepper, secret) or not is_live(record, now_s):
-        return _WRONG
-    tenant = snapshot.tenants.get(record.tenant_id)
-    if tenant is None:
-        return _WRONG
-    return Principal(tenant, record)
+    return keyring.open(given, snapshot, now_s) or _WRONG
 
 
 def _credential(
     headers: Sequence[Header], facts: dict[bytes, bytes]
-) -> str | Unauthenticated | BadRequest:
+) -> bytes | Unauthenticated | BadRequest:
     bearer, api_key = facts.get(b"authorization"), facts.get(b"x-api-key")
-    if bearer is None and api_key is None:
-        return _MISSING
     if len(facts) != len(headers) and _repeats(headers):
         return _TWO_KEYS
-    if bearer is not None:
-        scheme, _, bearer = bearer.partition(b" ")
-        if scheme.lower() != b"bearer":
-            return _MISSING
-        bearer = bearer.strip()
-        if api_key is not None and api_key != bearer:
-            return _TWO_KEYS
-    return (bearer or api_key or b"").decode("latin-1")
+    if bearer is None:
+        return _MISSING if api_key is None else api_key
+    scheme, _, token = bearer.partition(b" ")
+    if scheme != b"Bearer" and scheme.lower() != b"bearer":
+        return _MISSING
+    token = token.strip()
+    return token if api_key is None or api_key == token else _TWO_KEYS
 
 
 def _repeats(headers: Sequence[Header]) -> bool:

@@ -27,8 +27,11 @@ _JOURNAL_FULL = Unavailable(
 _OUR_BUG = Failure(Phase.HEADERS, Cause.PROTOCOL, "The gateway failed to handle the answer.")
 # Client headers that mean something to the provider; all others stay here.
 _FORWARDED = frozenset({b"openai-beta", b"anthropic-beta", b"anthropic-version", b"traceparent"})
-_JSON: list[Header] = [(b"content-type", b"application/json"), (b"accept", b"application/json")]
-_EVENTS: list[Header] = [(b"content-type", b"application/json"), (b"accept", b"text/event-stream")]
+_Headers = tuple[Header, ...]
+_JSON: _Headers = ((b"content-type", b"application/json"), (b"accept", b"application/json"))
+_EVENTS: _Headers = ((b"content-type", b"application/json"), (b"accept", b"text/event-stream"))
+# What is renamed per tenant; without any of them no namespace is needed.
+_NAMES = frozenset({"user", "prompt_cache_key", "safety_identifier"})
 
 
 async def attempt(gateway: Gateway, exchange: Exchange) -> Verdict:
@@ -75,25 +78,25 @@ async def _try_target(
 
 
 def _call(exchange: Exchange, target: Target, provider: ProviderRecord) -> UpstreamCall:
-    inbound, ask = exchange.inbound, exchange.ask
-    endpoint = inbound.endpoint
+    ask, endpoint = exchange.ask, exchange.inbound.endpoint
     body = endpoint.render(
         ask,
         Rewrite(
             target.model,
             ask.stream and provider.stream_usage is StreamUsage.FORCE,
             exchange.model.max_output_tokens,
-            _namespace(exchange),
+            None if _NAMES.isdisjoint(ask.fields) else _namespace(exchange),
         ),
     )
     headers = _EVENTS if ask.stream else _JSON
-    forwarded = [header for header in inbound.headers if header[0] in _FORWARDED]
+    if not _FORWARDED.isdisjoint(exchange.facts):
+        headers += tuple(one for one in exchange.inbound.headers if one[0] in _FORWARDED)
     return UpstreamCall(
         provider,
         provider.credentials[0] if provider.credentials else None,
         "POST",
         endpoint.upstream_path,
-        headers + forwarded if forwarded else headers,
+        headers,
         body,
         ask.stream,
     )

@@ -42,6 +42,7 @@ class Exchange:
         "ask",
         "attempts",
         "client",
+        "facts",
         "inbound",
         "labels",
         "model",
@@ -54,6 +55,7 @@ class Exchange:
     )
 
     ask: Ask
+    facts: dict[bytes, bytes]  # the headers by name, the last of a repeated one
     principal: Principal | None
     model: ModelRecord
     targets: Sequence[Target]

@@ -34,7 +34,7 @@ def find_listed(
 
 def _admit(gateway: Gateway, headers: Sequence[Header], peer_ip: str) -> Principal | Refusal:
     now_s = gateway.clock.wall_ns() / 1_000_000_000
-    principal = authenticate(headers, dict(headers), gateway.source.current, now_s)
+    principal = authenticate(gateway.keyring, headers, dict(headers), gateway.source.current, now_s)
     if not isinstance(principal, Principal):
         return principal
     return may_call(principal, ENDPOINT, peer_ip) or principal

@@ -124,10 +124,13 @@ class BufferedRelay:
 
     def answer_headers(self) -> list[Header]:
         """The answer's head as the client may see it."""
-        headers = [header for header in self._headers if header[0] in PASSED_HEADERS]
-        provider = self._exchange.snapshot.providers[ProviderId(self.intent.provider_id)]
-        headers.append((b"x-request-id", self.intent.request_id.encode()))
-        headers.append((b"x-tollway-provider", provider.name.encode("ascii", "replace")))
+        intent = self.intent
+        provider = self._exchange.snapshot.providers[ProviderId(intent.provider_id)]
+        headers = [
+            (b"x-request-id", intent.request_id.encode()),
+            (b"x-tollway-provider", provider.name.encode("ascii", "replace")),
+        ]
+        headers += [header for header in self._headers if header[0] in PASSED_HEADERS]
         return headers
 
     def _protocol_failure(self, message: str) -> Failure:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tollway.app.gateway.keyring import Keyring
 from tollway.app.gateway.request_ids import RequestIds
 from tollway.app.gateway.running import Running
 from tollway.app.ports import (
@@ -43,4 +44,5 @@ class Gateway:
     request_ids: RequestIds
     options: GatewayOptions = field(default_factory=GatewayOptions)
     running: Running = field(default_factory=Running)
+    keyring: Keyring = field(default_factory=Keyring)
     turns: dict[ModelId, int] = field(default_factory=dict)  # requests so far, per model

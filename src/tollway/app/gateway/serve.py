@@ -31,7 +31,7 @@ async def serve(gateway: Gateway, inbound: Inbound, client: Client) -> tuple[str
     )
     verdict: Verdict = None
     try:
-        verdict = parse(exchange) or admit(exchange) or screen(gateway, exchange)
+        verdict = parse(exchange) or admit(gateway, exchange) or screen(gateway, exchange)
         if verdict is None and not recall(gateway, exchange):
             verdict = plan(gateway, exchange) or reserve(gateway, exchange)
             if verdict is None:

@@ -27,7 +27,7 @@ _STREAM_HEADERS: list[Header] = [
 class StreamRelay(BufferedRelay):
     """The sink of one streamed attempt. An answer that is no event stream is read whole."""
 
-    __slots__ = ("_events", "_reader", "_streaming")
+    __slots__ = ("_events", "_read", "_reader", "_streaming")
 
     def __init__(self, gateway: Gateway, exchange: Exchange, intent: Intent) -> None:
         super().__init__(gateway, exchange, intent)
@@ -36,6 +36,7 @@ class StreamRelay(BufferedRelay):
         self._reader: StreamReader = make_reader(exchange.ask.wants_usage)
         self._streaming = False
         self._events = 0
+        self._read = 0
 
     def head(self, status: int, headers: Sequence[Header]) -> None:
         """A 200 with an event stream is passed on as it comes; anything else is read whole."""
@@ -58,8 +59,10 @@ class StreamRelay(BufferedRelay):
         if reader.events != self._events:
             self._events = reader.events
             self._gateway.journal.progress(self.intent.slot, reader.events, reader.content_bytes)
-        if passed and reader.began:
+        if reader.read != self._read:
+            self._read = reader.read
             flow.progress()
+        if passed:
             if not self.answered:
                 self._begin()
             client.write(passed)
@@ -78,11 +81,12 @@ class StreamRelay(BufferedRelay):
                 return self._protocol_failure("The provider did not answer with an event stream.")
             return super().end(failure)
         reader = self._reader
-        self.usage = reader.usage
-        if reader.done:
-            return None
-        if failure is None:
+        was_done = reader.done
+        if failure is None and not was_done:
             failure = self._judge_tail()
+        self.usage = reader.usage
+        if was_done:
+            return None
         if not self.answered:
             return failure or self._protocol_failure("The provider's stream held no event.")
         if failure is None:
@@ -106,7 +110,9 @@ class StreamRelay(BufferedRelay):
     def _judge_tail(self) -> Failure | None:
         """The body is complete without `[DONE]`: was that the end, or was it cut?"""
         passed = self._reader.end()
-        if passed and self.answered:
+        if passed:
+            if not self.answered:
+                self._begin()
             self._client.write(passed)
         if self._reader.error is not None or self._reader.overflow:
             return self._stream_failure()
