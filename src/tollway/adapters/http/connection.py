@@ -10,7 +10,7 @@ import httptools
 from tollway.adapters.http.options import UpstreamOptions
 from tollway.adapters.http.run import Run
 from tollway.app.ports import Header
-from tollway.domain.failure import Cause
+from tollway.domain.failure import Cause, Failure, Phase
 
 
 class Owner(Protocol):
@@ -23,8 +23,14 @@ class Owner(Protocol):
         """It is gone."""
 
 
-class _Refused(Exception):  # noqa: N818 - never leaves this module
+class RefusedAnswerError(Exception):
     """The answer breaks a rule of ours; the message says which."""
+
+
+_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"content-encoding"})
+_BAD_HTTP = "The provider's answer is not valid HTTP."
+_TOO_LONG = "The provider's answer has too many or too long headers."
+_CUT = "The provider closed the connection before it had answered."
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -33,16 +39,18 @@ class UpstreamConnection(asyncio.Protocol):
     __slots__ = (
         "_answered",
         "_complete",
+        "_ended_by_peer",
+        "_framing",
         "_headers",
         "_interim",
-        "_kept",
         "_options",
+        "_overhead",
         "_owner",
         "_parser",
         "_pieces",
+        "_reusable",
         "_run",
-        "_size",
-        "_surplus",
+        "_seen",
         "_transport",
         "closed",
         "idle_since",
@@ -56,31 +64,35 @@ class UpstreamConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._run: Run | None = None
         self._headers: list[Header] = []
+        self._framing: list[Header] = []  # of the headers, those that say how long the body is
         self._pieces: list[bytes] = []
-        self._size = 0
+        self._overhead = 0  # bytes since the last piece of a body: heads, trailers
         self._interim = 0
-        self._kept = False
+        self._seen = False  # a byte of the answer came
         self._answered = False  # the final head was passed on
         self._complete = False
-        self._surplus = False
+        self._reusable = False
+        self._ended_by_peer = False
         self.closed = False
         self.used = False  # has served a call before
         self.idle_since = 0.0
 
     def send(self, run: Run, request: bytes) -> None:
-        """Begin a call."""
+        """Begin a call, in one write."""
         transport = self._transport
         assert transport is not None
         self._run = run
-        self._interim = 0
-        self._answered = self._complete = False
-        run.sent(self)
-        if transport.is_closing():  # lost, but not told yet: nothing of the request was seen
+        self._overhead = self._interim = 0
+        self._seen = self._answered = self._complete = False
+        if transport.is_closing():  # lost, but not told yet
             self.end()
-            run.stale = True
-            run.complete()
-        else:
-            transport.write(request)
+            if self.used:
+                run.lost_stale()
+            else:
+                run.fail(Failure(Phase.CONNECT, Cause.RESET, _CUT))
+            return
+        run.sent(self)
+        transport.write(request)
 
     # `run.Line`
 
@@ -116,83 +128,71 @@ class UpstreamConnection(asyncio.Protocol):
             self.end()
             return
         try:
-            self._parser.feed_data(data)
-        except _Refused as refused:
-            self._pass_body(run)
-            run.broken(Cause.PROTOCOL, str(refused))
-            return
-        except httptools.HttpParserError as error:
-            inner = error.__context__
-            if inner is not None and not isinstance(inner, _Refused | httptools.HttpParserError):
-                run.broken(Cause.PROTOCOL, "The answer could not be handled.")
-                raise inner from None
-            if not self._complete:
-                self._pass_body(run)
-                message = str(inner) if isinstance(inner, _Refused) else _BAD_HTTP
-                run.broken(Cause.PROTOCOL, message)
-                return
-            self._surplus = True  # complete, then garbage
-        self._pass_body(run)
-        if self._complete:
-            self._finish(run)
+            self._read(run, data)
+        except Exception as error:  # noqa: BLE001 - the sink's bug ends its call, not the loop
+            run.crash(error)
 
-    def eof_received(self) -> bool:
+    def eof_received(self) -> None:
         """The provider will send no more; what that means `connection_lost` decides."""
-        return False
+        self._ended_by_peer = True
+        if self._run is None:
+            self.end()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Closed by the provider or the network (our own closing has no run any more)."""
-        was_closed, self.closed = self.closed, True
-        if not was_closed:
+        if not self.closed:
+            self.closed = True
             self._owner.forget(self)
         run, self._run = self._run, None
         if run is None:
             return
         run.line = None
-        if self._answered and exc is None and self._ends_with_connection():
+        if self._answered and self._ended_by_peer and exc is None and self._ends_with_connection():
             run.complete()
-        elif self.used and not self._answered and not self._interim:
-            run.stale = True
-            run.complete()
+        elif self.used and not self._seen and (exc is None or isinstance(exc, ConnectionError)):
+            run.lost_stale()
         else:
-            run.broken(Cause.RESET, "The provider closed the connection before it had answered.")
+            run.broken(Cause.RESET, _CUT)
 
     # httptools callbacks
 
     def on_message_begin(self) -> None:
         """A head begins: the answer, an interim one before it, or one too many."""
         if self._complete:
-            self._surplus = True
-        self._headers = []
-        self._size = 0
+            self._reusable = False
+        else:
+            self._headers = []
+            self._framing = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One field of the head (or a trailer, which is ignored)."""
-        self._size += len(name) + len(value)
-        if self._size > self._options.head_bytes or (
-            len(self._headers) >= self._options.head_fields
-        ):
-            raise _Refused("The provider's answer has too many or too long headers.")
-        if not self._answered:
-            self._headers.append((name.lower(), value))
+        """One field of the head; trailers are dropped, nobody was promised them."""
+        if self._answered:
+            return
+        header = (name.lower(), value.strip())
+        self._headers.append(header)
+        if header[0] in _FRAMING:
+            self._framing.append(header)
 
     def on_headers_complete(self) -> None:
         """The head is whole: check its framing, then hand it on."""
-        if self._complete:
+        run = self._run
+        if run is None or self._answered:
             return
         status = self._parser.get_status_code()
-        if 100 <= status < 200:
+        if status < 200:
             self._interim += 1
-            if status == 101 or self._interim > self._options.interim_answers:
-                raise _Refused("The provider answered with an interim status it was not asked for.")
+            if status < 100 or status == 101 or self._interim > self._options.interim_answers:
+                raise RefusedAnswerError("The provider sent an interim answer nobody asked for.")
             return
-        _check_framing(self._headers)
-        run = self._run
-        if run is None:
-            return
+        self._check_size()
+        if self._framing:
+            self._check_framing()
         self._answered = True
         run.headed()
         run.sink.head(status, self._headers)
+        if run.bodiless:  # the parser cannot be told, and now waits for a body
+            self._complete = True
+            self._reusable = False
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
@@ -200,49 +200,94 @@ class UpstreamConnection(asyncio.Protocol):
             self._pieces.append(body)
 
     def on_message_complete(self) -> None:
-        """The answer's end, or an interim one's."""
+        """The answer's end, or an interim one's. Later the parser has forgotten keep-alive."""
         if self._answered and not self._complete:
             self._complete = True
-            # Only here: behind the callback the parser has forgotten the message.
-            self._kept = self._parser.should_keep_alive()
+            self._reusable = self._parser.should_keep_alive()
+        elif self._complete:
+            self._reusable = False
 
-    def _pass_body(self, run: Run) -> None:
+    # The parts of a read event.
+
+    def _read(self, run: Run, data: bytes) -> None:
+        self._seen = True
+        self._overhead += len(data)
+        problem: str | None = None
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            problem = _explain(error)
         pieces = self._pieces
-        if not pieces:
-            return
-        self._pieces = []
-        if self._run is run:
-            run.read()
-            run.sink.data(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-
-    def _finish(self, run: Run) -> None:
+        if pieces:
+            self._overhead = 0
+            self._pieces = []
+            if self._run is run:
+                run.read()
+                run.sink.data(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        elif self._overhead > self._options.head_bytes and not self._complete:
+            problem = _TOO_LONG
         if self._run is not run:
             return  # the sink ended the call while it was fed
+        if self._complete:
+            self._finish(run, clean=problem is None)
+        elif problem is not None:
+            run.broken(Cause.PROTOCOL, problem)
+
+    def _finish(self, run: Run, *, clean: bool) -> None:
+        """The answer is complete. What follows it in the same read answers no request of ours."""
+        transport = self._transport
+        assert transport is not None
         self._run = None
+        paused = run.paused
         run.complete()
-        if self._surplus or self.closed or run.paused or not self._kept:
-            self.end()
-        else:
+        reusable = clean and self._reusable and not self.closed and not transport.is_closing()
+        # An answer may come before the request has left; the rest of that would still leave.
+        if reusable and transport.get_write_buffer_size() == 0:
+            if paused:
+                transport.resume_reading()
             self.used = True
             self._owner.give_back(self)
+        else:
+            self.end()
+
+    def _check_size(self) -> None:
+        options = self._options
+        if len(self._headers) > options.head_fields:
+            raise RefusedAnswerError(_TOO_LONG)
+        if self._overhead > options.head_bytes:  # with the body of the same read: look closer
+            size = sum(len(name) + len(value) + 4 for name, value in self._headers)
+            if size > options.head_bytes:
+                raise RefusedAnswerError(_TOO_LONG)
+
+    def _check_framing(self) -> None:
+        """Stricter than the parser, which lets codings pass that we did not ask for."""
+        lengths = codings = 0
+        for name, value in self._framing:
+            if name == b"content-length":
+                lengths += 1
+            elif name == b"transfer-encoding":
+                codings += 1
+                if value.lower() != b"chunked" or self._parser.get_http_version() != "1.1":
+                    raise RefusedAnswerError("The provider's answer has an unknown coding.")
+            elif value.lower() not in (b"identity", b""):
+                raise RefusedAnswerError(
+                    "The provider compressed its answer although it was not asked to."
+                )
+        if lengths + codings > 1:
+            raise RefusedAnswerError("The provider's answer has two lengths.")
 
     def _ends_with_connection(self) -> bool:
         """Neither length nor chunks: the body ends where the connection ends (RFC 9112, 6.3)."""
-        names = {name for name, _ in self._headers}
-        return not names & {b"content-length", b"transfer-encoding"}
+        return all(name == b"content-encoding" for name, _ in self._framing)
 
 
-_BAD_HTTP = "The provider's answer is not valid HTTP."
-
-
-def _check_framing(headers: list[Header]) -> None:
-    lengths = codings = 0
-    for name, value in headers:
-        if name == b"content-length":
-            lengths += 1
-        elif name == b"transfer-encoding":
-            codings += 1
-        elif name == b"content-encoding" and value.strip().lower() not in (b"identity", b""):
-            raise _Refused("The provider compressed its answer although it was not asked to.")
-    if lengths > 1 or (lengths and codings):
-        raise _Refused("The provider's answer has two lengths.")
+def _explain(error: Exception) -> str:
+    """What the parser stopped at. Raises what the sink raised inside of it."""
+    inner = error.__context__
+    if inner is None:
+        return _BAD_HTTP
+    if isinstance(inner, RefusedAnswerError):
+        return str(inner)
+    if isinstance(error, httptools.HttpParserCallbackError):
+        raise inner
+    return _BAD_HTTP

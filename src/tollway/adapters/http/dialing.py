@@ -6,16 +6,17 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from ipaddress import ip_address
 
 from tollway.adapters.http.connection import UpstreamConnection
-from tollway.adapters.http.guard import Origin, is_forbidden, parse_base_url
+from tollway.adapters.http.guard import Origin, any_forbidden, parse_base_url
 from tollway.adapters.http.options import UpstreamOptions
+from tollway.adapters.http.proxy import TunnelError, open_tunnel
 from tollway.adapters.http.resolver import Resolver
+from tollway.adapters.http.tls import client_context
 from tollway.domain.failure import Cause, Failure, Phase
 from tollway.domain.result import Err
 
-_MAX_PROXY_HEAD_BYTES = 8192
+Make = Callable[[], UpstreamConnection]
 
 
 class DialError(Exception):
@@ -30,47 +31,55 @@ class Dialer:
     """Opens connections to origins, directly or through a proxy's CONNECT."""
 
     def __init__(self, options: UpstreamOptions, resolver: Resolver) -> None:
+        """Raises ValueError when the CA file or the proxy's URL cannot be used."""
         self._options = options
         self._resolver = resolver
-        self._tls: ssl.SSLContext | None = None
+        self._context: ssl.SSLContext | None = None
+        if options.ca_file is not None:
+            self._context = client_context(options.ca_file)
         self._proxy: Origin | None = None
         if options.proxy_url is not None:
             parsed = parse_base_url(options.proxy_url, tenant_owned=False)
-            if isinstance(parsed, Err):
-                raise ValueError(f"proxy_url: {parsed.error}")
+            if isinstance(parsed, Err) or parsed.value.tls or parsed.value.path:
+                raise ValueError("The proxy's URL must look like http://host:port.")
             self._proxy = parsed.value
 
     async def dial(
-        self,
-        origin: Origin,
-        make: Callable[[], UpstreamConnection],
-        *,
-        guarded: bool,
-        connect_timeout_s: float | None,
+        self, origin: Origin, make: Make, *, owner: str | None, connect_timeout_s: float
     ) -> UpstreamConnection:
-        """A ready connection. `guarded` refuses forbidden addresses. Raises `DialError`."""
-        near = self._proxy or origin
-        addresses = await self._resolve(near)
-        if guarded and self._proxy is None:
-            addresses = [one for one in addresses if not is_forbidden(ip_address(one))]
-            if not addresses:
-                raise DialError(
-                    Cause.FORBIDDEN_ADDRESS, "The provider's address is not an allowed one."
-                )
-        timeout_s = connect_timeout_s or self._options.connect_timeout_s
-        connected = await self._connect(addresses, near.port, timeout_s)
+        """A ready connection. An `owner` is a tenant: forbidden addresses are refused to it.
+        Raises `DialError`."""
+        proxy = self._proxy if origin.tls else None
+        context = await self._tls() if origin.tls else None
+        host = origin.host
+        if proxy is None or owner is not None:
+            addresses = await self._resolve(origin, owner)
+            host = addresses[0]
+        if proxy is not None:
+            addresses = await self._resolve(proxy, None)
+        port = origin.port if proxy is None else proxy.port
+        connected = await self._connect(addresses, port, connect_timeout_s)
         try:
-            if self._proxy is not None:
-                await self._tunnel(connected, origin, timeout_s)
-            return await self._wrap(connected, origin, make)
+            if proxy is not None:
+                await self._tunnel(connected, host, origin.port, connect_timeout_s)
+            elif owner is not None and connected.getsockname()[0] == connected.getpeername()[0]:
+                # Our own machine under an address of its own: no table can list those.
+                raise DialError(Cause.FORBIDDEN_ADDRESS, _FORBIDDEN)
+            return await self._attach(connected, origin, make, context)
         except BaseException:
             connected.close()
             raise
 
-    async def _resolve(self, origin: Origin) -> list[str]:
+    async def _tls(self) -> ssl.SSLContext:
+        if self._context is None:
+            # Reading the system's authorities takes long enough to be felt by every stream.
+            self._context = await asyncio.to_thread(client_context, None)
+        return self._context
+
+    async def _resolve(self, origin: Origin, owner: str | None) -> list[str]:
         try:
-            return await self._resolver.resolve(
-                origin.host, origin.port, self._options.dns_timeout_s
+            addresses = await self._resolver.resolve(
+                origin.host, origin.port, owner=owner, timeout_s=self._options.dns_timeout_s
             )
         except TimeoutError:
             raise DialError(
@@ -78,85 +87,85 @@ class Dialer:
             ) from None
         except OSError:
             raise DialError(Cause.DNS, "The provider's name could not be resolved.") from None
+        if not addresses:
+            raise DialError(Cause.DNS, "The provider's name has no address.")
+        if owner is not None and any_forbidden(addresses):
+            raise DialError(Cause.FORBIDDEN_ADDRESS, _FORBIDDEN)
+        return addresses
 
     async def _connect(self, addresses: list[str], port: int, timeout_s: float) -> socket.socket:
-        """The first address that accepts, all of them within the one deadline."""
+        """The first address that accepts; each has its share of the time that is left."""
         loop = asyncio.get_running_loop()
+        end = loop.time() + timeout_s
+        cause, message = Cause.REFUSED, "The provider refused the connection."
+        for position, address in enumerate(addresses):
+            attempt = _new_socket(address)
+            share_s = (end - loop.time()) / (len(addresses) - position)
+            try:
+                async with asyncio.timeout(share_s):
+                    await loop.sock_connect(attempt, (address, port))
+            except TimeoutError:
+                attempt.close()
+                cause, message = Cause.TIMEOUT, "The provider did not accept a connection in time."
+            except OSError:
+                attempt.close()
+            except BaseException:
+                attempt.close()
+                raise
+            else:
+                return attempt
+        raise DialError(cause, message)
+
+    async def _tunnel(
+        self, connected: socket.socket, host: str, port: int, timeout_s: float
+    ) -> None:
         try:
             async with asyncio.timeout(timeout_s):
-                for address in addresses:
-                    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-                    attempt = socket.socket(family, socket.SOCK_STREAM)
-                    attempt.setblocking(False)
-                    try:
-                        await loop.sock_connect(attempt, (address, port))
-                    except OSError:
-                        attempt.close()
-                        continue
-                    except BaseException:
-                        attempt.close()
-                        raise
-                    return attempt
+                await open_tunnel(connected, host, port)
+        except TimeoutError:
+            raise DialError(Cause.TIMEOUT, "The proxy did not answer in time.") from None
+        except TunnelError as error:
+            raise DialError(error.cause, str(error)) from error
+
+    async def _attach(
+        self, connected: socket.socket, origin: Origin, make: Make, context: ssl.SSLContext | None
+    ) -> UpstreamConnection:
+        """From a socket to a connection that can be sent on, encrypted if there is a context."""
+        loop = asyncio.get_running_loop()
+        if context is None:
+            _, connection = await loop.create_connection(make, sock=connected)
+            return connection
+        timeout_s = self._options.tls_timeout_s
+        try:
+            async with asyncio.timeout(timeout_s):
+                _, connection = await loop.create_connection(
+                    make,
+                    sock=connected,
+                    ssl=context,
+                    server_hostname=origin.host,
+                    ssl_handshake_timeout=timeout_s + 60.0,  # ours comes first
+                )
         except TimeoutError:
             raise DialError(
-                Cause.TIMEOUT, "The provider did not accept a connection in time."
+                Cause.TIMEOUT, "The provider did not complete the TLS handshake in time."
             ) from None
-        raise DialError(Cause.REFUSED, "The provider refused the connection.")
-
-    async def _tunnel(self, connected: socket.socket, origin: Origin, timeout_s: float) -> None:
-        host = f"[{origin.host}]" if ":" in origin.host else origin.host
-        target = f"{host}:{origin.port}"
-        loop = asyncio.get_running_loop()
-        head = b""
-        try:
-            async with asyncio.timeout(timeout_s):
-                request = f"CONNECT {target} HTTP/1.1\r\nhost: {target}\r\n\r\n"
-                await loop.sock_sendall(connected, request.encode())
-                while b"\r\n\r\n" not in head and len(head) < _MAX_PROXY_HEAD_BYTES:
-                    # One byte at a time: what follows the head belongs to the tunnel.
-                    data = await loop.sock_recv(connected, 1)
-                    if not data:
-                        break
-                    head += data
-        except (OSError, TimeoutError):
-            head = b""
-        if not head.startswith((b"HTTP/1.1 200", b"HTTP/1.0 200")):
-            raise DialError(Cause.REFUSED, "The proxy did not open a tunnel to the provider.")
-
-    async def _wrap(
-        self, connected: socket.socket, origin: Origin, make: Callable[[], UpstreamConnection]
-    ) -> UpstreamConnection:
-        loop = asyncio.get_running_loop()
-        try:
-            if not origin.tls:
-                _, connection = await loop.create_connection(make, sock=connected)
-                return connection
-            _, connection = await loop.create_connection(
-                make,
-                sock=connected,
-                ssl=self._context(),
-                server_hostname=origin.host,
-                ssl_handshake_timeout=self._options.tls_timeout_s,
-            )
         except (ssl.SSLError, ssl.CertificateError) as error:
             reason = getattr(error, "verify_message", "") or error.reason or "handshake failed"
             raise DialError(
                 Cause.TLS, f"The provider's TLS certificate or handshake is not valid: {reason}."
             ) from error
-        except (TimeoutError, ConnectionError) as error:
-            raise DialError(
-                Cause.TLS, "The provider did not complete the TLS handshake."
-            ) from error
         except OSError as error:
-            raise DialError(Cause.REFUSED, "The connection to the provider failed.") from error
+            raise DialError(Cause.TLS, "The provider broke off the TLS handshake.") from error
         return connection
 
-    def _context(self) -> ssl.SSLContext:
-        if self._tls is None:
-            context = ssl.create_default_context()
-            context.minimum_version = ssl.TLSVersion.TLSv1_2
-            context.set_alpn_protocols(["http/1.1"])
-            if self._options.ca_file is not None:
-                context.load_verify_locations(self._options.ca_file)
-            self._tls = context
-        return self._tls
+
+_FORBIDDEN = "A tenant's provider may not be at this address."
+
+
+def _new_socket(address: str) -> socket.socket:
+    made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    made.setblocking(False)
+    # Asyncio sets it only on sockets it made itself. Without it the tail of a request waits for
+    # the acknowledgement of what went before.
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return made

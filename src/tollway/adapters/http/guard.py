@@ -7,34 +7,40 @@ again. The connection then goes to the checked address, so a second look-up cann
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from urllib.parse import urlsplit
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from tollway.domain.result import Err, Ok, Result
 
+# IANA's IPv4 special-purpose registry, multicast and reserved; and the one public address that is
+# a cloud's host-only metadata service.
 _FORBIDDEN_V4 = tuple(
-    ip_network(text)
+    IPv4Network(text)
     for text in (
-        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
-        "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16",
-        "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "168.63.129.16/32",
+        "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24",
+        "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4",
+        "240.0.0.0/4",
     )
 )  # fmt: skip
-_FORBIDDEN_V6 = tuple(
-    ip_network(text)
-    for text in (
-        "::/128", "::1/128", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32",
-        "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
-    )
-)  # fmt: skip
-_MAPPED = ip_network("::ffff:0:0/96")
-_COMPATIBLE = ip_network("::/96")
-_NAT64 = ip_network("64:ff9b::/96")
-_SIX_TO_FOUR = ip_network("2002::/16")
-_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+# All IPv6 outside global unicast is forbidden (::, ::1, 64:ff9b:1::/48, 100::/64, fc00::/7,
+# fe80::/10, fec0::/10, ff00::/8, ...), and inside it these: protocol assignments with Teredo, and
+# both ranges of documentation.
+_GLOBAL_V6 = IPv6Network("2000::/3")
+_FORBIDDEN_V6 = tuple(IPv6Network(text) for text in ("2001::/23", "2001:db8::/32", "3fff::/20"))
+_WRAPPED_LOW = tuple(IPv6Network(text) for text in ("::ffff:0:0/96", "64:ff9b::/96", "::/96"))
+_SIX_TO_FOUR = IPv6Network("2002::/16")
+
+_URL = re.compile(
+    r"(?P<scheme>https?)://(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))"
+    r"(?::(?P<port>[0-9]{1,5}))?(?P<path>(?:/[A-Za-z0-9._~!$&'()*+,;=:-]*)*)"
+)
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
-_QUAD = re.compile(r"(?:\d{1,3}\.){3}\d{1,3}")
-_PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]*)*")
+_NUMERIC = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_NOT_A_URL = (
+    "Write a base URL as https://host:port/path: no user, query, fragment, escapes or other signs."
+)
+_NOT_ALLOWED = "A tenant's provider may not be at this address."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,60 +63,55 @@ def is_forbidden(address: IPv4Address | IPv6Address) -> bool:
     """Whether a tenant's provider may not be reached at this address."""
     if isinstance(address, IPv4Address):
         return any(address in network for network in _FORBIDDEN_V4)
-    if any(address in network for network in _FORBIDDEN_V6):
-        return True
-    number = int(address)
-    if address in _MAPPED or address in _NAT64 or address in _COMPATIBLE:
-        return is_forbidden(IPv4Address(number & 0xFFFFFFFF))
+    if any(address in network for network in _WRAPPED_LOW):
+        return is_forbidden(IPv4Address(int(address) & 0xFFFFFFFF))
     if address in _SIX_TO_FOUR:
-        return is_forbidden(IPv4Address(number >> 80 & 0xFFFFFFFF))
-    return False
+        return is_forbidden(IPv4Address(int(address) >> 80 & 0xFFFFFFFF))
+    return address not in _GLOBAL_V6 or any(address in network for network in _FORBIDDEN_V6)
 
 
 def parse_base_url(url: str, *, tenant_owned: bool) -> Result[Origin, str]:
     """The origin of a base URL, by a strict grammar; `Err` says what is not accepted. A tenant's
     own URL must be https, and an address in it must not be a forbidden one."""
-    if not url.isascii() or not url.isprintable() or any(sign in url for sign in "\\ #?@%"):
-        return Err("A base URL has only host, port and path: no user, query, fragment or escapes.")
+    match = _URL.fullmatch(url)
+    if match is None:
+        return Err(_NOT_A_URL)
+    tls = match["scheme"] == "https"
+    if tenant_owned and not tls:
+        return Err("The base URL of a tenant's provider begins with https://.")
+    port = int(match["port"] or (443 if tls else 80))
+    if not 0 < port < 65536:
+        return Err("The port of the base URL is a number from 1 to 65535.")
+    if {"..", "."} & set(match["path"].split("/")):
+        return Err("The path of the base URL must not have . or .. in it.")
+    host = _read_host(match["v6"], match["name"], tenant_owned=tenant_owned)
+    if isinstance(host, Err):
+        return host
+    return Ok(Origin(tls, host.value, port, match["path"].rstrip("/")))
+
+
+def _read_host(v6: str | None, name: str, *, tenant_owned: bool) -> Result[str, str]:
+    if v6 is None and not _NUMERIC.fullmatch(name.lower().rpartition(".")[2]):
+        return _read_name(name.lower(), tenant_owned=tenant_owned)
     try:
-        parts = urlsplit(url)
-        port = parts.port
+        # An IPv4 address is four decimal numbers and nothing else: 127.1, 2130706433 and 0x7f.1
+        # are read in different ways by different resolvers.
+        address = IPv4Address(name) if v6 is None else IPv6Address(v6)
     except ValueError:
-        return Err("The port of the base URL is not a number up to 65535.")
-    if parts.scheme not in ("https", "http") or (tenant_owned and parts.scheme == "http"):
-        return Err(
-            "A base URL begins with https://." if tenant_owned else "Use https:// or http://."
-        )
-    host = (parts.hostname or "").lower()
-    if port == 0 or parts.netloc.endswith(":"):
-        return Err("The port of the base URL is missing or 0.")
-    if not _PATH.fullmatch(parts.path) or "/../" in parts.path + "/" or "/./" in parts.path + "/":
-        return Err("The path of the base URL has characters that are not accepted.")
-    problem = _host_problem(host, parts.netloc, tenant_owned=tenant_owned)
-    if problem is not None:
-        return Err(problem)
-    tls = parts.scheme == "https"
-    return Ok(Origin(tls, host, port or (443 if tls else 80), parts.path.rstrip("/")))
+        return Err("Write an address as four decimal numbers, or as IPv6 in brackets.")
+    if tenant_owned and is_forbidden(address):
+        return Err(_NOT_ALLOWED)
+    return Ok(str(address))
 
 
-def _host_problem(host: str, netloc: str, *, tenant_owned: bool) -> str | None:
-    if netloc.startswith("["):
-        try:
-            address: IPv4Address | IPv6Address = IPv6Address(host)
-        except ValueError:
-            return "The base URL's IPv6 address is not one."
-        return "This address is not allowed." if tenant_owned and is_forbidden(address) else None
-    if not _HOST_NAME.fullmatch(host) or len(host) > 253:
-        return "The base URL has no proper host name."
-    last = host.rpartition(".")[2]
-    if last.isdigit() or last.startswith("0x"):  # 127.1, 2130706433, 0x7f.1: resolvers differ
-        if not _QUAD.fullmatch(host):
-            return "Write an IPv4 address as four decimal numbers."
-        try:
-            address = ip_address(host)
-        except ValueError:
-            return "Write an IPv4 address as four decimal numbers without leading zeros."
-        return "This address is not allowed." if tenant_owned and is_forbidden(address) else None
-    if tenant_owned and (host == "localhost" or host.endswith(".localhost")):
-        return "This address is not allowed."
-    return None
+def _read_name(name: str, *, tenant_owned: bool) -> Result[str, str]:
+    if not _HOST_NAME.fullmatch(name) or len(name) > 253:
+        return Err("The base URL has no proper host name.")
+    if tenant_owned and (name == "localhost" or name.endswith(".localhost")):
+        return Err(_NOT_ALLOWED)
+    return Ok(name)
+
+
+def any_forbidden(addresses: list[str]) -> bool:
+    """Whether a name leads to a forbidden address among others: then all of it is refused."""
+    return any(is_forbidden(ip_address(address)) for address in addresses)

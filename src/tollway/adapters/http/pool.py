@@ -1,7 +1,11 @@
-"""Kept connections of one provider and origin: last used first, bounded, with bounded waiting."""
+"""Kept connections of one provider and origin: last used first, bounded, with bounded waiting.
+
+A slot belongs to whoever dials, then to the connection until it is gone. A waiter is woken with a
+connection, or with the slot of one that is gone: what it was given and cannot use any more it
+passes on, so that cancelling at any moment loses neither.
+"""
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable
 
 from tollway.adapters.http.connection import UpstreamConnection
@@ -10,105 +14,145 @@ from tollway.adapters.http.options import UpstreamOptions
 from tollway.domain.failure import Cause
 
 Dial = Callable[[Callable[[], UpstreamConnection]], Awaitable[UpstreamConnection]]
+_Waiter = asyncio.Future[UpstreamConnection | None]
 
 
 class Pool:
     """Implements `connection.Owner`."""
 
-    __slots__ = ("_dial", "_idle", "_open", "_opening", "_options", "_waiters")
+    __slots__ = ("_idle", "_open", "_options", "_retired", "_slots", "_waiters")
 
-    def __init__(self, dial: Dial, options: UpstreamOptions) -> None:
-        self._dial = dial
+    def __init__(self, options: UpstreamOptions) -> None:
         self._options = options
         self._idle: list[UpstreamConnection] = []
         self._open: set[UpstreamConnection] = set()
-        self._opening = 0
-        self._waiters: deque[asyncio.Future[UpstreamConnection | None]] = deque()
+        self._slots = 0  # taken ones
+        self._waiters: dict[_Waiter, None] = {}  # in order of arrival
+        self._retired = False
 
     @property
     def open_connections(self) -> int:
         """Busy and idle."""
         return len(self._open)
 
+    @property
+    def has_idle(self) -> bool:
+        """Whether the sweep is needed."""
+        return bool(self._idle)
+
+    @property
+    def unused(self) -> bool:
+        """No connection, none being made, nobody waiting."""
+        return not self._slots and not self._waiters
+
     def take_idle(self) -> UpstreamConnection | None:
         """The connection used last, or None."""
         return self._idle.pop() if self._idle else None
 
-    async def obtain(self) -> UpstreamConnection:
-        """An idle connection, a new one, or the next that comes free. Raises `DialError`."""
-        while True:
-            idle = self.take_idle()
-            if idle is not None:
-                return idle
-            if len(self._open) + self._opening < self._options.connections:
-                return await self._open_one()
-            kept = await self._wait()
+    async def obtain(self, dial: Dial, *, fresh: bool) -> UpstreamConnection:
+        """An idle connection, a new one, or the next that comes free. Raises `DialError`.
+
+        `fresh` is for the one retry after a kept connection was found dead: a new one at once. It
+        does not queue again, so the limit may be passed by as many as retry at the same time.
+        """
+        if fresh or self._slots < self._options.connections:
+            kept = None if fresh else self.take_idle()
             if kept is not None:
                 return kept
-
-    async def obtain_fresh(self) -> UpstreamConnection:
-        """A connection that was never used, however many are idle. Raises `DialError`."""
-        return await self._open_one()
+            self._slots += 1
+        else:
+            kept = self.take_idle() or await self._wait()
+            if kept is not None:
+                return kept
+        return await self._open_one(dial)
 
     def give_back(self, connection: UpstreamConnection) -> None:
         """A call ended well: the next one may use the connection."""
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(connection)
-                return
-        connection.idle_since = asyncio.get_running_loop().time()
-        self._idle.append(connection)
+        waiter = self._next_waiter()
+        if waiter is not None:
+            waiter.set_result(connection)
+        elif self._retired:
+            connection.end()
+        else:
+            connection.idle_since = asyncio.get_running_loop().time()
+            self._idle.append(connection)
 
     def forget(self, connection: UpstreamConnection) -> None:
         """A connection is gone: somebody who waits may open another."""
-        self._open.discard(connection)
-        if connection in self._idle:
-            self._idle.remove(connection)
-        self._wake_one()
+        if connection in self._open:
+            self._open.discard(connection)
+            if connection in self._idle:
+                self._idle.remove(connection)
+            self._free_slot()
 
     def close_idle(self, older_than: float) -> None:
         """Close what was not used since then (loop time)."""
-        for connection in [one for one in self._idle if one.idle_since <= older_than]:
+        idle = self._idle
+        if idle and idle[0].idle_since <= older_than:  # the oldest is at the bottom
+            for connection in [one for one in idle if one.idle_since <= older_than]:
+                connection.end()
+
+    def retire(self) -> None:
+        """Close what is idle now, and from now on what becomes so."""
+        self._retired = True
+        for connection in list(self._idle):
             connection.end()
 
     def close(self) -> None:
-        """Close everything; calls under way fail."""
+        """Close everything."""
+        self.retire()
         for connection in list(self._open):
             connection.end()
 
-    async def _open_one(self) -> UpstreamConnection:
-        self._opening += 1
+    async def _open_one(self, dial: Dial) -> UpstreamConnection:
+        """The slot is taken already."""
         try:
-            connection = await self._dial(lambda: UpstreamConnection(self, self._options))
+            connection = await dial(lambda: UpstreamConnection(self, self._options))
         except BaseException:
-            self._opening -= 1
-            self._wake_one()
+            self._free_slot()
             raise
-        self._opening -= 1
-        self._open.add(connection)
         if connection.closed:  # lost between the handshake and now
-            self._open.discard(connection)
+            self._free_slot()
             raise DialError(Cause.RESET, "The provider closed the connection at once.")
+        self._open.add(connection)
         return connection
 
     async def _wait(self) -> UpstreamConnection | None:
+        """A connection, or None: a slot, which is then ours."""
         if len(self._waiters) >= self._options.waiters:
             raise DialError(Cause.TIMEOUT, "Too many requests wait for this provider.")
-        waiter: asyncio.Future[UpstreamConnection | None]
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
+        waiter: _Waiter = asyncio.get_running_loop().create_future()
+        self._waiters[waiter] = None
+        taken = False
         try:
-            return await asyncio.wait_for(waiter, self._options.pool_timeout_s)
+            async with asyncio.timeout(self._options.pool_timeout_s):
+                given = await waiter
+            taken = True
         except TimeoutError:
             raise DialError(Cause.TIMEOUT, "All connections to the provider are in use.") from None
         finally:
-            if waiter in self._waiters:
-                self._waiters.remove(waiter)
+            self._waiters.pop(waiter, None)
+            if not taken and waiter.done() and not waiter.cancelled():
+                self._pass_on(waiter.result())
+        return given
 
-    def _wake_one(self) -> None:
+    def _pass_on(self, given: UpstreamConnection | None) -> None:
+        if given is None:
+            self._free_slot()
+        elif not given.closed:
+            self.give_back(given)
+
+    def _free_slot(self) -> None:
+        waiter = self._next_waiter()
+        if waiter is not None:
+            waiter.set_result(None)
+        else:
+            self._slots -= 1
+
+    def _next_waiter(self) -> _Waiter | None:
         while self._waiters:
-            waiter = self._waiters.popleft()
+            waiter = next(iter(self._waiters))
+            del self._waiters[waiter]
             if not waiter.done():
-                waiter.set_result(None)
-                return
+                return waiter
+        return None

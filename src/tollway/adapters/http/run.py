@@ -2,12 +2,11 @@
 
 import asyncio
 from math import inf
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from tollway.adapters.http.options import UpstreamOptions
-from tollway.app.ports import ResponseSink
+from tollway.adapters.http.options import Deadlines
+from tollway.app.ports import ResponseSink, UpstreamCall
 from tollway.domain.failure import Cause, Failure, Phase
-from tollway.domain.provider import ProviderRecord
 
 
 class Line(Protocol):
@@ -23,40 +22,21 @@ class Line(Protocol):
         """Close at once."""
 
 
-class Waits(NamedTuple):
-    """A provider's deadlines, in seconds."""
-
-    headers_s: float
-    first_token_s: float
-    idle_s: float
-    total_s: float
-    satisfied_s: float
-
-
-def waits_of(provider: ProviderRecord, options: UpstreamOptions) -> Waits:
-    """The provider's own deadlines, and the server's where it has none."""
-    return Waits(
-        provider.headers_timeout_s or options.headers_timeout_s,
-        provider.first_token_timeout_s or options.first_token_timeout_s,
-        provider.idle_timeout_s or options.idle_timeout_s,
-        provider.total_timeout_s or options.total_timeout_s,
-        options.satisfied_s,
-    )
-
-
 class Run:
     """Deadlines are looked at by one coarse sweep; setting one costs an assignment."""
 
     __slots__ = (
-        "_loop",
-        "_waits",
+        "_deadlines",
+        "_left_s",
+        "_satisfied",
+        "_time",
+        "bodiless",
         "deadline",
         "done",
+        "error",
         "failure",
         "line",
-        "paused",
         "phase",
-        "satisfied_",
         "sink",
         "stale",
         "stream",
@@ -65,52 +45,55 @@ class Run:
 
     def __init__(
         self,
+        call: UpstreamCall,
         sink: ResponseSink,
-        waits: Waits,
+        deadlines: Deadlines,
         loop: asyncio.AbstractEventLoop,
-        *,
-        stream: bool,
     ) -> None:
-        self._loop = loop
-        self._waits = waits
+        self._time = loop.time
+        self._deadlines = deadlines
+        self._left_s: float | None = None  # while paused: what the running timer had left
+        self._satisfied = False
         self.sink = sink
-        self.stream = stream
-        self.total_deadline = loop.time() + waits.total_s
+        self.stream = call.stream
+        self.bodiless = call.method == "HEAD"
         self.deadline = inf
+        self.total_deadline = loop.time() + deadlines.total_s
         self.phase = Phase.CONNECT
-        self.paused = False
-        self.satisfied_ = False
         self.stale = False  # a kept connection was closed before it gave a byte
         self.failure: Failure | None = None
+        self.error: Exception | None = None  # what the sink raised
         self.line: Line | None = None
         self.done: asyncio.Future[None] = loop.create_future()
 
     # `Flow`: the sink's side.
 
     def pause(self) -> None:
-        """Stop reading; the token timers stand still: the client is slow, not the provider."""
-        if not self.paused and self.line is not None:
-            self.paused = True
+        """Stop reading; the timers stand still: the client is slow, not the provider."""
+        if self._left_s is None and not self._satisfied and not self.done.done():
+            self._left_s = self.deadline - self._time()
             self.deadline = inf
-            self.line.pause()
+            if self.line is not None:
+                self.line.pause()
 
     def resume(self) -> None:
-        """Read on; the timers begin anew."""
-        if self.paused:
-            self.paused = False
-            self.deadline = self._loop.time() + self._waits.idle_s
+        """Read on; the timers go on where they stood."""
+        if self._left_s is not None:
+            self.deadline = self._time() + self._left_s
+            self._left_s = None
             if self.line is not None:
                 self.line.resume()
 
     def progress(self) -> None:
         """A real event came."""
         self.phase = Phase.BODY
-        self.deadline = self._loop.time() + self._waits.idle_s
+        self._arm(self._deadlines.idle_s)
 
     def satisfied(self) -> None:
         """Only the end of the body is waited for, and not for long."""
-        self.satisfied_ = True
-        self.deadline = self._loop.time() + self._waits.satisfied_s
+        self.resume()
+        self._arm(self._deadlines.satisfied_s)
+        self._satisfied = True
 
     def cancel(self, failure: Failure) -> None:
         """End now with this failure."""
@@ -118,54 +101,84 @@ class Run:
 
     # The connection's side.
 
+    @property
+    def paused(self) -> bool:
+        """Whether the sink stopped the reading."""
+        return self._left_s is not None
+
     def sent(self, line: Line) -> None:
-        """The request left on this connection."""
+        """The request leaves on this connection."""
         self.line = line
         self.phase = Phase.HEADERS
-        self.deadline = self._loop.time() + self._waits.headers_s
+        self._arm(self._deadlines.headers_s)
+        if self._left_s is not None:
+            line.pause()
 
     def headed(self) -> None:
         """The final head came."""
         self.phase = Phase.FIRST_EVENT
-        waits = self._waits
-        wait_s = waits.first_token_s if self.stream else waits.idle_s
-        self.deadline = self._loop.time() + wait_s
+        self._arm(self._deadlines.first_token_s if self.stream else self._deadlines.idle_s)
 
     def read(self) -> None:
-        """A piece of a whole answer came."""
+        """A piece of the body came. For a stream that is no progress: only events are."""
         if not self.stream:
-            self.deadline = self._loop.time() + self._waits.idle_s
+            self._arm(self._deadlines.idle_s)
 
     def complete(self) -> None:
         """The answer is complete and framed correctly."""
+        self.line = None
         if not self.done.done():
-            self.line = None
             self.done.set_result(None)
+
+    def lost_stale(self) -> None:
+        """A kept connection was gone before the provider can have seen the request."""
+        self.stale = True
+        self.complete()
+
+    def restart(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Back to where no connection was found yet."""
+        self.stale = False
+        self.phase = Phase.CONNECT
+        self.deadline = inf
+        self.done = loop.create_future()
 
     def fail(self, failure: Failure) -> None:
         """The call is over; its connection is closed."""
-        if self.done.done():
+        if self.done.done() and not self.stale:
             return
-        self.failure = failure
-        line, self.line = self.line, None
-        self.done.set_result(None)
+        if self.failure is None:
+            self.failure = failure
+        line = self.line
+        self.complete()
         if line is not None:
             line.end()
 
+    def crash(self, error: Exception) -> None:
+        """The sink raised: the call ends by raising it to the caller."""
+        self.error = error
+        self.fail(Failure(self.phase, Cause.PROTOCOL, "The answer could not be handled."))
+
     def broken(self, cause: Cause, message: str) -> None:
         """The connection failed in the phase the call is in. After `satisfied` nobody cares."""
-        if self.satisfied_:
-            line = self.line
-            self.complete()
-            if line is not None:
-                line.end()
-        else:
+        if not self._satisfied:
             self.fail(Failure(self.phase, cause, message))
+            return
+        line = self.line
+        self.complete()
+        if line is not None:
+            line.end()
 
-    def expire(self, now: float) -> None:
-        """Called by the sweep: end what has waited too long."""
-        if now >= self.deadline or now >= self.total_deadline:
-            self.broken(Cause.TIMEOUT, _LATE[self.phase])
+    def expire(self) -> None:
+        """Called by the sweep once a deadline has passed."""
+        self.broken(Cause.TIMEOUT, _LATE[self.phase])
+
+    def _arm(self, seconds: float) -> None:
+        if self._satisfied:
+            return
+        if self._left_s is None:
+            self.deadline = self._time() + seconds
+        else:
+            self._left_s = seconds
 
 
 _LATE = {

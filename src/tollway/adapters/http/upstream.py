@@ -3,90 +3,108 @@ writes the request in one piece without awaiting anything, and is woken once, wh
 """
 
 import asyncio
-from collections.abc import Sequence
-from math import inf
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 
 from tollway.adapters.http.connection import UpstreamConnection
 from tollway.adapters.http.credentials import CredentialError, Secrets
 from tollway.adapters.http.dialing import Dialer, DialError
 from tollway.adapters.http.guard import Origin, parse_base_url
-from tollway.adapters.http.options import UpstreamOptions
+from tollway.adapters.http.head import HeadError, RequestHeads
+from tollway.adapters.http.options import Deadlines, UpstreamOptions, deadlines_for
 from tollway.adapters.http.pool import Pool
 from tollway.adapters.http.resolver import Lookup, Resolver, system_lookup
-from tollway.adapters.http.run import Run, Waits, waits_of
-from tollway.app.ports import Header, ResponseSink, UpstreamCall
+from tollway.adapters.http.run import Run
+from tollway.app.ports import ResponseSink, UpstreamCall
 from tollway.domain.brand import COMMAND
 from tollway.domain.failure import Cause, Failure, Phase
 from tollway.domain.provider import ProviderRecord
 from tollway.domain.result import Err
 
-_AGENT = f"user-agent: {COMMAND}\r\naccept-encoding: identity\r\n"
 _MAX_ROUTES = 4096
-_MAX_FIELDS = 64  # header sets kept ready; clients choose the rest
+_PoolKey = tuple[str, Origin, bool]
 
 
 class _Route:
-    """Where a provider's calls go, worked out once per provider record."""
+    """Where a provider's calls go and what holds for them, worked out once per record."""
 
-    __slots__ = ("fields", "heads", "origin", "pool", "provider", "waits")
+    __slots__ = ("deadlines", "heads", "origin", "owner", "pool", "provider")
 
-    def __init__(self, provider: ProviderRecord, origin: Origin, pool: Pool, waits: Waits) -> None:
+    def __init__(
+        self, provider: ProviderRecord, origin: Origin, pool: Pool, *, deadlines: Deadlines
+    ) -> None:
         self.provider = provider
         self.origin = origin
+        self.owner = provider.tenant_id
         self.pool = pool
-        self.waits = waits
-        self.fields: dict[Sequence[Header], bytes] = {}
-        self.heads: dict[tuple[str, str], tuple[str, bytes]] = {}
+        self.deadlines = deadlines
+        self.heads = RequestHeads(origin, _agent())
 
 
 class HttpUpstream:
     """One per worker; owns all pools, the resolver and the sweep."""
 
     def __init__(self, options: UpstreamOptions, *, lookup: Lookup = system_lookup) -> None:
+        """Raises ValueError when the CA file or the proxy's URL cannot be used."""
         self._options = options
         self._secrets = Secrets()
         self._resolver = Resolver(lookup)
         self._dialer = Dialer(options, self._resolver)
         self._routes: dict[str, _Route] = {}
-        self._pools: dict[tuple[str, Origin, bool], Pool] = {}
+        self._pools: dict[_PoolKey, Pool] = {}
         self._running: set[Run] = set()
         self._sweep: asyncio.TimerHandle | None = None
+        self._draining = False
 
     async def call(self, call: UpstreamCall, sink: ResponseSink) -> Failure | None:
-        """Send the request, feed the answer to the sink."""
+        """Send the request, feed the answer to the sink. Raises only what the sink raised."""
+        prepared = self._prepare(call)
+        if isinstance(prepared, Failure):
+            return prepared
+        route, request = prepared
         loop = asyncio.get_running_loop()
-        try:
-            route = self._route(call.provider)
-            request = self._request(route, call)
-        except CredentialError as error:
-            return Failure(Phase.CONNECT, Cause.CREDENTIAL, str(error))
-        except ValueError as error:
-            return Failure(Phase.CONNECT, Cause.PROTOCOL, str(error))
-        run = Run(sink, route.waits, loop, stream=call.stream)
+        run = Run(call, sink, route.deadlines, loop)
         self._running.add(run)
         if self._sweep is None:
             self._sweep = loop.call_later(self._options.sweep_s, self._tick)
         try:
             sink.attach(run)
-            connection = route.pool.take_idle()
-            if connection is None:
-                connection = await self._obtain(route.pool, run)
-            if connection is None:
-                return run.failure
-            connection.send(run, request)
-            await run.done
-            if run.stale:
-                return await self._again(route.pool, run, request)
-            return run.failure
+            fresh = False
+            while run.failure is None:
+                connection = None if fresh else route.pool.take_idle()
+                if connection is None:
+                    connection = await self._obtain(route, run, fresh=fresh)
+                if connection is None:
+                    break
+                connection.send(run, request)
+                await run.done
+                if not run.stale or run.failure is not None:
+                    break
+                # The provider has not seen the request: once more, on a connection of its own.
+                fresh = True
+                run.restart(loop)
         finally:
             self._running.discard(run)
-            if run.line is not None:  # our own task was cancelled, or the sink raised
+            if run.line is not None:  # our own task was cancelled
                 run.line.end()
+        if run.error is not None:
+            raise run.error
+        return run.failure
+
+    def drain(self) -> None:
+        """From now on no connection is kept after its call."""
+        self._draining = True
+        for pool in self._pools.values():
+            pool.retire()
 
     async def close(self) -> None:
-        """Close every connection. Calls under way end as reset."""
+        """Close every connection. Calls under way fail."""
+        self.drain()
         if self._sweep is not None:
             self._sweep.cancel()
+            self._sweep = None
+        for run in list(self._running):
+            run.fail(Failure(run.phase, Cause.DRAINED, "The gateway is shutting down."))
         for pool in self._pools.values():
             pool.close()
         self._resolver.close()
@@ -96,25 +114,62 @@ class HttpUpstream:
         """Of all pools, busy and idle."""
         return sum(pool.open_connections for pool in self._pools.values())
 
-    async def _again(self, pool: Pool, run: Run, request: bytes) -> Failure | None:
-        """A kept connection turned out to be closed before it gave a byte: the request was not
-        seen, so it may be sent once more, on a fresh connection."""
-        run.stale = False
-        run.done = asyncio.get_running_loop().create_future()
-        run.phase, run.deadline = Phase.CONNECT, inf
-        connection = await self._obtain(pool, run, fresh=True)
-        if connection is None:
-            return run.failure
-        connection.used = False
-        connection.send(run, request)
-        await run.done
-        return run.failure
+    def _prepare(self, call: UpstreamCall) -> tuple[_Route, bytes] | Failure:
+        provider = call.provider
+        route = self._routes.get(provider.id)
+        if route is None or route.provider is not provider:
+            made = self._make_route(provider)
+            if isinstance(made, Failure):
+                return made
+            route = made
+        reference = "" if call.credential is None else call.credential.reference
+        try:
+            secret = self._secrets.resolve(reference)
+            return route, route.heads.render(call, reference, secret)
+        except CredentialError as error:
+            return Failure(Phase.CONNECT, Cause.CREDENTIAL, str(error))
+        except HeadError as error:
+            return Failure(Phase.CONNECT, Cause.PROTOCOL, str(error))
 
-    async def _obtain(
-        self, pool: Pool, run: Run, *, fresh: bool = False
-    ) -> UpstreamConnection | None:
+    def _make_route(self, provider: ProviderRecord) -> _Route | Failure:
+        guarded = provider.tenant_id is not None
+        parsed = parse_base_url(provider.base_url, tenant_owned=guarded)
+        if isinstance(parsed, Err):
+            return Failure(Phase.CONNECT, Cause.FORBIDDEN_ADDRESS, parsed.error)
+        if len(self._routes) >= _MAX_ROUTES:
+            self._forget_unused()
+        key = (provider.id, parsed.value, guarded)
+        pool = self._pools.get(key)
+        if pool is None:
+            pool = self._pools[key] = Pool(self._options)
+            if self._draining:
+                pool.retire()
+        deadlines = deadlines_for(provider, self._options)
+        route = _Route(provider, parsed.value, pool, deadlines=deadlines)
+        self._routes[provider.id] = route
+        return route
+
+    def _forget_unused(self) -> None:
+        self._routes.clear()
+        for key, pool in list(self._pools.items()):
+            if pool.unused:
+                pool.retire()  # should a call still hold it, nothing is kept where no sweep looks
+                del self._pools[key]
+
+    async def _obtain(self, route: _Route, run: Run, *, fresh: bool) -> UpstreamConnection | None:
         """A connection, unless the call is cancelled or dialing fails first."""
-        obtaining = asyncio.ensure_future(pool.obtain_fresh() if fresh else pool.obtain())
+        pool = route.pool
+        obtaining = asyncio.ensure_future(
+            pool.obtain(
+                lambda make: self._dialer.dial(
+                    route.origin,
+                    make,
+                    owner=route.owner,
+                    connect_timeout_s=route.deadlines.connect_s,
+                ),
+                fresh=fresh,
+            )
+        )
         done = run.done
         try:
             await asyncio.wait((obtaining, done), return_when=asyncio.FIRST_COMPLETED)
@@ -130,74 +185,27 @@ class HttpUpstream:
             run.fail(error.failure)
             return None
 
-    def _route(self, provider: ProviderRecord) -> _Route:
-        route = self._routes.get(provider.id)
-        if route is not None and route.provider is provider:
-            return route
-        guarded = provider.tenant_id is not None
-        parsed = parse_base_url(provider.base_url, tenant_owned=guarded)
-        if isinstance(parsed, Err):
-            raise ValueError(f"The provider's base URL cannot be used. {parsed.error}")
-        origin = parsed.value
-        key = (provider.id, origin, guarded)
-        pool = self._pools.get(key)
-        if pool is None:
-            timeout_s = provider.connect_timeout_s
-            pool = self._pools[key] = Pool(
-                lambda make: self._dialer.dial(
-                    origin, make, guarded=guarded, connect_timeout_s=timeout_s
-                ),
-                self._options,
-            )
-        if len(self._routes) >= _MAX_ROUTES:
-            self._routes.clear()
-        route = self._routes[provider.id] = _Route(
-            provider, origin, pool, waits_of(provider, self._options)
-        )
-        return route
-
-    def _request(self, route: _Route, call: UpstreamCall) -> bytes:
-        """The whole request. The head's constant part is kept per path and secret."""
-        reference = "" if call.credential is None else call.credential.reference
-        secret = self._secrets.resolve(reference)
-        known = route.heads.get((call.path, reference))
-        if known is not None and known[0] == secret:
-            head = known[1]
-        else:
-            origin = route.origin
-            text = (
-                f"{call.method} {origin.path}{call.path} HTTP/1.1\r\nhost: {origin.authority}\r\n"
-            )
-            text += _AGENT
-            if secret:
-                text += f"authorization: Bearer {secret}\r\n"
-            head = text.encode("ascii")
-            route.heads[(call.path, reference)] = (secret, head)
-        fields = route.fields.get(call.headers)
-        if fields is None:
-            fields = _render(call.headers)
-            if len(route.fields) < _MAX_FIELDS:
-                route.fields[call.headers] = fields
-        return b"%b%bcontent-length: %d\r\n\r\n%b" % (head, fields, len(call.body), call.body)
-
     def _tick(self) -> None:
-        """The one timer: deadlines of calls, and connections idle for too long."""
+        """The one timer: deadlines of calls, and connections idle for too long. It stands still
+        while there is nothing to watch."""
         loop = asyncio.get_running_loop()
         now = loop.time()
-        for run in [run for run in self._running if now >= run.deadline]:
-            run.expire(now)
-        for run in [run for run in self._running if now >= run.total_deadline]:
-            run.expire(now)
+        late = [run for run in self._running if now >= run.deadline or now >= run.total_deadline]
+        for run in late:
+            run.expire()
+        watched = bool(self._running)
         for pool in self._pools.values():
             pool.close_idle(now - self._options.keepalive_s)
-        self._sweep = loop.call_later(self._options.sweep_s, self._tick)
+            watched = watched or pool.has_idle
+        self._sweep = loop.call_later(self._options.sweep_s, self._tick) if watched else None
 
 
-def _render(headers: Sequence[Header]) -> bytes:
-    fields = b"".join([b"%b: %b\r\n" % header for header in headers])
-    if fields.count(b"\n") != len(headers) or fields.count(b"\r") != len(headers):
-        raise ValueError("A header value has a line break.")
-    return fields
+@cache
+def _agent() -> str:
+    try:
+        return f"{COMMAND}/{version(COMMAND)}"
+    except PackageNotFoundError:  # run from a source tree that is not installed
+        return COMMAND
 
 
 def _abandon(obtaining: "asyncio.Future[UpstreamConnection]", pool: Pool) -> None:

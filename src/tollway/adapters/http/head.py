@@ -1,0 +1,76 @@
+"""The head of a request. What never changes for a path and a secret is rendered once and kept; what
+a caller may name is on a short leash, since a header is where a second request would be smuggled.
+"""
+
+import re
+from collections.abc import Sequence
+
+from tollway.adapters.http.guard import Origin
+from tollway.app.ports import Header, UpstreamCall
+
+_MAX_HEADS = 256
+_MAX_FIELDS = 1024
+_METHOD = re.compile(r"[A-Z]{3,10}")
+_PATH = re.compile(r"(?:/[!-\"$-~]*)?")
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
+_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+# Ours to say, or about one connection only.
+_RESERVED = frozenset(
+    {
+        b"accept-encoding", b"authorization", b"connection", b"content-length", b"expect", b"host",
+        b"keep-alive", b"proxy-authorization", b"proxy-connection", b"te", b"trailer",
+        b"transfer-encoding", b"upgrade", b"user-agent",
+    }
+)  # fmt: skip
+
+
+class HeadError(ValueError):
+    """The call asks for a head that must not be sent; the message never repeats a value."""
+
+
+class RequestHeads:
+    """The heads of calls to one origin."""
+
+    __slots__ = ("_agent", "_fields", "_known", "_origin")
+
+    def __init__(self, origin: Origin, agent: str) -> None:
+        self._origin = origin
+        self._agent = agent
+        self._known: dict[tuple[str, str, str], tuple[str, bytes]] = {}
+        self._fields: dict[tuple[Header, ...], bytes] = {}
+
+    def render(self, call: UpstreamCall, reference: str, secret: str) -> bytes:
+        """The whole request, body included. Raises `HeadError`."""
+        key = (call.method, call.path, reference)
+        known = self._known.get(key)
+        if known is None or known[0] != secret:
+            if len(self._known) >= _MAX_HEADS:
+                self._known.clear()
+            known = self._known[key] = (secret, self._render_head(call, secret))
+        headers = tuple(call.headers)
+        fields = self._fields.get(headers)
+        if fields is None:
+            if len(self._fields) >= _MAX_FIELDS:
+                self._fields.clear()
+            fields = self._fields[headers] = _render_fields(headers)
+        body = call.body
+        return b"%b%bcontent-length: %d\r\n\r\n%b" % (known[1], fields, len(body), body)
+
+    def _render_head(self, call: UpstreamCall, secret: str) -> bytes:
+        if not _METHOD.fullmatch(call.method) or not _PATH.fullmatch(call.path):
+            raise HeadError("The request's method or path has characters it must not have.")
+        target = (self._origin.path + call.path) or "/"
+        credential = f"authorization: Bearer {secret}\r\n" if secret else ""
+        return (
+            f"{call.method} {target} HTTP/1.1\r\nhost: {self._origin.authority}\r\n"
+            f"user-agent: {self._agent}\r\naccept-encoding: identity\r\n{credential}"
+        ).encode("ascii")
+
+
+def _render_fields(headers: Sequence[Header]) -> bytes:
+    for name, value in headers:
+        if not _NAME.fullmatch(name) or name in _RESERVED:
+            raise HeadError("A header is not one that a caller may set.")
+        if not _VALUE.fullmatch(value):
+            raise HeadError("A header value has a line break or another control character.")
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
