@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from tollway.adapters.http.connection import UpstreamConnection
 from tollway.adapters.http.guard import Origin, any_forbidden, parse_base_url
@@ -59,16 +60,16 @@ class Dialer:
             addresses = await self._resolve(proxy, None)
         port = origin.port if proxy is None else proxy.port
         connected = await self._connect(addresses, port, connect_timeout_s)
-        try:
+        with ExitStack() as undo:
+            undo.callback(connected.close)
             if proxy is not None:
-                await self._tunnel(connected, host, origin.port, connect_timeout_s)
+                await self._tunnel(connected, host, origin.port, timeout_s=connect_timeout_s)
             elif owner is not None and connected.getsockname()[0] == connected.getpeername()[0]:
                 # Our own machine under an address of its own: no table can list those.
                 raise DialError(Cause.FORBIDDEN_ADDRESS, _FORBIDDEN)
-            return await self._attach(connected, origin, make, context)
-        except BaseException:
-            connected.close()
-            raise
+            connection = await self._attach(connected, origin, make, context)
+            undo.pop_all()
+        return connection
 
     async def _tls(self) -> ssl.SSLContext:
         if self._context is None:
@@ -99,25 +100,24 @@ class Dialer:
         end = loop.time() + timeout_s
         cause, message = Cause.REFUSED, "The provider refused the connection."
         for position, address in enumerate(addresses):
-            attempt = _new_socket(address)
             share_s = (end - loop.time()) / (len(addresses) - position)
-            try:
-                async with asyncio.timeout(share_s):
-                    await loop.sock_connect(attempt, (address, port))
-            except TimeoutError:
-                attempt.close()
-                cause, message = Cause.TIMEOUT, "The provider did not accept a connection in time."
-            except OSError:
-                attempt.close()
-            except BaseException:
-                attempt.close()
-                raise
-            else:
-                return attempt
+            with ExitStack() as undo:
+                attempt = _new_socket(address)
+                undo.callback(attempt.close)
+                try:
+                    async with asyncio.timeout(share_s):
+                        await loop.sock_connect(attempt, (address, port))
+                    undo.pop_all()
+                    return attempt
+                except TimeoutError:
+                    cause = Cause.TIMEOUT
+                    message = "The provider did not accept a connection in time."
+                except OSError:
+                    continue
         raise DialError(cause, message)
 
     async def _tunnel(
-        self, connected: socket.socket, host: str, port: int, timeout_s: float
+        self, connected: socket.socket, host: str, port: int, *, timeout_s: float
     ) -> None:
         try:
             async with asyncio.timeout(timeout_s):

@@ -7,6 +7,7 @@ passes on, so that cancelling at any moment loses neither.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 
 from tollway.adapters.http.connection import UpstreamConnection
 from tollway.adapters.http.dialing import DialError
@@ -106,14 +107,12 @@ class Pool:
 
     async def _open_one(self, dial: Dial) -> UpstreamConnection:
         """The slot is taken already."""
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._free_slot)
             connection = await dial(lambda: UpstreamConnection(self, self._options))
-        except BaseException:
-            self._free_slot()
-            raise
-        if connection.closed:  # lost between the handshake and now
-            self._free_slot()
-            raise DialError(Cause.RESET, "The provider closed the connection at once.")
+            if connection.closed:  # lost between the handshake and now
+                raise DialError(Cause.RESET, "The provider closed the connection at once.")
+            undo.pop_all()
         self._open.add(connection)
         return connection
 

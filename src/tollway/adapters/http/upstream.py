@@ -3,6 +3,7 @@ writes the request in one piece without awaiting anything, and is woken once, wh
 """
 
 import asyncio
+from contextlib import ExitStack
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
@@ -170,15 +171,12 @@ class HttpUpstream:
                 fresh=fresh,
             )
         )
-        done = run.done
-        try:
-            await asyncio.wait((obtaining, done), return_when=asyncio.FIRST_COMPLETED)
-        except BaseException:
-            _abandon(obtaining, pool)
-            raise
-        if done.done():
-            _abandon(obtaining, pool)
-            return None
+        with ExitStack() as undo:
+            undo.callback(_abandon, obtaining, pool)
+            await asyncio.wait((obtaining, run.done), return_when=asyncio.FIRST_COMPLETED)
+            if run.done.done():
+                return None
+            undo.pop_all()
         try:
             return obtaining.result()
         except DialError as error:
