@@ -1,6 +1,7 @@
 """`python -m bench.profile`: where a gateway worker's time goes under load, by function and by
-module, sampled from outside with py-spy (an optional tool: `pip install py-spy`). The samples slow
-the worker a little; the shares are what counts, not the times.
+module, sampled from outside with py-spy (an optional tool: `pip install py-spy`). Sampling slows
+the worker: the shares count, not the latencies. Only the loop's thread is shown: py-spy takes the
+journal's waiting thread for a busy one, so the threads' true shares come from the kernel.
 """
 
 import argparse
@@ -14,12 +15,13 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
+from bench.cpu import account
 from bench.gateway import gateway
 from bench.load import Order
 from bench.machine import choose_cores, pin, raise_file_limit
 from bench.subject import GATEWAY, Subject, mock_provider
 
-_SAMPLES_PER_S = 500
+_SAMPLES_PER_S = 200
 _START_S = 1.0
 
 
@@ -69,7 +71,7 @@ def _record(
         core=core,
     )
     options = ["--rate", str(_SAMPLES_PER_S), "--duration", str(int(given.seconds))]
-    options += ["--format", "raw", "--output", str(path), "--nonblocking", "--threads"]
+    options += ["--format", "raw", "--output", str(path), "--threads"]
     options += [] if given.lines else ["--function"]
     options += ["--native"] if given.native else []
     with subprocess.Popen(
@@ -78,14 +80,20 @@ def _record(
         assert load.stdin is not None and load.stdout is not None
         load.stdin.write(json.dumps(asdict(order)).encode() + b"\n")
         load.stdin.flush()
+        worker = subject.roles["worker"][0]
         load.stdout.readline()  # begin
-        worker = str(subject.roles["worker"][0])
-        subprocess.run([program, "record", "--pid", worker, *options], check=True)
-        load.stdout.readline()
+        before = account({"worker": [worker]})["worker"]
+        subprocess.run([program, "record", "--pid", str(worker), *options], check=True)
+        load.stdout.readline()  # end
+        after = account({"worker": [worker]})["worker"]
         outcome = json.loads(load.stdout.readline())
     print(f"{GATEWAY}: {outcome}\n")
-    lines = path.read_text().splitlines()
-    return [(line.rpartition(" ")[0].split(";"), int(line.rpartition(" ")[2])) for line in lines]
+    spent = {thread: ns - before.get(thread, 0) for thread, ns in after.items()}
+    share = spent[worker] / sum(spent.values())
+    print(f"CPU of the loop's thread: {share:.1%} of the worker's\n")
+    lines = [line.rpartition(" ") for line in path.read_text().splitlines()]
+    stacks = [(frames.split(";"), int(count)) for frames, _, count in lines]
+    return [(frames[1:], count) for frames, count in stacks if "MainThread" in frames[0]]
 
 
 def _print(stacks: list[tuple[list[str], int]], top: int) -> None:
