@@ -22,6 +22,7 @@ from tollway.wiring.keeper import Keeper
 
 _log = logging.getLogger(__name__)
 _POLL_S = 0.25
+_NICE = 15  # shipping comes in bursts; on a busy core a request must never wait for one
 SOCKET_NAME = "keeper.sock"
 
 
@@ -116,6 +117,7 @@ def main() -> None:
     lifeline = ChildLifeline(int(sys.argv[1]))
     settings = from_values(lifeline.settings()["settings"])
     configure_logs("keeper", settings.log_level)
+    os.nice(_NICE)
     asyncio.run(run(lifeline, settings))
 
 
