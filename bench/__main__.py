@@ -59,7 +59,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="two minutes instead of twenty")
+    parser.add_argument("--quick", action="store_true", help="three minutes instead of twenty")
     parser.add_argument("--check", action="store_true", help="exit 1 when a bound is missed")
     parser.add_argument("--page", action="store_true", help="renew the page after any run")
     parser.add_argument("--rounds", type=int, help="rounds of the rate and stream stages")
