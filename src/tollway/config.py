@@ -74,7 +74,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     journal_fsync: Literal["off", "interval", "always"] = "interval"
     journal_fsync_interval_s: Seconds = 1.0
     journal_segment_bytes: Bytes = 16 * 1024 * 1024
-    ship_interval_s: Seconds = 0.5
+    ship_interval_s: Seconds = 1.0
 
     # The process.
     log_level: Literal["debug", "info", "warning", "error"] = "info"

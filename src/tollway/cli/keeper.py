@@ -22,6 +22,7 @@ from tollway.wiring.keeper import Keeper
 
 _log = logging.getLogger(__name__)
 _POLL_S = 0.25
+_RECOVER_S = 5.0
 _NICE = 15  # shipping comes in bursts; on a busy core a request must never wait for one
 SOCKET_NAME = "keeper.sock"
 
@@ -73,7 +74,8 @@ async def run(lifeline: ChildLifeline, settings: Settings) -> None:
     lifeline.report("ready", version=publisher.version)
     jobs = [
         asyncio.create_task(_every(_POLL_S, publisher.publish)),
-        asyncio.create_task(_every(settings.ship_interval_s, _ship_in_thread(keeper))),
+        asyncio.create_task(_every(settings.ship_interval_s, _in_thread(keeper.ship))),
+        asyncio.create_task(_every(_RECOVER_S, _in_thread(keeper.recover))),
     ]
     await stop.wait()
     for job in jobs:
@@ -97,8 +99,8 @@ async def _every(interval_s: float, job: Callable[[], Any]) -> None:
         await asyncio.sleep(interval_s)
 
 
-def _ship_in_thread(keeper: Keeper) -> Callable[[], Any]:
-    return lambda: asyncio.to_thread(keeper.ship)
+def _in_thread(job: Callable[[], Any]) -> Callable[[], Any]:
+    return lambda: asyncio.to_thread(job)
 
 
 def _actions(keeper: Keeper, publisher: Publisher) -> dict[str, Any]:

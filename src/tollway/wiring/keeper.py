@@ -1,9 +1,12 @@
 """The keeper's parts: SQL for configuration and ledger, and the journals of this machine."""
 
 import logging
+import os
+import threading
 from pathlib import Path
 
 from tollway.adapters.journal.opening import recover_slot
+from tollway.adapters.journal.options import JournalUnusableError
 from tollway.adapters.journal.reader import DiskJournalReader
 from tollway.adapters.journal.slots import slot_folders, take_slot
 from tollway.adapters.sql.ledger import SqlLedger
@@ -24,18 +27,26 @@ class Keeper:
         self._engine = open_database(settings, upgrade=True)
         self._journal_dir = Path(settings.journal_dir)
         self._journal_options = journal_options(settings)
+        self._shipping = threading.Lock()
+        self._recovering = threading.Lock()
+        self._closed: dict[str, int | None] = {}
         self.snapshots = SqlSnapshotStore(self._engine)
         self._shipper = Shipper(
             DiskJournalReader(self._journal_dir), SqlLedger(self._engine), SystemClock()
         )
 
-    def ship(self) -> Shipped:
+    def ship(self, *, drain: bool = False) -> Shipped:
         """One run of the shipper."""
-        shipped = self._shipper.run_once()
-        if shipped.damaged or shipped.trouble:
+        with self._shipping:
+            shipped = self._shipper.run_once(drain=drain)
+        if shipped.damaged or shipped.trouble or shipped.quarantined:
             _log.warning(
                 "shipping",
-                extra={"damaged": shipped.damaged, "trouble": "; ".join(shipped.trouble)},
+                extra={
+                    "damaged": shipped.damaged,
+                    "quarantined": shipped.quarantined,
+                    "trouble": "; ".join(shipped.trouble),
+                },
             )
         return shipped
 
@@ -43,26 +54,44 @@ class Keeper:
         """Close what dead owners left open, then ship until nothing is left or shipping fails."""
         self.recover()
         while True:
-            shipped = self.ship()
+            shipped = self.ship(drain=True)
             if not shipped.more or shipped.trouble:
                 return
 
     def recover(self) -> None:
-        """Close the attempts of slots that no worker owns; their workers died."""
-        for folder in slot_folders(self._journal_dir):
-            lock = take_slot(self._journal_dir, int(folder.name))
-            if lock is None:
-                continue
-            try:
-                recovery = recover_slot(lock, self._journal_options)
-            finally:
-                lock.release()
-            if recovery.receipts or recovery.damaged:
-                _log.warning(
-                    "recovered a dead worker's journal",
-                    extra={
-                        "slot": folder.name,
-                        "attempts": len(recovery.receipts),
-                        "damaged": recovery.damaged,
-                    },
-                )
+        """Close the attempts of slots that no worker owns; their workers died. A slot that nobody
+        owned since it was last closed is passed over."""
+        with self._recovering:
+            for folder in slot_folders(self._journal_dir):
+                if self._closed.get(folder.name) != _owned_ns(folder):
+                    self._recover_slot(folder)
+
+    def _recover_slot(self, folder: Path) -> None:
+        lock = take_slot(self._journal_dir, int(folder.name))
+        if lock is None:
+            return
+        try:
+            recovery = recover_slot(lock, self._journal_options)
+            self._closed[folder.name] = _owned_ns(folder)
+        except JournalUnusableError as error:
+            _log.error("a dead worker's journal cannot be closed", extra={"error": str(error)})
+            return
+        finally:
+            lock.release()
+        if recovery.receipts or recovery.damaged:
+            _log.warning(
+                "recovered a dead worker's journal",
+                extra={
+                    "slot": folder.name,
+                    "attempts": len(recovery.receipts),
+                    "damaged": recovery.damaged,
+                },
+            )
+
+
+def _owned_ns(folder: Path) -> int | None:
+    """When the slot's lock was last taken: each owner writes its process id into the file."""
+    try:
+        return os.stat(folder / "lock").st_mtime_ns
+    except FileNotFoundError:
+        return None
