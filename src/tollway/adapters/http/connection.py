@@ -3,6 +3,7 @@ that is not exactly one well-framed answer to one request ends the connection.
 """
 
 import asyncio
+import ssl
 from typing import Protocol, cast
 
 import httptools
@@ -98,12 +99,12 @@ class UpstreamConnection(asyncio.Protocol):
 
     def pause(self) -> None:
         """Stop reading."""
-        if self._transport is not None and not self.closed:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume(self) -> None:
         """Read on."""
-        if self._transport is not None and not self.closed:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
     def end(self) -> None:
@@ -134,9 +135,10 @@ class UpstreamConnection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """The provider will send no more; what that means `connection_lost` decides."""
-        self._ended_by_peer = True
         if self._run is None:
             self.end()
+        elif self._transport is not None:
+            self._ended_by_peer = _was_said(self._transport.get_extra_info("ssl_object"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Closed by the provider or the network (our own closing has no run any more)."""
@@ -279,6 +281,19 @@ class UpstreamConnection(asyncio.Protocol):
     def _ends_with_connection(self) -> bool:
         """Neither length nor chunks: the body ends where the connection ends (RFC 9112, 6.3)."""
         return all(name == b"content-encoding" for name, _ in self._framing)
+
+
+def _was_said(encryption: ssl.SSLObject | None) -> bool:
+    """Whether the end of the stream is the provider's own word. Over TLS it must say so under
+    encryption (RFC 9112, 9.8): the end of a TCP connection can be forged on the way."""
+    if encryption is None:
+        return True
+    try:
+        return encryption.read(1) == b""
+    except ssl.SSLZeroReturnError:
+        return True
+    except (ssl.SSLError, ValueError):
+        return False
 
 
 def _explain(error: Exception) -> str:
