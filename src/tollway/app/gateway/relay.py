@@ -94,6 +94,7 @@ class BufferedRelay:
 
     def end(self, failure: Failure | None) -> Failure | None:
         """The call has ended: judge what came. Returns what is wrong with the attempt, if so."""
+        self._flow = None  # it holds us: a cycle would wait for the garbage collector
         if failure is not None:
             return failure
         reply = self._exchange.inbound.endpoint.read_reply(b"".join(self._pieces))

@@ -76,6 +76,7 @@ class StreamRelay(BufferedRelay):
 
     def end(self, failure: Failure | None) -> Failure | None:
         """Judge the stream and give the client its ending, if it has had a beginning."""
+        self._flow = None
         if not self._streaming:
             if failure is None and 200 <= self.status < 300:
                 return self._protocol_failure("The provider did not answer with an event stream.")
