@@ -54,7 +54,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     connections: Count = 20_000
     connections_per_ip: Count = 10_000
     drain_timeout_s: Seconds = 600.0
-    drain_delay_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 0.0
+    drain_delay_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 0.5
 
     # Providers. Each may be overridden per provider where it says so in the docs.
     upstream_dns_timeout_s: Seconds = 2.0

@@ -94,8 +94,17 @@ class GatewayTree:
 
     def stop(self, timeout_s: float = 30) -> int:
         """SIGTERM, as an init system does; returns the exit code."""
+        self.signal(signal.SIGTERM)
+        return self.wait(timeout_s)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the supervisor."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
+        self._process.send_signal(number)
+
+    def wait(self, timeout_s: float = 30) -> int:
+        """The exit code, once the supervisor has ended."""
+        assert self._process is not None
         code = self._process.wait(timeout_s)
         self._process = None
         return code
@@ -108,12 +117,16 @@ class GatewayTree:
 
     def kill_supervisor(self, timeout_s: float = 30) -> None:
         """SIGKILL the supervisor and wait until its children have followed on their own."""
+        for pid in self.orphan():
+            assert ended(pid, timeout_s), f"process {pid} outlived its supervisor"
+
+    def orphan(self) -> list[int]:
+        """SIGKILL the supervisor alone; the pids of the children it leaves."""
         assert self._process is not None
         children = [*self.worker_pids, self.keeper_pid]
         self._process.kill()
         self._process.wait()
-        for pid in children:
-            assert ended(pid, timeout_s), f"process {pid} outlived its supervisor"
+        return children
 
     def kill_all(self) -> None:
         """SIGKILL every process, the supervisor first, so that nobody is restarted."""

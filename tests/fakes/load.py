@@ -39,6 +39,7 @@ class LoadPlan:
     include_usage: bool = False
     nonce_prefix: str = "n"
     path: str = "/v1/chat/completions"
+    close_every: int = 0  # each so manyth request asks to close its connection; 0: none
     ca_file: str | None = None
 
 
@@ -144,8 +145,12 @@ class Load:
         return (
             f"POST {plan.path} HTTP/1.1\r\nhost: {self._address.host}\r\n"
             f"authorization: Bearer {plan.key}\r\ncontent-type: application/json\r\n"
-            f"x-request-id: {nonce}\r\ncontent-length: {len(body)}\r\n\r\n"
+            f"x-request-id: {nonce}\r\ncontent-length: {len(body)}\r\n{self._closing()}\r\n"
         ).encode() + body
+
+    def _closing(self) -> str:
+        every = self.plan.close_every
+        return "connection: close\r\n" if every and self._number % every == 0 else ""
 
     def _note(self, fact: dict[str, Any]) -> None:
         os.write(self._fd, json.dumps(fact).encode() + b"\n")

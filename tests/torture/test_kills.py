@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.torture.kill_campaign import ALL, SUPERVISOR, WORKER, KillCampaign
-from tests.torture.processes import nobody_left, sized
+from tests.torture.kill_campaign import ALL, SUPERVISOR, WORKER, run_campaign
+from tests.torture.processes import sized
 
 
 @pytest.mark.torture
@@ -17,6 +17,5 @@ def test_killed_again_and_again(workers: int, tmp_path: Path) -> None:
     seed = int(os.environ.get("TOLLWAY_SEED", random.randrange(1 << 32)))
     chosen = random.Random(seed)
     victims = [chosen.choice((WORKER, SUPERVISOR, ALL)) for _ in range(sized(ci=20, release=500))]
-    with nobody_left(tmp_path), KillCampaign(tmp_path, workers=workers, seed=seed) as campaign:
-        figures = campaign.run(victims)
+    figures = run_campaign(tmp_path, victims, workers=workers, seed=seed)
     print(f"\n{workers} workers, seed {seed}: {figures}")

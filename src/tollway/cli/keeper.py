@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tollway.adapters.control.client import ControlError, ask
-from tollway.adapters.control.lifeline import ChildLifeline
+from tollway.adapters.control.lifeline import FINISH, ChildLifeline
 from tollway.adapters.control.server import Ask, ControlServer
 from tollway.adapters.control.snapshot_file import write_snapshot
 from tollway.app.ports import StoreUnavailableError
@@ -64,8 +64,10 @@ async def run(lifeline: ChildLifeline, settings: Settings) -> None:
     publisher = Publisher(keeper, settings.run_dir)
     await publisher.publish()
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
-    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    loop.add_signal_handler(FINISH, stop.set)
+    # These two are the supervisor's to handle: we stay until the workers have written their last.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, lambda: None)
     lifeline.watch(loop, stop.set)
     control = ControlServer(
         os.path.join(settings.run_dir, SOCKET_NAME), _actions(keeper, publisher)

@@ -20,12 +20,14 @@ from typing import Any
 import msgspec
 
 from tollway.adapters.control.client import ControlError, ask
+from tollway.adapters.control.lifeline import FINISH
 from tollway.adapters.prometheus.exposition import Merged, merge, render
 from tollway.cli.child import Child, Report
 from tollway.config import Settings
 
 _log = logging.getLogger(__name__)
 _START_TIMEOUT_S = 60.0
+_START_GRACE_S = 10.0  # for one that is still starting when all of it is to end
 _RESTART_DELAYS_S = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 _STEADY_S = 30.0  # a process that lived this long is restarted without delay again
 
@@ -51,15 +53,17 @@ class Supervisor:
         self._leaving: set[Child] = set()  # drain, or were replaced
         self._retired: dict[str, Merged] = {}  # metrics of workers that are gone
         self._failures: dict[str, tuple[int, float]] = {}
-        self._stopping = False
+        self._starting = asyncio.Lock()  # a process that starts is in our books when it is free
+        self._stopping = False  # nothing is started any more
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Keeper first: it makes the snapshot that workers serve from."""
-        self._keeper = await self._start_child("keeper", KEEPER, [])
-        if not await self._keeper.wait_ready(_START_TIMEOUT_S):
+        self._watch_signals()
+        await self._start_keeper()
+        if self._keeper is None or not await self._keeper.wait_ready(_START_TIMEOUT_S):
             raise StartError("The keeper did not start; see the lines above.")
         for index in range(len(self._listeners)):
             await self._start_worker(index)
@@ -70,25 +74,27 @@ class Supervisor:
 
     async def run(self) -> None:
         """Until SIGTERM or SIGINT. SIGHUP replaces the workers one after the other."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._asked_to_stop)
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self._replace_workers()))
         await self._stop.wait()
 
     async def stop(self) -> int:
         """Drain the workers, then let the keeper ship what is left. Returns the exit code."""
-        self._stopping = True
-        if self._settings.drain_delay_s:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._hurry.wait(), self._settings.drain_delay_s)
+        self._stop.set()
+        # Who has not looked at readyz yet is served as before.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._hurry.wait(), self._settings.drain_delay_s)
+        async with self._starting:
+            self._stopping = True
         workers = [*self._workers.values(), *self._leaving]
+        # One that is starting would die of the signal, and nobody would take its socket's queue.
+        await asyncio.gather(*(worker.wait_ready(_START_GRACE_S) for worker in workers))
+        for listener in self._listeners:
+            listener.close()  # workers empty the queues: who comes later is refused, not left there
         for worker in workers:
             worker.signal(signal.SIGTERM)
         limit_s = self._settings.drain_timeout_s + 15.0
         clean = await self._await_end(workers, limit_s)
         if self._keeper is not None:
-            self._keeper.signal(signal.SIGTERM)
+            self._keeper.signal(FINISH)
             clean = await self._await_end([self._keeper], 60.0) and clean
         for task in self._tasks:
             task.cancel()
@@ -98,7 +104,7 @@ class Supervisor:
 
     def unready(self) -> list[str]:
         """Why requests are not welcome right now; empty when they are."""
-        if self._stopping:
+        if self._stop.is_set():
             return ["draining"]
         serving = [worker for worker in self._workers.values() if worker.ready.is_set()]
         return [] if len(serving) == len(self._listeners) else ["a worker is starting"]
@@ -114,22 +120,26 @@ class Supervisor:
         merge(collected, merged)
         gauges = {
             "tollway_workers_ready": float(sum(w.ready.is_set() for w in self._workers.values())),
-            "tollway_draining": float(self._stopping),
+            "tollway_draining": float(self._stop.is_set()),
         }
         return render(merged, gauges)
 
     # Children.
 
-    async def _start_child(self, name: str, module: str, fds: list[int], **extra: Any) -> Child:
-        child = Child(name, module, self._on_report)
-        await child.start(self._settings, fds, **extra)
-        return child
+    async def _start_keeper(self) -> None:
+        async with self._starting:
+            if not self._stopping:
+                keeper = Child("keeper", KEEPER, self._on_report)
+                await keeper.start(self._settings, [])
+                self._keeper = keeper
 
     async def _start_worker(self, index: int) -> None:
-        fd = self._listeners[index].fileno()
-        self._workers[index] = await self._start_child(
-            f"worker-{index}", WORKER, [fd], listen_fd=fd, index=index
-        )
+        async with self._starting:
+            if not self._stopping:
+                worker = Child(f"worker-{index}", WORKER, self._on_report)
+                fd = self._listeners[index].fileno()
+                await worker.start(self._settings, [fd], listen_fd=fd, index=index)
+                self._workers[index] = worker
 
     def _on_report(self, child: Child, report: Report) -> None:
         event = report.get("event")
@@ -154,7 +164,7 @@ class Supervisor:
             return
         if child is self._keeper:
             await asyncio.sleep(self._delay_s(child.name))
-            self._keeper = await self._start_child("keeper", KEEPER, [])
+            await self._start_keeper()
             return
         for index, worker in list(self._workers.items()):
             if worker is child:
@@ -163,7 +173,7 @@ class Supervisor:
                     del self._workers[index]
                 else:
                     await asyncio.sleep(self._delay_s(child.name))
-                if not self._stopping and self._workers.get(index) in (None, child):
+                if self._workers.get(index) in (None, child):
                     await self._start_worker(index)
 
     async def _replace_workers(self) -> None:
@@ -198,7 +208,7 @@ class Supervisor:
         await asyncio.wait(both, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         late = [child for child in children if not child.ended.is_set()]
         for child in late:
-            child.signal(signal.SIGTERM)  # the second: settle from progress and leave
+            child.signal(FINISH)
         if late:
             await asyncio.wait({ends}, timeout=10.0)
         for child in late:
@@ -206,6 +216,12 @@ class Supervisor:
         for wait in both:
             wait.cancel()
         return all(child.returncode == 0 for child in children)
+
+    def _watch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._asked_to_stop)
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self._replace_workers()))
 
     def _asked_to_stop(self) -> None:
         if self._stop.is_set():

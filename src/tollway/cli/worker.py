@@ -14,7 +14,7 @@ from typing import Any
 
 import uvloop
 
-from tollway.adapters.control.lifeline import ChildLifeline
+from tollway.adapters.control.lifeline import FINISH, ChildLifeline
 from tollway.adapters.control.server import Ask, ControlServer
 from tollway.cli.logs import configure_logs
 from tollway.config import Settings, from_values
@@ -32,17 +32,17 @@ async def run(lifeline: ChildLifeline, settings: Settings, listen_fd: int, index
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     hurry = asyncio.Event()
 
-    def leave() -> None:
-        if stop.is_set():
-            hurry.set()
+    def finish() -> None:
+        hurry.set()
         stop.set()
 
-    loop.add_signal_handler(signal.SIGTERM, leave)
+    loop.add_signal_handler(FINISH, finish)
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C is the supervisor's to handle
     lifeline.watch(loop, stop.set)
     await worker.server.start(socket.socket(fileno=listen_fd), worker.tls)
     control = ControlServer(
-        os.path.join(settings.run_dir, f"{worker.slot}.sock"), _actions(worker, leave)
+        os.path.join(settings.run_dir, f"{worker.slot}.sock"), _actions(worker, stop.set)
     )
     await control.start()
     refresh = asyncio.create_task(_refresh(worker))

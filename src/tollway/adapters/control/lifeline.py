@@ -3,6 +3,7 @@ reports on it, and takes its end as the supervisor's death; no settings stand in
 """
 
 import asyncio
+import signal
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,10 @@ from typing import Any
 import msgspec
 
 _MAX_LINE_BYTES = 1024 * 1024
+# What only a supervisor tells its children: a worker to end what still runs, the keeper to ship
+# what is left and leave. SIGTERM will not do: an init system may send it to all of a service's
+# processes at once, beside the supervisor's own.
+FINISH = signal.SIGUSR1
 
 
 class ChildLifeline:

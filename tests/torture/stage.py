@@ -1,0 +1,116 @@
+"""A provider, a gateway and load on it, each in its own processes, with all three logs at hand."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.fakes.gateway import GatewayTree, a_manifest
+from tests.fakes.load import Delivered, LoadPlan, LoadProcess
+from tests.fakes.provider import ProviderProcess
+from tests.fakes.truth import Emitted, TruthLog, read_truth
+from tests.fakes.witnesses import violations
+from tests.torture.processes import nobody_left
+
+STREAMS, RATE = 64, 20.0
+# A stream runs for about 1.2 s, so at any moment most are in their middle.
+DIRECTIVES = "tokens=40 gap_ms=30"
+
+
+class Stage:
+    """Use in a `with`: at its end no process is left. Each load has nonces of its own."""
+
+    def __init__(self, folder: Path, *, workers: int = 1, **settings: object) -> None:
+        self.folder = folder
+        self.provider = ProviderProcess(folder / "truth")
+        self.tree = GatewayTree(folder, workers=workers, **settings)
+        self.ops_url = ""
+        self._loads = 0
+        self._truth_at = 0
+        self._watch = nobody_left(folder)
+
+    def __enter__(self) -> "Stage":
+        self._watch.__enter__()
+        self.tree.apply(a_manifest(self.provider.base_url))
+        self.tree.start()
+        self.ops_url = self.tree.ops_url  # stays the same; `state.json` goes with the supervisor
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        try:
+            self.tree.close()
+            self.provider.stop()
+        finally:
+            self._watch.__exit__(*error)
+
+    @property
+    def prefix(self) -> str:
+        """What the nonces of the last load begin with."""
+        return f"t{self._loads}-"
+
+    def load(self, directives: str = DIRECTIVES, **plan: Any) -> LoadProcess:
+        """Begin load; `streams` and `rate` as usual unless the plan says otherwise."""
+        self._loads += 1
+        plan = {"streams": STREAMS, "rate": RATE, **plan}
+        return LoadProcess(
+            LoadPlan(
+                self.tree.url,
+                self.tree.key,
+                "small",
+                directives=directives,
+                nonce_prefix=self.prefix,
+                **plan,
+            ),
+            self.folder / f"load-{self._loads}",
+        )
+
+    def emitted(self) -> dict[str, list[Emitted]]:
+        """What the provider did since this was asked last."""
+        with self.provider.log.open("rb") as file:
+            file.seek(self._truth_at)
+            lines = file.read()
+        self._truth_at += len(lines)
+        log = TruthLog()
+        log.lines.extend(lines.decode().splitlines())
+        return read_truth(log).by_nonce()
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The ledger's rows of the last load."""
+        return self.tree.sql(
+            "SELECT * FROM ledger_entries WHERE client_request_id LIKE ?", [f"{self.prefix}%"]
+        )
+
+    def verdict(self, log: dict[str, Delivered]) -> list[str]:
+        """What the three witnesses of the last load do not agree on, with what each of them says;
+        and where usage does not equal the sum of the ledger. Everything must have been shipped."""
+        emitted, rows = self.emitted(), self.rows()
+        found = []
+        for text in violations(log, emitted, rows):
+            nonce = text.partition(":")[0]
+            of_it = [row for row in rows if row["client_request_id"] == nonce]
+            found += [text, f"  client:   {log.get(nonce)}", f"  provider: {emitted.get(nonce)}"]
+            found += [f"  ledger:   {of_it}"]
+        return found
+
+    def unequal_sums(self) -> list[str]:
+        """Invariant I5, as a user sees it: usage equals the sum over the ledger's rows. Has the
+        keeper ship what is left, so it comes before `verdict`."""
+        usage = json.loads(self.tree.run("usage", "-o", "json"))
+        (sums,) = self.tree.sql(
+            "SELECT count(*) AS requests, sum(input) AS input, sum(output) AS output, "
+            "sum(usage_source = 'estimated') AS estimated FROM ledger_entries WHERE kind = 'usage'"
+        )
+        shown = {name: sum(line[name] or 0 for line in usage) for name in sums}
+        return [] if shown == sums else [f"usage shows {shown}, the ledger holds {sums}"]
+
+
+def unserved(log: dict[str, Delivered]) -> list[str]:
+    """Every request that was refused, reset, cut, or not answered with all of its tokens."""
+    found = []
+    for nonce, one in log.items():
+        outcome = one.outcome
+        whole = outcome is not None and outcome.status == 200 and outcome.broken is None
+        if one.stream:
+            whole = whole and outcome is not None and outcome.done and not outcome.errors
+        if not whole:
+            found.append(f"{nonce}: {one}")
+    return found
