@@ -79,24 +79,29 @@ async def run(lifeline: ChildLifeline, settings: Settings) -> None:
         asyncio.create_task(_every(settings.ship_interval_s, _in_thread(keeper.ship))),
         asyncio.create_task(_every(_RECOVER_S, _in_thread(keeper.recover))),
     ]
-    await stop.wait()
-    for job in jobs:
-        job.cancel()
-    await asyncio.gather(*jobs, return_exceptions=True)
+    left = asyncio.create_task(stop.wait())
+    # A job ends by a bug alone: then the process ends too, and starts afresh.
+    await asyncio.wait([left, *jobs], return_when=asyncio.FIRST_COMPLETED)
+    for task in (left, *jobs):
+        task.cancel()
+    ends = await asyncio.gather(*jobs, return_exceptions=True)
     await asyncio.to_thread(keeper.ship_all)
     await control.close()
+    for end in ends:
+        if isinstance(end, Exception):
+            raise end
 
 
 async def _every(interval_s: float, job: Callable[[], Any]) -> None:
-    """Run a job again and again; a database that is away is tried again, and said once."""
+    """Run a job again and again; a database that is away, or a full disk, is said once."""
     failing = False
     while True:
         try:
             await job()
             failing = False
-        except StoreUnavailableError as error:
+        except (StoreUnavailableError, OSError) as error:
             if not failing:
-                _log.warning("database unavailable", extra={"error": str(error)})
+                _log.warning("trying again until it works", extra={"error": str(error)})
             failing = True
         await asyncio.sleep(interval_s)
 

@@ -94,6 +94,7 @@ class Supervisor:
         limit_s = self._settings.drain_timeout_s + 15.0
         clean = await self._await_end(workers, limit_s)
         if self._keeper is not None:
+            await self._keeper.wait_ready(_START_GRACE_S)
             self._keeper.signal(FINISH)
             clean = await self._await_end([self._keeper], 60.0) and clean
         for task in self._tasks:

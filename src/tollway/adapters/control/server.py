@@ -29,9 +29,10 @@ class ControlServer:
         self._path = path
         self._actions = actions
         self._server: asyncio.Server | None = None
+        self._inode = 0
 
     async def start(self) -> None:
-        """Listen. A file left by a dead process is replaced: the caller holds the slot's lock."""
+        """Listen. Whatever file is there is replaced: its process is dead or about to leave."""
         with suppress(FileNotFoundError):
             os.unlink(self._path)
         mask = os.umask(0o177)
@@ -42,13 +43,15 @@ class ControlServer:
                 )
         finally:
             os.umask(mask)
+        self._inode = os.stat(self._path).st_ino
 
     async def close(self) -> None:
-        """Stop listening and remove the socket's file."""
+        """Stop listening and remove the socket's file, unless a successor's stands there."""
+        with suppress(FileNotFoundError):
+            if os.stat(self._path).st_ino == self._inode:
+                os.unlink(self._path)
         if self._server is not None:
             self._server.close()
-        with suppress(FileNotFoundError):
-            os.unlink(self._path)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

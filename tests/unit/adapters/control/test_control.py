@@ -43,6 +43,20 @@ async def _break(question):
     raise RuntimeError("boom")
 
 
+async def test_closing_leaves_a_successors_socket_alone(tmp_path):
+    """An orphaned keeper that ends after its successor began must not take its address away."""
+    path = str(tmp_path / "keeper.sock")
+    old, new = ControlServer(path, {}), ControlServer(path, {"double": _double})
+    await old.start()
+    await new.start()
+    try:
+        await old.close()
+        assert (await ask(path, "double", value=1))["value"] == 2
+    finally:
+        await new.close()
+    assert not os.path.exists(path)
+
+
 @pytest.mark.parametrize("depth", [1, 30])
 async def test_asks_are_answered_however_deep_the_path(tmp_path, depth):
     """A socket path beyond the kernel's 108 bytes works like a short one."""

@@ -1,0 +1,34 @@
+"""The supervisor is killed: its workers stop accepting and finish; a new one needs no waiting."""
+
+import time
+from pathlib import Path
+
+from tests.fakes.gateway import ended, wait_until
+from tests.torture.stage import Stage, unserved
+
+
+def test_a_new_gateway_starts_beside_orphans(tmp_path: Path) -> None:
+    """While orphans finish long streams, `serve` comes up on the same data and ports, serves from
+    another journal slot, and ships the orphans' rows as well."""
+    with Stage(tmp_path) as stage:
+        tree = stage.tree
+        long = stage.load("tokens=60 gap_ms=50", streams=16, rate=0)
+        wait_until(lambda: (tmp_path / "load-1").read_text().count("begin") == 16)
+        time.sleep(0.5)
+        worker, keeper = tree.orphan()
+        began = time.monotonic()
+        tree.start()
+        took_s = time.monotonic() - began
+        assert not ended(worker, 0), "the orphan finishes its streams"
+        assert tree.state["workers"][0]["slot"] == 1
+        assert ended(keeper, 10)
+        log = long.stop(15)
+        first = {key: one for key, one in log.items() if int(key.partition("-")[2]) <= 16}
+        assert unserved(first) == [], "no stream was cut"
+        assert ended(worker, 10), "and then it leaves"
+        assert stage.unequal_sums() == []
+        assert stage.verdict(log) == []
+        assert {row["output"] for row in stage.rows() if row["client_request_id"] in first} == {60}
+        assert tree.is_ready()
+        assert (tree.data_dir / "run" / "keeper.sock").exists(), "commands find the new keeper"
+    print(f"\na new gateway beside 16 orphaned streams after {took_s:.2f} s")
