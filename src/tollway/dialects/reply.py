@@ -39,7 +39,9 @@ def read_completion(body: bytes) -> Reply:
     chunk = read_chunk(body)
     if chunk is None or chunk.choices is None or chunk.error:
         return _read_error(body)
-    return Reply(True, read_usage(chunk.usage), _content_bytes(chunk), None, None)
+    usage = read_usage(chunk.usage)
+    # The size is for estimates, and those are made only where nothing was reported.
+    return Reply(True, usage, _content_bytes(chunk) if usage is None else 0, None, None)
 
 
 def read_embeddings(body: bytes) -> Reply:

@@ -42,7 +42,7 @@ class GatewayHandler:
         self._body_bytes = body_bytes
         self._body_bytes_by_path = body_bytes_by_path
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[Answer, asyncio.Task[None]] = {}  # the loop's own references are weak
 
     def body_limit(self, method: bytes, path: bytes) -> int:
         """How many bytes of body this route reads."""
@@ -61,26 +61,19 @@ class GatewayHandler:
         elif not _is_json(request):
             _fail(client, 415, "Send the body as 'content-type: application/json'.", [])
         else:
-            task = self._loop.create_task(self._serve(endpoint, request, client))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks[client] = self._loop.create_task(self._serve(endpoint, request, client))
 
     async def _serve(self, endpoint: Endpoint, request: Request, client: Answer) -> None:
         inbound = Inbound(endpoint, request.headers, request.body, request.peer_ip)
         try:
             request_id, verdict = await serve(self._gateway, inbound, client)
+            if verdict is not None:
+                _render(client, verdict, endpoint.shape, request_id)
         except Exception:  # noqa: BLE001 - the edge: a bug of ours is one 500, logged once
             _log.exception("request failed")
-            _fail(client, 500, "The gateway failed. The request was not billed twice.", [])
-            return
-        if verdict is None:
-            return
-        if isinstance(verdict, Failure):
-            if verdict.cause is not Cause.CLIENT_GONE:
-                status, headers, body = render_failure(verdict, endpoint.shape)
-                client.respond(status, _with_id(headers, request_id), body)
-        else:
-            _refuse(client, verdict, endpoint.shape, request_id)
+            client.fail()
+        finally:
+            del self._tasks[client]
 
     def _handle_other(self, request: Request, client: Answer) -> None:
         path = request.path
@@ -117,6 +110,14 @@ def _is_json(request: Request) -> bool:
     return value == b"application/json" or (
         value.partition(b";")[0].strip().lower() == b"application/json"
     )
+
+
+def _render(client: Answer, verdict: Refusal | Failure, shape: Shape, request_id: str) -> None:
+    if not isinstance(verdict, Failure):
+        _refuse(client, verdict, shape, request_id)
+    elif verdict.cause is not Cause.CLIENT_GONE:
+        status, headers, body = render_failure(verdict, shape)
+        client.respond(status, _with_id(headers, request_id), body)
 
 
 def _refuse(client: Answer, refusal: Refusal, shape: Shape, request_id: str | None = None) -> None:
