@@ -1,7 +1,6 @@
 """Reading a request and writing it again."""
 
 import json
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -24,7 +23,7 @@ def ask(tail=b"", head=HEAD):
 def rendered(tail=b"", form=chat, head=HEAD, **changes):
     found = form.parse(head + tail + b"}")
     assert isinstance(found, Ask), found
-    return form.render(found, replace(SAME, **changes))
+    return form.render(found, SAME._replace(**changes))
 
 
 class TestJudging:
