@@ -79,7 +79,7 @@ class HttpUpstream:
                     break
                 connection.send(run, request)
                 await run.done
-                if not run.stale or run.failure is not None:
+                if not run.stale:
                     break
                 # The provider has not seen the request: once more, on a connection of its own.
                 fresh = True

@@ -156,25 +156,33 @@ async def test_a_stale_connection_is_retried_once(how: str) -> None:
 
 
 async def test_a_retry_does_not_take_another_kept_connection() -> None:
-    """When a provider has closed all kept connections, one retry is enough: it dials."""
+    """Where one kept connection was dead others may be: the retry dials."""
     gate = Gate()
 
     async def script(peer: Peer) -> None:
-        peers.append(peer)
-        await gate(peer)
+        if dying.is_set():
+            await answers(peer)
+        await peer.request()
+        gate.waiting += 1
+        await gate.open.wait()
+        peer.write(GOOD)
+        await peer.request()
+        if not dying.is_set():
+            dying.set()
+            peer.reset()
+        else:
+            peer.write(GOOD)
+            await peer.gone()
 
-    peers: list[Peer] = []
-    async with against(script) as (http, at, _):
-        asking = [asyncio.ensure_future(http.ask(at)) for _ in range(5)]
-        await until(lambda: gate.waiting == 5)
+    dying = asyncio.Event()
+    async with against(script) as (http, at, server):
+        asking = [asyncio.ensure_future(http.ask(at)) for _ in range(3)]
+        await until(lambda: gate.waiting == 3)
         gate.open.set()
         await asyncio.gather(*asking)
-        assert http.http.open_connections == 5
-        for peer in peers:
-            peer.reset()
-        # No await in between: the client has not been told yet.
-        results = await asyncio.gather(*(http.ask(at) for _ in range(5)))
-        assert [failure for failure, _ in results] == [None] * 5
+        assert (await http.ask(at))[0] is None
+        assert server.accepted == 4
+        assert http.http.open_connections == 3
 
 
 @pytest.mark.parametrize("sent", [b"H", b"HTTP/1.1 2", b"HTTP/1.1 100 Continue\r\n\r\n"])
@@ -330,6 +338,22 @@ async def test_a_failed_dial_frees_its_slot() -> None:
             failure, _ = await http.ask(at)
             assert failure is not None
             assert (failure.phase, failure.cause) == (Phase.CONNECT, Cause.REFUSED)
+
+
+async def test_an_idle_connection_is_dropped_at_its_end_or_first_byte() -> None:
+    """At once, before the transport has got around to closing."""
+    for event in ("eof", "byte"):
+        pool = Pool(UpstreamOptions())
+
+        async def dial(make: object) -> UpstreamConnection:
+            return make()  # type: ignore[operator, no-any-return]
+
+        connection = await pool.obtain(dial, fresh=False)
+        pool.give_back(connection)
+        connection.eof_received() if event == "eof" else connection.data_received(b"H")
+        assert connection.closed
+        assert pool.take_idle() is None
+        assert pool.unused
 
 
 async def test_what_a_cancelled_waiter_was_given_is_passed_on() -> None:
