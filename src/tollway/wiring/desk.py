@@ -4,8 +4,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Engine
-
 from tollway.adapters.sql.directory import SqlConfiguration
 from tollway.adapters.sql.usage import SqlUsageReader
 from tollway.adapters.system.clock import SystemClock
@@ -18,12 +16,17 @@ from tollway.wiring.database import open_database
 class Desk:
     """Bound once per command."""
 
-    def __init__(self, settings: Settings, engine: Engine) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        engine = self._engine = open_database(settings, upgrade=True)
         self.box = AesGcmBox(load_master_key(settings.master_key or ""))
         self.entropy = system_entropy
         self.configuration = SqlConfiguration(engine, SystemClock())
         self.usage = SqlUsageReader(engine)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
 
     def now_s(self) -> int:
         """UTC seconds."""
@@ -33,8 +36,8 @@ class Desk:
 @contextmanager
 def open_desk(settings: Settings) -> Iterator[Desk]:
     """A desk on the database; the embedded one is made and brought up to date first."""
-    engine = open_database(settings, upgrade=True)
+    desk = Desk(settings)
     try:
-        yield Desk(settings, engine)
+        yield desk
     finally:
-        engine.dispose()
+        desk.close()

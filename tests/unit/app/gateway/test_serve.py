@@ -50,7 +50,7 @@ class TestWholeAnswers:
     """Non-streamed requests."""
 
     async def test_the_answer_is_the_providers_bytes(self):
-        """The body passes unchanged; the target's model and unknown fields go up; usage is billed."""
+        """The body passes unchanged; the target's model and unknown fields go up; usage bills."""
         bench = make_bench(whole())
         body = b'{"model":"m", "messages":[], "new_field": {"a": [1, 2.50]}}'
         client, verdict = await bench.ask(body)
