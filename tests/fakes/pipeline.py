@@ -4,8 +4,6 @@ import json
 from collections import deque
 from dataclasses import dataclass, field
 
-from tollway.dialects.registry import ENDPOINTS
-
 from tollway.adapters.memory.cache import MemoryResponseCache
 from tollway.adapters.memory.journal import MemoryJournal
 from tollway.adapters.memory.quota import MemoryQuotaStore
@@ -13,6 +11,7 @@ from tollway.app.gateway.exchange import Inbound
 from tollway.app.gateway.request_ids import RequestIds
 from tollway.app.gateway.runtime import Gateway, GatewayOptions
 from tollway.app.gateway.serve import serve
+from tollway.dialects.registry import ENDPOINTS
 from tollway.domain.failure import Cause, Failure, Phase
 from tollway.domain.ids import ModelId, ProviderId, TenantId
 from tollway.domain.key import KeyRecord, digest_key, make_key, split_key
