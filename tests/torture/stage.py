@@ -19,9 +19,12 @@ DIRECTIVES = "tokens=40 gap_ms=30"
 class Stage:
     """Use in a `with`: at its end no process is left. Each load has nonces of its own."""
 
-    def __init__(self, folder: Path, *, workers: int = 1, **settings: object) -> None:
-        self.folder = folder
-        self.provider = ProviderProcess(folder / "truth")
+    def __init__(
+        self, folder: Path, *, workers: int = 1, logs: Path | None = None, **settings: object
+    ) -> None:
+        self.folder = folder  # the gateway's
+        self.logs = logs or folder  # the other witnesses'
+        self.provider = ProviderProcess(self.logs / "truth")
         self.tree = GatewayTree(folder, workers=workers, **settings)
         self.ops_url = ""
         self._loads = 0
@@ -60,7 +63,7 @@ class Stage:
                 nonce_prefix=self.prefix,
                 **plan,
             ),
-            self.folder / f"load-{self._loads}",
+            self.logs / f"load-{self._loads}",
         )
 
     def emitted(self) -> dict[str, list[Emitted]]:
@@ -73,16 +76,17 @@ class Stage:
         log.lines.extend(lines.decode().splitlines())
         return read_truth(log).by_nonce()
 
-    def rows(self) -> list[dict[str, Any]]:
-        """The ledger's rows of the last load."""
+    def rows(self, prefix: str | None = None) -> list[dict[str, Any]]:
+        """The ledger's rows of the last load, or of all nonces with this prefix."""
         return self.tree.sql(
-            "SELECT * FROM ledger_entries WHERE client_request_id LIKE ?", [f"{self.prefix}%"]
+            "SELECT * FROM ledger_entries WHERE client_request_id LIKE ?",
+            [f"{self.prefix if prefix is None else prefix}%"],
         )
 
-    def verdict(self, log: dict[str, Delivered]) -> list[str]:
-        """What the three witnesses of the last load do not agree on, with what each of them says;
-        and where usage does not equal the sum of the ledger. Everything must have been shipped."""
-        emitted, rows = self.emitted(), self.rows()
+    def verdict(self, log: dict[str, Delivered], prefix: str | None = None) -> list[str]:
+        """What the three witnesses do not agree on, with what each of them says. Everything must
+        have been shipped, and every load since the last verdict be in the log."""
+        emitted, rows = self.emitted(), self.rows(prefix)
         found = []
         for text in violations(log, emitted, rows):
             nonce = text.partition(":")[0]

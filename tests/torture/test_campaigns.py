@@ -1,0 +1,47 @@
+"""Kills, drains, restarts and leaving clients, in the sizes of `make torture-ci` and `make torture`.
+
+A seed that failed is tried again with TOLLWAY_SEED.
+"""
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.torture.drains import run_drains, run_restarts
+from tests.torture.kill_campaign import ALL, SUPERVISOR, WORKER, run_campaign
+from tests.torture.leavers import run_leavers
+from tests.torture.processes import sized
+
+pytestmark = pytest.mark.torture
+
+
+@pytest.fixture
+def seed() -> int:
+    """Chance, printed by whatever fails."""
+    return int(os.environ.get("TOLLWAY_SEED", random.randrange(1 << 32)))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_again_and_again(workers: int, seed: int, tmp_path: Path) -> None:
+    """40 kills in `torture-ci`, 1,000 in `torture`, half of them with each number of workers."""
+    chance = random.Random(seed)
+    victims = [chance.choice((WORKER, SUPERVISOR, ALL)) for _ in range(sized(ci=20, release=500))]
+    figures = run_campaign(tmp_path, victims, workers=workers, seed=seed)
+    print(f"\n{workers} workers, seed {seed}: {figures}")
+
+
+def test_drained_again_and_again(tmp_path: Path) -> None:
+    """0 refused, 0 cut, 0 rows lost."""
+    print(f"\n{run_drains(tmp_path, sized(ci=10, release=50))}")
+
+
+def test_replaced_again_and_again(tmp_path: Path) -> None:
+    """0 refused, 0 reset, 0 cut, 0 rows lost."""
+    print(f"\n{run_restarts(tmp_path, sized(ci=10, release=50))}")
+
+
+def test_left_again_and_again(seed: int, tmp_path: Path) -> None:
+    """What leaving clients had received is billed, and the provider's socket closed within 1 s."""
+    print(f"\n{run_leavers(tmp_path, sized(ci=300, release=10_000), seed)}")
