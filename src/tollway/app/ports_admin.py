@@ -79,6 +79,9 @@ class UnitOfWork(Protocol):
     def add_provider(self, provider: ProviderRecord) -> None:
         """A new provider with its configuration; its credentials are added one by one."""
 
+    def move_provider(self, provider_id: ProviderId, base_url: str) -> None:
+        """From now on the provider is reached at another base URL."""
+
     def add_credential(self, provider_id: ProviderId, credential: CredentialRecord) -> None:
         """One more secret, by reference."""
 

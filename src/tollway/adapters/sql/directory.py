@@ -214,6 +214,13 @@ class SqlUnitOfWork:
             total_timeout_s=provider.total_timeout_s,
         )
 
+    def move_provider(self, provider_id: ProviderId, base_url: str) -> None:
+        self._connection.execute(
+            update(providers)
+            .where(providers.c.id == provider_id)
+            .values(base_url=base_url, version=self._moved_version())
+        )
+
     def add_credential(self, provider_id: ProviderId, credential: CredentialRecord) -> None:
         self._add(
             provider_credentials,

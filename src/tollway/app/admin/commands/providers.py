@@ -85,6 +85,29 @@ def ensure_provider(
     return made if isinstance(made, Err) else Ok(Ensured(made.value, created=True))
 
 
+def move_provider(
+    uow: UnitOfWork, *, provider: ProviderRecord, base_url: str
+) -> Result[bool, Rejected]:
+    """Ok(whether the provider is reached elsewhere now). Only a provider without a secret may be
+    moved: a secret is never sent to an origin it was not given for."""
+    base_url = base_url.rstrip("/")
+    if provider.base_url == base_url:
+        return Ok(False)
+    wrong = check_base_url(base_url)
+    if wrong is not None:
+        return Err(wrong)
+    if any(credential.reference for credential in provider.credentials):
+        return Err(
+            Rejected(
+                "base_url",
+                f"Provider {provider.name!r} has a credential for {provider.base_url}. "
+                "Add a provider of another name instead.",
+            )
+        )
+    uow.move_provider(provider.id, base_url)
+    return Ok(True)
+
+
 def ensure_credential(
     uow: UnitOfWork,
     entropy: Entropy,
