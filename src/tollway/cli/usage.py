@@ -23,7 +23,7 @@ _COUNTS = ("requests", "input", "cached_input", "output", "reasoning")
 @click.option("--tenant", help="Only this tenant (slug).")
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table")
 @click.option("--data-dir", help="Where everything is kept (TOLLWAY_DATA_DIR).")
-def command(by: str, days: int, tenant: str | None, output: str, data_dir: str | None) -> None:
+def command(*, by: str, days: int, tenant: str | None, output: str, data_dir: str | None) -> None:
     """Show who used how much. Cost is shown as soon as models have prices."""
     groups = [name.strip() for name in by.split(",") if name.strip()]
     with desk_for(data_dir) as desk:

@@ -53,6 +53,7 @@ async def run(lifeline: ChildLifeline, settings: Settings, listen_fd: int, index
     lifeline.report("ready", slot=worker.slot, version=worker.source.current.version)
     await stop.wait()
     lifeline.report("draining")
+    worker.leave()
     await _drain(worker, settings, hurry)
     refresh.cancel()
     await control.close()

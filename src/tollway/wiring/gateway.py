@@ -23,7 +23,7 @@ from tollway.domain.provider import ProviderKind
 from tollway.web.gateway.handler import GatewayHandler
 from tollway.web.gateway.server import GatewayServer
 from tollway.web.gateway.tls import server_tls
-from tollway.wiring.options import journal_options, server_options, upstream_options
+from tollway.wiring.options import echo_options, journal_options, server_options, upstream_options
 
 
 class Worker:
@@ -37,7 +37,12 @@ class Worker:
         self._lock = lock
         self.slot = lock.slot
         self.journal = open_journal(lock, journal_options(settings))
-        self._http = HttpUpstream(upstream_options(settings))
+        try:
+            self._http = HttpUpstream(upstream_options(settings))
+        except ValueError as error:
+            raise SettingsError(
+                f"The settings of the way to providers are wrong: {error}"
+            ) from error
         self.source = FileSnapshotSource(
             settings.run_dir, AesGcmBox(load_master_key(settings.master_key or ""))
         )
@@ -49,7 +54,7 @@ class Worker:
             upstreams={
                 ProviderKind.OPENAI: self._http,
                 ProviderKind.OPENAI_COMPATIBLE: self._http,
-                ProviderKind.ECHO: EchoUpstream(clock),
+                ProviderKind.ECHO: EchoUpstream(clock, echo_options(settings)),
             },
             journal=self.journal,
             quotas=MemoryQuotaStore(),
@@ -68,6 +73,10 @@ class Worker:
     async def refresh(self) -> None:
         """Serve the newest configuration; reading it must not hold up the loop."""
         await asyncio.to_thread(self.source.refresh)
+
+    def leave(self) -> None:
+        """The drain begins: connections to providers are not kept any more."""
+        self._http.drain()
 
     async def close(self) -> None:
         """After the last request was settled."""

@@ -2,6 +2,7 @@
 
 from ipaddress import ip_network
 
+from tollway.adapters.echo.upstream import EchoOptions
 from tollway.adapters.http.options import UpstreamOptions
 from tollway.adapters.journal.options import Fsync, JournalOptions
 from tollway.config import Settings, SettingsError
@@ -40,6 +41,21 @@ def upstream_options(settings: Settings) -> UpstreamOptions:
         dns_timeout_s=settings.upstream_dns_timeout_s,
         connect_timeout_s=settings.upstream_connect_timeout_s,
         tls_timeout_s=settings.upstream_tls_timeout_s,
+        headers_timeout_s=settings.upstream_headers_timeout_s,
+        first_token_timeout_s=settings.upstream_first_token_timeout_s,
+        idle_timeout_s=settings.upstream_idle_timeout_s,
+        total_timeout_s=settings.upstream_total_timeout_s,
+        pool_timeout_s=settings.upstream_pool_timeout_s,
+        keepalive_s=settings.upstream_keepalive_s,
+        connections=settings.upstream_connections,
+        ca_file=settings.upstream_ca_file,
+        proxy_url=settings.upstream_proxy_url,
+    )
+
+
+def echo_options(settings: Settings) -> EchoOptions:
+    """The same deadlines for the provider in process."""
+    return EchoOptions(
         headers_timeout_s=settings.upstream_headers_timeout_s,
         first_token_timeout_s=settings.upstream_first_token_timeout_s,
         idle_timeout_s=settings.upstream_idle_timeout_s,

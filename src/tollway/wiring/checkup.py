@@ -1,0 +1,43 @@
+"""What `doctor` looks at that only adapters can see."""
+
+import os
+from pathlib import Path
+
+from tollway.adapters.http.credentials import CredentialError, Secrets
+from tollway.adapters.journal.inspection import SlotReport, inspect_journals
+from tollway.adapters.sql.snapshot import SqlSnapshotStore
+from tollway.adapters.system.secrets import AesGcmBox, load_master_key
+from tollway.app.admin.commands.peppers import open_peppers
+from tollway.config import Settings
+from tollway.domain.snapshot import SnapshotRows
+from tollway.wiring.database import open_database
+
+
+def read_configuration(settings: Settings) -> SnapshotRows:
+    """The configuration as it would be published. Raises SettingsError for a wrong schema."""
+    engine = open_database(settings, upgrade=False)
+    try:
+        return SqlSnapshotStore(engine).load()
+    finally:
+        engine.dispose()
+
+
+def check_peppers(settings: Settings, rows: SnapshotRows) -> None:
+    """Raises SecretError when the master key is not the one the peppers were sealed with."""
+    open_peppers(AesGcmBox(load_master_key(settings.master_key or "")), rows.peppers)
+
+
+def inspect(settings: Settings) -> list[SlotReport]:
+    """The journals of this machine."""
+    return inspect_journals(Path(settings.journal_dir))
+
+
+def unresolved(reference: str) -> str | None:
+    """Why a credential's reference does not lead to a secret here; None when it does."""
+    if reference.startswith("env:") and not os.environ.get(reference[4:]):
+        return f"{reference[4:]} is not set in this environment"
+    try:
+        Secrets().resolve(reference)
+    except CredentialError as error:
+        return str(error)
+    return None
