@@ -131,7 +131,7 @@ def test_a_missing_package_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_server, "_RUNTIME", "no_such_package_here")
     started = start_model()
     assert isinstance(started, Err)
-    assert "tollway[demo]" in started.error
+    assert "make demo" in started.error
 
 
 def test_a_package_without_weights_is_a_reason(
