@@ -1,4 +1,4 @@
-"""Kills, drains, restarts and leaving clients, in the sizes of `make torture-ci` and `make torture`.
+"""Kills, drains, restarts, leaving clients: in the sizes of `make torture-ci` and `make torture`.
 
 A seed that failed is tried again with TOLLWAY_SEED.
 """
