@@ -21,6 +21,7 @@ from tollway.app.admin.commands.providers import (
     create_provider,
     ensure_credential,
     ensure_provider,
+    move_provider,
 )
 from tollway.app.admin.commands.tenants import create_tenant, ensure_tenant
 from tollway.app.ports import SecretError
@@ -376,3 +377,21 @@ def test_a_target_that_makes_no_sense_is_refused(uow, provider, target):
     """Names, weights and priorities have bounds."""
     spec = ModelSpec("m", (Target(provider.id, **target),))
     refused(create_model(uow, os.urandom, spec), "targets")
+
+
+def test_a_provider_without_a_secret_may_move(uow):
+    """A local server whose port changed is found again; the same address changes nothing."""
+    spec = ProviderSpec("local", "openai_compatible", "http://127.0.0.1:1/v1")
+    local = done(create_provider(uow, os.urandom, spec))
+    assert done(move_provider(uow, provider=local, base_url=local.base_url + "/")) is False
+    assert done(move_provider(uow, provider=local, base_url="http://127.0.0.1:2/v1")) is True
+    assert uow.find_provider(None, "local").base_url == "http://127.0.0.1:2/v1"
+    refused(move_provider(uow, provider=local, base_url="ftp://x"), "base_url")
+
+
+def test_a_provider_with_a_secret_stays_where_it_is(uow, provider):
+    """A secret is never sent to an origin it was not given for."""
+    done(ensure_credential(uow, os.urandom, provider=provider, reference="env:X"))
+    current = uow.find_provider_by_id(provider.id)
+    refused(move_provider(uow, provider=current, base_url="https://evil.test/v1"), "base_url")
+    assert uow.find_provider_by_id(provider.id).base_url == provider.base_url

@@ -223,6 +223,34 @@ class TestStreams:
         assert client.ended == "finished"
         assert bench.journal.receipts[0].payer == "reported"
 
+    async def test_a_last_event_without_its_blank_line_still_counts(self):
+        """Usage and `[DONE]` found in the tail are read; a stream of one such event is served."""
+        bench = make_bench(streamed(chunk("a"), chunk(finish="stop", usage=(3, 1)), DONE.rstrip()))
+        client, _ = await bench.ask(STREAM)
+        assert client.ended == "finished"
+        assert bench.journal.receipts[0].payer == "reported"
+        bench = make_bench(streamed(chunk("a", finish="stop").rstrip()))
+        client, verdict = await bench.ask(STREAM)
+        assert (verdict, client.ended, client.status) == (None, "finished", 200)
+
+    async def test_an_empty_stream_is_a_502(self):
+        """A 200 without a single event never looks like an answer."""
+        for script in (streamed(), streamed(b": only a comment\n\n")):
+            client, verdict = await make_bench(script).ask(STREAM)
+            assert client.status is None
+            assert isinstance(verdict, Failure)
+
+    async def test_what_comes_after_done_is_ignored(self):
+        """Nothing passes behind `[DONE]`."""
+        bench = make_bench(streamed(chunk("a"), DONE, chunk("b")))
+        client, _ = await bench.ask(STREAM)
+        assert client.body == chunk("a") + DONE
+
+    async def test_a_failure_before_the_head_of_a_stream_has_a_status(self):
+        """Refused connections of streamed requests are a real status too."""
+        client, verdict = await make_bench(Script(failure=REFUSED)).ask(STREAM)
+        assert (verdict, client.status) == (REFUSED, None)
+
     async def test_a_reset_after_done_changes_nothing(self):
         """The client has everything: the attempt finished."""
         bench = make_bench(streamed(chunk("a"), DONE, failure=RESET))
