@@ -7,13 +7,14 @@ import sqlite3
 import time
 from pathlib import Path
 
+from tests.conftest import Show
 from tests.fakes.gateway import ended, wait_until
-from tests.torture.stage import Stage, unserved
+from tests.torture.stage import Stage, require, unserved
 
 _LOCKED_S = 10
 
 
-def test_the_keeper_is_killed_again_and_again(tmp_path: Path) -> None:
+def test_the_keeper_is_killed_again_and_again(tmp_path: Path, show: Show) -> None:
     """SIGKILL of the keeper under load, three times: no request notices, no row is lost or
     doubled."""
     with Stage(tmp_path, ship_interval_s=0.05) as stage:
@@ -25,14 +26,14 @@ def test_the_keeper_is_killed_again_and_again(tmp_path: Path) -> None:
             assert ended(keeper)
             wait_until(lambda old=keeper: stage.tree.keeper_pid != old)
         log = load.stop()
-        assert unserved(log) == []
-        assert stage.unequal_sums() == []
-        assert stage.verdict(log) == []
+        require(unserved(log))
+        require(stage.unequal_sums())
+        require(stage.verdict(log))
         assert len(stage.rows()) == len(log) > 64
-    print(f"\n3 kills of the keeper, {len(log)} requests")
+    show(f"3 kills of the keeper, {len(log)} requests")
 
 
-def test_a_locked_database_delays_rows_and_loses_none(tmp_path: Path) -> None:
+def test_a_locked_database_delays_rows_and_loses_none(tmp_path: Path, show: Show) -> None:
     """Another process holds the database's write lock for 10 s: requests go on, and their rows
     arrive when it lets go."""
     with Stage(tmp_path) as stage:
@@ -44,10 +45,10 @@ def test_a_locked_database_delays_rows_and_loses_none(tmp_path: Path) -> None:
             other.rollback()
         log = load.stop()
         assert kept == 0, "the lock held"
-        assert unserved(log) == []
+        require(unserved(log))
         began = time.monotonic()
         wait_until(lambda: len(stage.rows()) == len(log), 20)
         took_s = time.monotonic() - began
-        assert stage.unequal_sums() == []
-        assert stage.verdict(log) == []
-    print(f"\n{len(log)} requests while the database was locked; all rows {took_s:.1f} s later")
+        require(stage.unequal_sums())
+        require(stage.verdict(log))
+    show(f"{len(log)} requests while the database was locked; all rows {took_s:.1f} s later")

@@ -4,18 +4,19 @@ import os
 import signal
 from pathlib import Path
 
+from tests.conftest import Show
 from tests.fakes.gateway import ended, wait_until
 from tests.torture.drains import run_restarts
 from tests.torture.processes import age_s
 from tests.torture.stage import Stage
 
 
-def test_replaced_under_load(tmp_path: Path) -> None:
+def test_replaced_under_load(tmp_path: Path, show: Show) -> None:
     """SIGHUP to the supervisor and SIGTERM to a worker, three times each."""
-    print(f"\n{run_restarts(tmp_path, 3)}")
+    show(run_restarts(tmp_path, 3))
 
 
-def test_ready_soon_after_the_start(tmp_path: Path) -> None:
+def test_ready_soon_after_the_start(tmp_path: Path, show: Show) -> None:
     """From the start of a worker's process to readyz: at most 1.5 s, after SIGKILL and SIGTERM,
     and at the first start."""
     with Stage(tmp_path) as stage:
@@ -26,5 +27,5 @@ def test_ready_soon_after_the_start(tmp_path: Path) -> None:
             assert ended(old)
             wait_until(lambda old=old: tree.worker_pids not in ([], [old]) and tree.is_ready())
             ages.append(age_s(tree.worker_pids[0]))
-        print(f"\nready {', '.join(f'{age:.2f} s' for age in ages)} after the worker's start")
+        show(f"ready {', '.join(f'{age:.2f} s' for age in ages)} after the worker's start")
         assert max(ages) <= 1.5

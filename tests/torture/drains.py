@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.fakes.gateway import get_status, wait_until
 from tests.torture.processes import age_s
-from tests.torture.stage import Stage, unserved
+from tests.torture.stage import Stage, require, unserved
 
 _LOOKS_EVERY_S = 0.25
 
@@ -32,8 +32,7 @@ def run_drains(folder: Path, times: int) -> str:
             time.sleep(_LOOKS_EVERY_S)
             log = load.stop(20)
             assert stage.tree.wait(30) == 0
-            assert unserved(log) == []
-            assert stage.verdict(log) == []
+            require(unserved(log), stage.verdict(log))
             assert len(stage.rows()) == len(log) > 64
             requests += len(log)
             stage.tree.start()
@@ -61,9 +60,7 @@ def run_restarts(folder: Path, times: int) -> str:
             wait_until(lambda gone={first}: _all_new(stage, gone), 20)
             time.sleep(0.2)
         log = load.stop(20)
-        assert unserved(log) == []
-        assert stage.unequal_sums() == []
-        assert stage.verdict(log) == []
+        require(unserved(log), stage.unequal_sums(), stage.verdict(log))
         assert len(stage.rows()) == len(log) > 64
     assert max(ready_s) <= 1.5
     return (

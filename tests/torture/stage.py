@@ -107,6 +107,12 @@ class Stage:
         return [] if shown == sums else [f"usage shows {shown}, the ledger holds {sums}"]
 
 
+def require(*findings: list[str]) -> None:
+    """Nothing was found wrong; else an AssertionError with the first of it."""
+    found = [text for finding in findings for text in finding]
+    assert not found, "\n".join([f"{len(found)} findings", *found[:24]])
+
+
 def unserved(log: dict[str, Delivered]) -> list[str]:
     """Every request that was refused, reset, cut, or not answered with all of its tokens."""
     found = []

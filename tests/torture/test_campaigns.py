@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Show
 from tests.torture.drains import run_drains, run_restarts
 from tests.torture.kill_campaign import ALL, SUPERVISOR, WORKER, run_campaign
 from tests.torture.leavers import run_leavers
@@ -24,24 +25,24 @@ def seed() -> int:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_killed_again_and_again(workers: int, seed: int, tmp_path: Path) -> None:
+def test_killed_again_and_again(workers: int, seed: int, tmp_path: Path, show: Show) -> None:
     """40 kills in `torture-ci`, 1,000 in `torture`, half of them with each number of workers."""
     chance = random.Random(seed)
     victims = [chance.choice((WORKER, SUPERVISOR, ALL)) for _ in range(sized(ci=20, release=500))]
     figures = run_campaign(tmp_path, victims, workers=workers, seed=seed)
-    print(f"\n{workers} workers, seed {seed}: {figures}")
+    show(f"{workers} workers, seed {seed}: {figures}")
 
 
-def test_drained_again_and_again(tmp_path: Path) -> None:
+def test_drained_again_and_again(tmp_path: Path, show: Show) -> None:
     """0 refused, 0 cut, 0 rows lost."""
-    print(f"\n{run_drains(tmp_path, sized(ci=10, release=50))}")
+    show(run_drains(tmp_path, sized(ci=10, release=50)))
 
 
-def test_replaced_again_and_again(tmp_path: Path) -> None:
+def test_replaced_again_and_again(tmp_path: Path, show: Show) -> None:
     """0 refused, 0 reset, 0 cut, 0 rows lost."""
-    print(f"\n{run_restarts(tmp_path, sized(ci=10, release=50))}")
+    show(run_restarts(tmp_path, sized(ci=10, release=50)))
 
 
-def test_left_again_and_again(seed: int, tmp_path: Path) -> None:
+def test_left_again_and_again(seed: int, tmp_path: Path, show: Show) -> None:
     """What leaving clients had received is billed, and the provider's socket closed within 1 s."""
-    print(f"\n{run_leavers(tmp_path, sized(ci=300, release=10_000), seed)}")
+    show(run_leavers(tmp_path, sized(ci=300, release=10_000), seed))

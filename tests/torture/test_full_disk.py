@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Show
 from tests.torture.full_disk import run_full_disk
 from tests.torture.processes import sized
 from tests.torture.stage import Stage
@@ -27,7 +28,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.torture
 @pytest.mark.parametrize("round_", range(sized(ci=1, release=20)))
-def test_nothing_is_lost_on_a_full_disk(small_disk: Path, tmp_path: Path, round_: int) -> None:
+def test_nothing_is_lost_on_a_full_disk(
+    small_disk: Path, tmp_path: Path, round_: int, show: Show
+) -> None:
     """Journal, database and logs have no room at once: running streams finish and are billed, new
     requests get 503, and when there is room again everything goes on without a restart."""
     filler = small_disk / "filler"
@@ -42,4 +45,4 @@ def test_nothing_is_lost_on_a_full_disk(small_disk: Path, tmp_path: Path, round_
 
     with Stage(small_disk, logs=tmp_path, journal_segment_bytes=_SEGMENT_BYTES) as stage:
         figures = run_full_disk(stage, fill, filler.unlink)
-    print(f"\n{figures}")
+    show(figures)

@@ -5,6 +5,7 @@ supervisor when it ends unasked.
 import asyncio
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -24,12 +25,12 @@ class Child:
         self.name = name
         self.facts: Report = {}
         self.ready = asyncio.Event()
-        self.draining = False
         self.ended = asyncio.Event()
         self.returncode: int | None = None
         self._module = module
         self._on_report = on_report
         self._process: asyncio.subprocess.Process | None = None
+        self._started = 0.0
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -39,6 +40,7 @@ class Child:
 
     async def start(self, settings: Settings, fds: Sequence[int], **extra: Any) -> None:
         """Start the process; its settings travel on the lifeline, never in its command line."""
+        self._started = time.monotonic()
         lifeline = ParentLifeline()
         end = lifeline.child_end.fileno()
         self._process = await asyncio.create_subprocess_exec(
@@ -55,6 +57,10 @@ class Child:
             asyncio.create_task(lifeline.reports(self._take)),
             asyncio.create_task(self._watch(lifeline)),
         ]
+
+    def age_s(self) -> float:
+        """How long ago it was started."""
+        return time.monotonic() - self._started
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, if it still runs."""
@@ -75,8 +81,6 @@ class Child:
         if event == "ready":
             self.facts = report
             self.ready.set()
-        elif event == "draining":
-            self.draining = True
         self._on_report(self, report)
 
     async def _watch(self, lifeline: ParentLifeline) -> None:

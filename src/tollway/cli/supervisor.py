@@ -12,7 +12,6 @@ import logging
 import os
 import signal
 import socket
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ _log = logging.getLogger(__name__)
 _START_TIMEOUT_S = 60.0
 _START_GRACE_S = 10.0  # for one that is still starting when all of it is to end
 _RESTART_DELAYS_S = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
-_STEADY_S = 30.0  # a process that lived this long is restarted without delay again
+_STEADY_S = 2.0  # a process that lived this long is restarted without delay again
 
 WORKER = "tollway.cli.worker"
 KEEPER = "tollway.cli.keeper"
@@ -52,7 +51,7 @@ class Supervisor:
         self._workers: dict[int, Child] = {}  # listening socket -> its serving worker
         self._leaving: set[Child] = set()  # drain, or were replaced
         self._retired: dict[str, Merged] = {}  # metrics of workers that are gone
-        self._failures: dict[str, tuple[int, float]] = {}
+        self._failures: dict[str, int] = {}  # deaths in a row
         self._starting = asyncio.Lock()  # a process that starts is in our books when it is free
         self._stopping = False  # nothing is started any more
         self._stop = asyncio.Event()
@@ -139,7 +138,10 @@ class Supervisor:
             if not self._stopping:
                 worker = Child(f"worker-{index}", WORKER, self._on_report)
                 fd = self._listeners[index].fileno()
-                await worker.start(self._settings, [fd], listen_fd=fd, index=index)
+                succeeds = any(leaving.name == worker.name for leaving in self._leaving)
+                await worker.start(
+                    self._settings, [fd], listen_fd=fd, index=index, succeeds=succeeds
+                )
                 self._workers[index] = worker
 
     def _on_report(self, child: Child, report: Report) -> None:
@@ -164,7 +166,7 @@ class Supervisor:
         if self._stopping:
             return
         if child is self._keeper:
-            await asyncio.sleep(self._delay_s(child.name))
+            await asyncio.sleep(self._delay_s(child))
             await self._start_keeper()
             return
         for index, worker in list(self._workers.items()):
@@ -173,7 +175,7 @@ class Supervisor:
                     self._leaving.add(child)
                     del self._workers[index]
                 else:
-                    await asyncio.sleep(self._delay_s(child.name))
+                    await asyncio.sleep(self._delay_s(child))
                 if self._workers.get(index) in (None, child):
                     await self._start_worker(index)
 
@@ -186,12 +188,10 @@ class Supervisor:
                 if successor is not None and successor is not worker and successor.ready.is_set():
                     break
 
-    def _delay_s(self, name: str) -> float:
+    def _delay_s(self, child: Child) -> float:
         """Restarts in a row come slower and slower, so that a broken set-up does not spin."""
-        count, last = self._failures.get(name, (0, 0.0))
-        now = time.monotonic()
-        count = 0 if now - last > _STEADY_S else count + 1
-        self._failures[name] = (count, now)
+        count = 0 if child.age_s() > _STEADY_S else self._failures.get(child.name, -1) + 1
+        self._failures[child.name] = count
         return _RESTART_DELAYS_S[min(count, len(_RESTART_DELAYS_S) - 1)]
 
     async def _collect(self, child: Child) -> dict[str, Any]:

@@ -26,9 +26,9 @@ _GC_THRESHOLD = 20_000
 _LAST_SETTLE_S = 5.0
 
 
-async def run(lifeline: ChildLifeline, settings: Settings, listen_fd: int, index: int) -> None:
+async def run(lifeline: ChildLifeline, settings: Settings, given: dict[str, Any]) -> None:
     """Serve until told to leave or left alone."""
-    worker = Worker(settings, index)
+    worker = Worker(settings, given["index"], succeeds=given["succeeds"])
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     hurry = asyncio.Event()
 
@@ -40,7 +40,7 @@ async def run(lifeline: ChildLifeline, settings: Settings, listen_fd: int, index
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C is the supervisor's to handle
     lifeline.watch(loop, stop.set)
-    await worker.server.start(socket.socket(fileno=listen_fd), worker.tls)
+    await worker.server.start(socket.socket(fileno=given["listen_fd"]), worker.tls)
     control = ControlServer(
         os.path.join(settings.run_dir, f"{worker.slot}.sock"), _actions(worker, stop.set)
     )
@@ -120,7 +120,7 @@ def main() -> None:
     settings = from_values(given["settings"])
     configure_logs(f"worker-{given['index']}", settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run(lifeline, settings, given["listen_fd"], given["index"]))
+        runner.run(run(lifeline, settings, given))
 
 
 if __name__ == "__main__":

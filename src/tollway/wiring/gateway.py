@@ -10,7 +10,7 @@ from tollway.adapters.control.snapshot_file import FileSnapshotSource
 from tollway.adapters.echo.upstream import EchoUpstream
 from tollway.adapters.http.upstream import HttpUpstream
 from tollway.adapters.journal.opening import open_journal
-from tollway.adapters.journal.slots import acquire_slot
+from tollway.adapters.journal.slots import RECOVERY_S, acquire_slot
 from tollway.adapters.memory.cache import MemoryResponseCache
 from tollway.adapters.memory.quota import MemoryQuotaStore
 from tollway.adapters.prometheus.tally import Tally
@@ -27,11 +27,15 @@ from tollway.wiring.options import echo_options, journal_options, server_options
 
 
 class Worker:
-    """One worker's parts, as its process drives them. Must be made inside the running loop."""
+    """One worker's parts, as its process drives them. Must be made inside the running loop.
 
-    def __init__(self, settings: Settings, index: int) -> None:
+    `succeeds`: a predecessor is finishing and keeps its journal slot, so waiting for it is no use.
+    """
+
+    def __init__(self, settings: Settings, index: int, *, succeeds: bool = False) -> None:
         clock = SystemClock()
-        lock = acquire_slot(Path(settings.journal_dir), index)
+        wait_s = 0.0 if succeeds else RECOVERY_S
+        lock = acquire_slot(Path(settings.journal_dir), index, wait_s=wait_s)
         if lock is None:
             raise SettingsError("Every journal slot is in use by another process.")
         self._lock = lock

@@ -17,7 +17,7 @@ _LOCK = "lock"
 _IDENTITY = "identity"
 _PAUSE_S = 0.005
 _PROBE_S = 0.02  # a reader's probe holds the lock for microseconds
-_RECOVERY_S = 0.5  # the keeper's recovery of a dead slot, for some ten milliseconds
+RECOVERY_S = 0.5  # the keeper's recovery of a dead slot, for some ten milliseconds
 
 
 class SlotLock:
@@ -38,7 +38,7 @@ class SlotLock:
 
 
 def acquire_slot(
-    journal_dir: Path, preferred: int = 0, *, slots: int = 256, wait_s: float = _RECOVERY_S
+    journal_dir: Path, preferred: int = 0, *, slots: int = 256, wait_s: float = RECOVERY_S
 ) -> SlotLock | None:
     """The preferred slot, waiting a little for it, or the first free one; None when all are held.
 
