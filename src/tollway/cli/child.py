@@ -58,6 +58,11 @@ class Child:
             asyncio.create_task(self._watch(lifeline)),
         ]
 
+    @property
+    def serving(self) -> bool:
+        """Whether it became ready and still lives."""
+        return self.ready.is_set() and not self.ended.is_set()
+
     def age_s(self) -> float:
         """How long ago it was started."""
         return time.monotonic() - self._started
@@ -74,7 +79,7 @@ class Child:
         await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()
-        return self.ready.is_set() and not self.ended.is_set()
+        return self.serving
 
     def _take(self, report: Report) -> None:
         event = report.get("event")

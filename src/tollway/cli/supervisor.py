@@ -106,7 +106,7 @@ class Supervisor:
         """Why requests are not welcome right now; empty when they are."""
         if self._stop.is_set():
             return ["draining"]
-        serving = [worker for worker in self._workers.values() if worker.ready.is_set()]
+        serving = [worker for worker in self._workers.values() if worker.serving]
         return [] if len(serving) == len(self._listeners) else ["a worker is starting"]
 
     async def metrics(self) -> bytes:
@@ -119,7 +119,7 @@ class Supervisor:
         }
         merge(collected, merged)
         gauges = {
-            "tollway_workers_ready": float(sum(w.ready.is_set() for w in self._workers.values())),
+            "tollway_workers_ready": float(sum(w.serving for w in self._workers.values())),
             "tollway_draining": float(self._stop.is_set()),
         }
         return render(merged, gauges)
@@ -133,9 +133,9 @@ class Supervisor:
                 await keeper.start(self._settings, [])
                 self._keeper = keeper
 
-    async def _start_worker(self, index: int) -> None:
+    async def _start_worker(self, index: int, *, after: Child | None = None) -> None:
         async with self._starting:
-            if not self._stopping:
+            if not self._stopping and self._workers.get(index) in (None, after):
                 worker = Child(f"worker-{index}", WORKER, self._on_report)
                 fd = self._listeners[index].fileno()
                 succeeds = any(leaving.name == worker.name for leaving in self._leaving)
@@ -176,8 +176,7 @@ class Supervisor:
                     del self._workers[index]
                 else:
                     await asyncio.sleep(self._delay_s(child))
-                if self._workers.get(index) in (None, child):
-                    await self._start_worker(index)
+                await self._start_worker(index, after=child)
 
     async def _replace_workers(self) -> None:
         for index, worker in list(self._workers.items()):
@@ -185,7 +184,7 @@ class Supervisor:
             for _ in range(int(_START_TIMEOUT_S * 20)):
                 await asyncio.sleep(0.05)
                 successor = self._workers.get(index)
-                if successor is not None and successor is not worker and successor.ready.is_set():
+                if successor is not None and successor is not worker and successor.serving:
                     break
 
     def _delay_s(self, child: Child) -> float:
@@ -246,7 +245,7 @@ class Supervisor:
             "workers": [
                 {"slot": worker.facts.get("slot"), "pid": worker.pid}
                 for worker in self._workers.values()
-                if worker.ready.is_set()
+                if worker.serving
             ],
             "keeper_pid": 0 if self._keeper is None else self._keeper.pid,
         }
