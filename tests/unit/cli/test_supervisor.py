@@ -14,7 +14,7 @@ from tollway.config import Settings
 class FakeChild:
     """A process that is whatever the test says."""
 
-    started: "ClassVar[list[FakeChild]]" = []
+    started: ClassVar[list["FakeChild"]] = []
 
     def __init__(self, name: str, _module: str, on_report: Any) -> None:
         self.name = name
