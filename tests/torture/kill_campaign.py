@@ -42,10 +42,12 @@ class Figures:
         )
 
 
-def run_campaign(folder: Path, victims: Sequence[str], *, workers: int, seed: int) -> Figures:
+def run_campaign(
+    folder: Path, victims: Sequence[str], *, workers: int, seed: int, **settings: object
+) -> Figures:
     """One trial for each victim. Raises AssertionError with all that is known."""
     figures, chance = Figures(), random.Random(seed)
-    with Stage(folder, workers=workers) as stage:
+    with Stage(folder, workers=workers, **settings) as stage:
         for trial, victim in enumerate(victims):
             log, dead_s = _kill_under_load(stage, victim, chance)
             found = stage.unequal_sums() + stage.verdict(log)

@@ -24,13 +24,15 @@ def seed() -> int:
     return int(os.environ.get("TOLLWAY_SEED", random.randrange(1 << 32)))
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_killed_again_and_again(workers: int, seed: int, tmp_path: Path, show: Show) -> None:
+@pytest.mark.parametrize(("workers", "fsync"), [(1, "interval"), (2, "always")])
+def test_killed_again_and_again(
+    workers: int, fsync: str, seed: int, tmp_path: Path, show: Show
+) -> None:
     """40 kills in `torture-ci`, 1,000 in `torture`, half of them with each number of workers."""
     chance = random.Random(seed)
     victims = [chance.choice((WORKER, SUPERVISOR, ALL)) for _ in range(sized(ci=20, release=500))]
-    figures = run_campaign(tmp_path, victims, workers=workers, seed=seed)
-    show(f"{workers} workers, seed {seed}: {figures}")
+    figures = run_campaign(tmp_path, victims, workers=workers, seed=seed, journal_fsync=fsync)
+    show(f"{workers} workers, fsync {fsync}, seed {seed}: {figures}")
 
 
 def test_drained_again_and_again(tmp_path: Path, show: Show) -> None:
