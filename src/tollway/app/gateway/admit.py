@@ -28,7 +28,9 @@ def admit(gateway: Gateway, exchange: Exchange) -> Refusal | None:
     inbound, snapshot = exchange.inbound, exchange.snapshot
     facts = exchange.facts = dict(inbound.headers)
     now_s = exchange.started_ns / 1_000_000_000
-    principal = authenticate(gateway.keyring, inbound.headers, facts, snapshot, now_s)
+    principal = authenticate(
+        gateway.keyring, inbound.headers, facts, snapshot=snapshot, now_s=now_s
+    )
     if not isinstance(principal, Principal):
         return principal
     exchange.principal = principal
@@ -52,6 +54,7 @@ def authenticate(
     keyring: Keyring,
     headers: Sequence[Header],
     facts: dict[bytes, bytes],
+    *,
     snapshot: Snapshot,
     now_s: float,
 ) -> Principal | Unauthenticated | BadRequest:

@@ -33,8 +33,13 @@ def find_listed(
 
 
 def _admit(gateway: Gateway, headers: Sequence[Header], peer_ip: str) -> Principal | Refusal:
-    now_s = gateway.clock.wall_ns() / 1_000_000_000
-    principal = authenticate(gateway.keyring, headers, dict(headers), gateway.source.current, now_s)
+    principal = authenticate(
+        gateway.keyring,
+        headers,
+        dict(headers),
+        snapshot=gateway.source.current,
+        now_s=gateway.clock.wall_ns() / 1_000_000_000,
+    )
     if not isinstance(principal, Principal):
         return principal
     return may_call(principal, ENDPOINT, peer_ip) or principal
