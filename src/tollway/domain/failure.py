@@ -44,17 +44,18 @@ class Failure:
     code: str | None = None  # the provider's own error code
 
 
-# Provider statuses that another target may answer better (408, 409, 429 and every 5xx).
-_RETRYABLE_STATUSES = frozenset({408, 409, 425, 429})
+# Provider statuses that another target may answer better: too busy, or our own credential there
+# (401 to 403) is the problem. Every 5xx too. Any other 4xx is about the request itself.
+_RETRYABLE_STATUSES = frozenset({401, 402, 403, 408, 409, 425, 429})
 
 
 def may_try_another(failure: Failure) -> bool:
     """Whether another target may be asked: nothing reached the client, and it could help."""
     if failure.phase is Phase.BODY or failure.cause in (Cause.CLIENT_GONE, Cause.DRAINED):
         return False
-    if failure.cause is Cause.STATUS:
-        status = failure.status or 0
-        return status in _RETRYABLE_STATUSES or status >= 500
+    if failure.cause in (Cause.STATUS, Cause.STREAM_ERROR):
+        status = failure.status or 502
+        return status in _RETRYABLE_STATUSES or not 400 <= status < 500
     return True
 
 
