@@ -7,6 +7,7 @@ report them; `prompt_cache_hit_tokens` is DeepSeek's, a top-level `cached_tokens
 
 from tollway.domain.usage import Usage
 
+_PLAIN = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
 _MOST = 2**53  # beyond it, JSON numbers of other languages are no longer exact
 
 
@@ -17,6 +18,8 @@ def read_usage(value: object) -> Usage | None:
     total_in, total_out = _count(value, "prompt_tokens"), _count(value, "completion_tokens")
     if total_in is None and total_out is None:
         return None
+    if _PLAIN.issuperset(value):  # totals alone: the usual answer of a compatible server
+        return Usage(total_in, output=total_out)
     into = _details(value, "prompt_tokens_details")
     out = _details(value, "completion_tokens_details")
     cached = _count(into, "cached_tokens")
