@@ -29,6 +29,9 @@ class RefusedAnswerError(Exception):
 
 
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"content-encoding"})
+# The parser knows that these have no body. After any other 1xx it would wait for one, and what
+# comes would be taken for the beginning of the answer's.
+_INTERIM = frozenset({100, 102, 103})
 _BAD_HTTP = "The provider's answer is not valid HTTP."
 _TOO_LONG = "The provider's answer has too many or too long headers."
 _CUT = "The provider closed the connection before it had answered."
@@ -53,9 +56,10 @@ class UpstreamConnection(asyncio.Protocol):
         "_run",
         "_seen",
         "_transport",
+        "_wire",
         "closed",
         "idle_since",
-        "used",
+        "kept",
     )
 
     def __init__(self, owner: Owner, options: UpstreamOptions) -> None:
@@ -63,6 +67,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._options = options
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
+        self._wire: asyncio.Transport | None = None  # under the encryption
         self._run: Run | None = None
         self._headers: list[Header] = []
         self._framing: list[Header] = []  # of the headers, those that say how long the body is
@@ -75,7 +80,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._reusable = False
         self._ended_by_peer = False
         self.closed = False
-        self.used = False  # has served a call before
+        self.kept = False  # was idle once, so its other end may be gone already
         self.idle_since = 0.0
 
     def send(self, run: Run, request: bytes) -> None:
@@ -87,7 +92,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._seen = self._answered = self._complete = False
         if transport.is_closing():  # lost, but not told yet
             self.end()
-            if self.used:
+            if self.kept:
                 run.lost_stale()
             else:
                 run.fail(Failure(Phase.CONNECT, Cause.RESET, _CUT))
@@ -119,8 +124,13 @@ class UpstreamConnection(asyncio.Protocol):
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Connected, and encrypted where the origin says so."""
+        """Connected."""
         self._transport = cast("asyncio.Transport", transport)
+
+    def encrypted(self, transport: asyncio.Transport, wire: asyncio.Transport) -> None:
+        """Connected, with encryption between us and the transport that has the socket."""
+        self._transport = transport
+        self._wire = wire
 
     def data_received(self, data: bytes) -> None:
         """One read event: parse all of it, then pass its body on in one piece."""
@@ -151,7 +161,7 @@ class UpstreamConnection(asyncio.Protocol):
         run.line = None
         if self._answered and self._ended_by_peer and exc is None and self._ends_with_connection():
             run.complete()
-        elif self.used and not self._seen and (exc is None or isinstance(exc, ConnectionError)):
+        elif self._is_stale(run, exc):
             run.lost_stale()
         else:
             run.broken(Cause.RESET, _CUT)
@@ -183,7 +193,11 @@ class UpstreamConnection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if status < 200:
             self._interim += 1
-            if status < 100 or status == 101 or self._interim > self._options.interim_answers:
+            if (
+                status not in _INTERIM
+                or self._framing
+                or self._interim > self._options.interim_answers
+            ):
                 raise RefusedAnswerError("The provider sent an interim answer nobody asked for.")
             return
         self._check_size()
@@ -244,13 +258,30 @@ class UpstreamConnection(asyncio.Protocol):
         run.complete()
         reusable = clean and self._reusable and not self.closed and not transport.is_closing()
         # An answer may come before the request has left; the rest of that would still leave.
-        if reusable and transport.get_write_buffer_size() == 0:
+        if reusable and self._is_flushed(transport):
             if paused:
                 transport.resume_reading()
-            self.used = True
             self._owner.give_back(self)
         else:
             self.end()
+
+    def _is_flushed(self, transport: asyncio.Transport) -> bool:
+        """Whether the whole request is with the kernel. Encryption does not count what it has
+        passed on to the transport below."""
+        wire = self._wire
+        return transport.get_write_buffer_size() == 0 and (
+            wire is None or wire.get_write_buffer_size() == 0
+        )
+
+    def _is_stale(self, run: Run, error: Exception | None) -> bool:
+        """Whether the provider cannot have begun on the request: it had closed a kept connection
+        before that came. It says so within a round trip; who goes later may have worked on it."""
+        return (
+            self.kept
+            and not self._seen
+            and (error is None or isinstance(error, ConnectionError))
+            and run.just_sent(self._options.stale_s)
+        )
 
     def _check_size(self) -> None:
         options = self._options

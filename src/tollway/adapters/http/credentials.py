@@ -1,6 +1,7 @@
 """Secrets by reference: `env:NAME` or `file:PATH`. A value is never logged, never in an error."""
 
 import os
+import stat
 import time
 
 _RECHECK_S = 1.0
@@ -59,6 +60,8 @@ class Secrets:
             stamp = (status.st_mtime_ns, status.st_ino, status.st_size)
             if known is not None and known[0] == stamp:
                 return known[1]
+            if not stat.S_ISREG(status.st_mode):  # opening a pipe would stop the loop
+                raise CredentialError(f"{path} is not a file.")
             with open(path, encoding="utf-8") as file:
                 secret = file.read(_MAX_FILE_BYTES).strip()
         except (OSError, ValueError) as error:

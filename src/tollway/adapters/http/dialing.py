@@ -13,7 +13,7 @@ from tollway.adapters.http.guard import Origin, any_forbidden, parse_base_url
 from tollway.adapters.http.options import UpstreamOptions
 from tollway.adapters.http.proxy import TunnelError, open_tunnel
 from tollway.adapters.http.resolver import Resolver
-from tollway.adapters.http.tls import client_context
+from tollway.adapters.http.tls import Quiet, client_context, encrypt
 from tollway.domain.failure import Cause, Failure, Phase
 from tollway.domain.result import Err
 
@@ -64,12 +64,10 @@ class Dialer:
             undo.callback(connected.close)
             if proxy is not None:
                 await self._tunnel(connected, host, origin.port, timeout_s=connect_timeout_s)
-            elif owner is not None and connected.getsockname()[0] == connected.getpeername()[0]:
-                # Our own machine under an address of its own: no table can list those.
-                raise DialError(Cause.FORBIDDEN_ADDRESS, _FORBIDDEN)
-            connection = await self._attach(connected, origin, make, context)
+            elif owner is not None:
+                _check_not_ourselves(connected)
             undo.pop_all()
-        return connection
+        return await self._attach(connected, origin, make, context)
 
     async def _tls(self) -> ssl.SSLContext:
         if self._context is None:
@@ -98,13 +96,13 @@ class Dialer:
         """The first address that accepts; each has its share of the time that is left."""
         loop = asyncio.get_running_loop()
         end = loop.time() + timeout_s
-        cause, message = Cause.REFUSED, "The provider refused the connection."
+        cause, message = Cause.REFUSED, _REFUSED
         for position, address in enumerate(addresses):
             share_s = (end - loop.time()) / (len(addresses) - position)
             with ExitStack() as undo:
-                attempt = _new_socket(address)
-                undo.callback(attempt.close)
                 try:
+                    attempt = _new_socket(address)
+                    undo.callback(attempt.close)
                     async with asyncio.timeout(share_s):
                         await loop.sock_connect(attempt, (address, port))
                     undo.pop_all()
@@ -112,8 +110,10 @@ class Dialer:
                 except TimeoutError:
                     cause = Cause.TIMEOUT
                     message = "The provider did not accept a connection in time."
-                except OSError:
+                except ConnectionError:
                     continue
+                except OSError as error:  # no route, no such address family, no free descriptor
+                    message = f"No connection to the provider can be made: {error.strerror}."
         raise DialError(cause, message)
 
     async def _tunnel(
@@ -130,26 +130,23 @@ class Dialer:
     async def _attach(
         self, connected: socket.socket, origin: Origin, make: Make, context: ssl.SSLContext | None
     ) -> UpstreamConnection:
-        """From a socket to a connection that can be sent on, encrypted if there is a context."""
+        """From a socket to a connection that can be sent on, encrypted if there is a context. The
+        socket is its transport's from now on: to close it here as well would close a number that
+        may be somebody else's by then."""
         loop = asyncio.get_running_loop()
         if context is None:
             _, connection = await loop.create_connection(make, sock=connected)
             return connection
+        wire, _ = await loop.create_connection(Quiet, sock=connected)
+        connection = make()
         timeout_s = self._options.tls_timeout_s
         try:
-            async with asyncio.timeout(timeout_s):
-                _, connection = await loop.create_connection(
-                    make,
-                    sock=connected,
-                    ssl=context,
-                    server_hostname=origin.host,
-                    ssl_handshake_timeout=timeout_s + 60.0,  # ours comes first
-                )
+            await encrypt(wire, connection, context, host=origin.host, timeout_s=timeout_s)
         except TimeoutError:
             raise DialError(
                 Cause.TIMEOUT, "The provider did not complete the TLS handshake in time."
             ) from None
-        except (ssl.SSLError, ssl.CertificateError) as error:
+        except ssl.SSLError as error:
             reason = getattr(error, "verify_message", "") or error.reason or "handshake failed"
             raise DialError(
                 Cause.TLS, f"The provider's TLS certificate or handshake is not valid: {reason}."
@@ -160,6 +157,17 @@ class Dialer:
 
 
 _FORBIDDEN = "A tenant's provider may not be at this address."
+_REFUSED = "The provider refused the connection."
+
+
+def _check_not_ourselves(connected: socket.socket) -> None:
+    """Our own machine may have addresses that no table can list. Raises `DialError`."""
+    try:
+        own, other = connected.getsockname()[0], connected.getpeername()[0]
+    except OSError:  # reset already
+        raise DialError(Cause.RESET, "The provider closed the connection at once.") from None
+    if own == other:
+        raise DialError(Cause.FORBIDDEN_ADDRESS, _FORBIDDEN)
 
 
 def _new_socket(address: str) -> socket.socket:

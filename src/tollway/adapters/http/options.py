@@ -21,6 +21,7 @@ class UpstreamOptions:
     pool_timeout_s: float = 5.0  # waiting for a connection when all are in use
     keepalive_s: float = 30.0  # an idle connection is closed after this
     satisfied_s: float = 1.0  # how long a finished stream may take to end its body
+    stale_s: float = 1.0  # a kept connection lost this soon after a request had not read it
     connections: int = 10_000  # per provider and origin
     waiters: int = 10_000  # requests waiting for one of them
     head_bytes: int = 64 * 1024

@@ -68,7 +68,8 @@ class Pool:
         return await self._open_one(dial)
 
     def give_back(self, connection: UpstreamConnection) -> None:
-        """A call ended well: the next one may use the connection."""
+        """Whoever had it is done with it: the next call may use the connection."""
+        connection.kept = True
         waiter = self._next_waiter()
         if waiter is not None:
             waiter.set_result(connection)
@@ -142,7 +143,9 @@ class Pool:
             self.give_back(given)
 
     def _free_slot(self) -> None:
-        waiter = self._next_waiter()
+        # A retry went past the limit: its surplus ends here, or every retry would raise the limit.
+        surplus = self._slots > self._options.connections
+        waiter = None if surplus else self._next_waiter()
         if waiter is not None:
             waiter.set_result(None)
         else:

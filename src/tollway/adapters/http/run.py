@@ -29,6 +29,7 @@ class Run:
         "_deadlines",
         "_left_s",
         "_satisfied",
+        "_sent_at",
         "_time",
         "bodiless",
         "deadline",
@@ -54,6 +55,7 @@ class Run:
         self._deadlines = deadlines
         self._left_s: float | None = None  # while paused: what the running timer had left
         self._satisfied = False
+        self._sent_at = 0.0
         self.sink = sink
         self.stream = call.stream
         self.bodiless = call.method == "HEAD"
@@ -110,8 +112,11 @@ class Run:
         """The request leaves on this connection."""
         self.line = line
         self.phase = Phase.HEADERS
-        self._arm(self._deadlines.headers_s)
-        if self._left_s is not None:
+        self._sent_at = now = self._time()
+        if self._left_s is None:
+            self.deadline = now + self._deadlines.headers_s
+        else:
+            self._left_s = self._deadlines.headers_s
             line.pause()
 
     def headed(self) -> None:
@@ -140,7 +145,13 @@ class Run:
         self.stale = False
         self.phase = Phase.CONNECT
         self.deadline = inf
+        if self._left_s is not None:
+            self._left_s = inf
         self.done = loop.create_future()
+
+    def just_sent(self, seconds: float) -> bool:
+        """Whether the request left less than so long ago."""
+        return self._time() - self._sent_at < seconds
 
     def fail(self, failure: Failure) -> None:
         """The call is over; its connection is closed."""

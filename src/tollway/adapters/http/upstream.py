@@ -23,6 +23,7 @@ from tollway.domain.provider import ProviderRecord
 from tollway.domain.result import Err
 
 _MAX_ROUTES = 4096
+_CLOSING = "The gateway is shutting down."
 _PoolKey = tuple[str, Origin, bool]
 
 
@@ -55,7 +56,8 @@ class HttpUpstream:
         self._pools: dict[_PoolKey, Pool] = {}
         self._running: set[Run] = set()
         self._sweep: asyncio.TimerHandle | None = None
-        self._draining = False
+        self._obtaining: set[asyncio.Future[UpstreamConnection]] = set()
+        self._draining = self._closed = False
 
     async def call(self, call: UpstreamCall, sink: ResponseSink) -> Failure | None:
         """Send the request, feed the answer to the sink. Raises only what the sink raised."""
@@ -99,16 +101,26 @@ class HttpUpstream:
             pool.retire()
 
     async def close(self) -> None:
-        """Close every connection. Calls under way fail."""
+        """Close every connection. Calls under way fail, and so do later ones."""
+        self._closed = True
+        self._routes.clear()
         self.drain()
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
         for run in list(self._running):
-            run.fail(Failure(run.phase, Cause.DRAINED, "The gateway is shutting down."))
+            run.fail(Failure(run.phase, Cause.DRAINED, _CLOSING))
         for pool in self._pools.values():
             pool.close()
+        for obtaining in list(self._obtaining):
+            obtaining.cancel()
+        if self._obtaining:
+            await asyncio.wait(self._obtaining)
         self._resolver.close()
+        # A transport closes its socket in the turn after `abort`, and tells its encryption, which
+        # tells us in the one after that.
+        for _ in range(3):
+            await asyncio.sleep(0)
 
     @property
     def open_connections(self) -> int:
@@ -133,6 +145,8 @@ class HttpUpstream:
             return Failure(Phase.CONNECT, Cause.PROTOCOL, str(error))
 
     def _make_route(self, provider: ProviderRecord) -> _Route | Failure:
+        if self._closed:
+            return Failure(Phase.CONNECT, Cause.DRAINED, _CLOSING)
         guarded = provider.tenant_id is not None
         parsed = parse_base_url(provider.base_url, tenant_owned=guarded)
         if isinstance(parsed, Err):
@@ -171,6 +185,8 @@ class HttpUpstream:
                 fresh=fresh,
             )
         )
+        self._obtaining.add(obtaining)
+        obtaining.add_done_callback(self._obtaining.discard)
         with ExitStack() as undo:
             undo.callback(_abandon, obtaining, pool)
             await asyncio.wait((obtaining, run.done), return_when=asyncio.FIRST_COMPLETED)
