@@ -17,8 +17,10 @@ from tollway.domain.receipt import Intent
 from tollway.domain.retry import retry_after_s
 from tollway.domain.usage import Usage
 
-# Provider headers a client may see; all others (cookies, our account's limits) stay here.
-PASSED_HEADERS = frozenset({b"content-type", b"openai-processing-ms", b"openai-version"})
+# Provider headers a client may see; all others (cookies, our account's limits) stay here. The type
+# is ours to say: a body is sent only once it was read as JSON or as events, whatever it was called.
+PASSED_HEADERS = frozenset({b"openai-processing-ms", b"openai-version"})
+_JSON_TYPE: Header = (b"content-type", b"application/json")
 
 
 class BufferedRelay:
@@ -114,7 +116,7 @@ class BufferedRelay:
         if not self.answered:
             self.answered = True
             body = b"".join(self._pieces)
-            self._client.respond(self.status, self.answer_headers(), body)
+            self._client.respond(self.status, [_JSON_TYPE, *self.answer_headers()], body)
             cache = self._gateway.cache
             if cache.enabled:
                 cache.store(scope_of(self._exchange), self._exchange.inbound.body, body)
@@ -124,7 +126,7 @@ class BufferedRelay:
         return 0, self._content_bytes
 
     def answer_headers(self) -> list[Header]:
-        """The answer's head as the client may see it."""
+        """The answer's head as the client may see it, but for the type."""
         intent = self.intent
         provider = self._exchange.snapshot.providers[ProviderId(intent.provider_id)]
         headers = [

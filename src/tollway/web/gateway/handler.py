@@ -26,6 +26,8 @@ _log = logging.getLogger(__name__)
 _MODELS = b"/v1/models"
 _MODEL = b"/v1/models/"
 _JSON_HEADERS: list[Header] = [(b"content-type", b"application/json")]
+_ALLOW_GET: Header = (b"allow", b"GET")
+_ALLOW_POST: Header = (b"allow", b"POST")
 _KEY_IN_QUERY = BadRequest(
     "Do not send keys in the URL: URLs end up in logs. Use 'Authorization: Bearer ...'.",
     "key_in_url",
@@ -51,15 +53,15 @@ class GatewayHandler:
     def handle(self, request: Request, client: Answer) -> None:
         """Answer one request, now or from a task of its own."""
         if request.query and b"tw_" in request.query:
-            _refuse(client, _KEY_IN_QUERY, "openai")
+            _refuse(client, _KEY_IN_QUERY, "openai", self._make_id())
             return
         endpoint = ENDPOINTS.get(request.path)
         if endpoint is None:
             self._handle_other(request, client)
         elif request.method != b"POST":
-            _fail(client, 405, "Use POST.", [(b"allow", b"POST")], endpoint.shape)
+            self._fail(client, 405, "Use POST.", _ALLOW_POST)
         elif not _is_json(request):
-            _fail(client, 415, "Send the body as 'content-type: application/json'.", [])
+            self._fail(client, 415, "Send the body as 'content-type: application/json'.")
         else:
             self._tasks[client] = self._loop.create_task(self._serve(endpoint, request, client))
 
@@ -78,29 +80,38 @@ class GatewayHandler:
     def _handle_other(self, request: Request, client: Answer) -> None:
         path = request.path
         if path != _MODELS and not path.startswith(_MODEL):
-            _fail(client, 404, "There is no such endpoint.", [])
+            self._fail(client, 404, "There is no such endpoint.")
         elif request.method != b"GET":
-            _fail(client, 405, "Use GET.", [(b"allow", b"GET")])
+            self._fail(client, 405, "Use GET.", _ALLOW_GET)
         else:
             self._list(request, client)
 
     def _list(self, request: Request, client: Answer) -> None:
         anthropic = request.header(b"anthropic-version") is not None
         shape: Shape = "anthropic" if anthropic else "openai"
-        gateway, headers = self._gateway, request.headers
+        gateway, headers, request_id = self._gateway, request.headers, self._make_id()
+        good = _with_id(_JSON_HEADERS, request_id)
         if request.path == _MODELS:
             models = list_models(gateway, headers, request.peer_ip)
             if isinstance(models, list):
-                client.respond(200, _JSON_HEADERS, render_models(models, anthropic))
+                client.respond(200, good, render_models(models, anthropic))
             else:
-                _refuse(client, models, shape)
+                _refuse(client, models, shape, request_id)
             return
         name = unquote_to_bytes(request.path[len(_MODEL) :]).decode("utf-8", "replace")
         model = find_listed(gateway, headers, request.peer_ip, name)
         if isinstance(model, ModelRecord):
-            client.respond(200, _JSON_HEADERS, render_model(model, anthropic))
+            client.respond(200, good, render_model(model, anthropic))
         else:
-            _refuse(client, model, shape)
+            _refuse(client, model, shape, request_id)
+
+    def _fail(self, client: Answer, status: int, message: str, *headers: Header) -> None:
+        """There is nothing here that could be asked for."""
+        fields = _with_id([*_JSON_HEADERS, *headers], self._make_id())
+        client.respond(status, fields, error_body("openai", status, message))
+
+    def _make_id(self) -> str:
+        return self._gateway.request_ids.make(self._gateway.clock.wall_ns())
 
 
 def _is_json(request: Request) -> bool:
@@ -120,18 +131,10 @@ def _render(client: Answer, verdict: Refusal | Failure, shape: Shape, request_id
         client.respond(status, _with_id(headers, request_id), body)
 
 
-def _refuse(client: Answer, refusal: Refusal, shape: Shape, request_id: str | None = None) -> None:
+def _refuse(client: Answer, refusal: Refusal, shape: Shape, request_id: str) -> None:
     status, headers, body = render_refusal(refusal, shape)
     client.respond(status, _with_id(headers, request_id), body)
 
 
-def _fail(
-    client: Answer, status: int, message: str, headers: list[Header], shape: Shape = "openai"
-) -> None:
-    client.respond(status, [*_JSON_HEADERS, *headers], error_body(shape, status, message))
-
-
-def _with_id(headers: list[Header], request_id: str | None) -> list[Header]:
-    if request_id is None:
-        return headers
+def _with_id(headers: list[Header], request_id: str) -> list[Header]:
     return [*headers, (b"x-request-id", request_id.encode())]
