@@ -13,7 +13,7 @@ from tollway.adapters.http.guard import Origin, any_forbidden, parse_base_url
 from tollway.adapters.http.options import UpstreamOptions
 from tollway.adapters.http.proxy import TunnelError, open_tunnel
 from tollway.adapters.http.resolver import Resolver
-from tollway.adapters.http.tls import Quiet, client_context, encrypt
+from tollway.adapters.http.tls import client_context, encrypt
 from tollway.domain.failure import Cause, Failure, Phase
 from tollway.domain.result import Err
 
@@ -133,15 +133,14 @@ class Dialer:
         """From a socket to a connection that can be sent on, encrypted if there is a context. The
         socket is its transport's from now on: to close it here as well would close a number that
         may be somebody else's by then."""
-        loop = asyncio.get_running_loop()
         if context is None:
+            loop = asyncio.get_running_loop()
             _, connection = await loop.create_connection(make, sock=connected)
             return connection
-        wire, _ = await loop.create_connection(Quiet, sock=connected)
         connection = make()
         timeout_s = self._options.tls_timeout_s
         try:
-            await encrypt(wire, connection, context, host=origin.host, timeout_s=timeout_s)
+            await encrypt(connected, connection, context, host=origin.host, timeout_s=timeout_s)
         except TimeoutError:
             raise DialError(
                 Cause.TIMEOUT, "The provider did not complete the TLS handshake in time."

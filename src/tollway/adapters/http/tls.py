@@ -1,6 +1,7 @@
 """TLS towards providers: verification is always on, and there is no setting to turn it off."""
 
 import asyncio
+import socket
 import ssl
 from contextlib import ExitStack
 
@@ -23,33 +24,28 @@ def client_context(ca_file: str | None) -> ssl.SSLContext:
     return context
 
 
-class Quiet(asyncio.Protocol):
-    """Holds a new connection until the handshake begins: what comes before stays in the kernel."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Connected, not encrypted."""
-        assert isinstance(transport, asyncio.Transport)
-        transport.pause_reading()
-
-
 async def encrypt(
-    wire: asyncio.Transport,
+    connected: socket.socket,
     connection: UpstreamConnection,
     context: ssl.SSLContext,
     *,
     host: str,
     timeout_s: float,
 ) -> None:
-    """Shake hands on a connected transport and hand the result to the connection. On any failure
-    the transport is closed. Raises TimeoutError, ssl.SSLError or OSError.
+    """Shake hands on a connected socket and hand the result to the connection. The socket is closed
+    on any failure. Raises TimeoutError, ssl.SSLError or OSError.
 
-    `create_connection(ssl=...)` would do it in one step, but cancelled before the handshake's
-    first byte it leaves the transport open (CPython 3.11 to 3.13, uvloop 0.23).
+    `create_connection(ssl=...)` would do it in one step, but cancelled before the handshake's first
+    byte it leaves its transport open (CPython 3.11, uvloop 0.23).
     """
+    loop = asyncio.get_running_loop()
+    wire, before = await loop.create_connection(_BeforeHandshake, sock=connected)
     with ExitStack() as undo:
         undo.callback(wire.abort)
+        if before.spoke or wire.is_closing():
+            raise ConnectionResetError
         async with asyncio.timeout(timeout_s):
-            encrypted = await asyncio.get_running_loop().start_tls(
+            encrypted = await loop.start_tls(
                 wire,
                 connection,
                 context,
@@ -60,3 +56,14 @@ async def encrypt(
             raise ConnectionResetError
         connection.encrypted(encrypted, wire)
         undo.pop_all()
+
+
+class _BeforeHandshake(asyncio.Protocol):
+    """Has a new connection for one or two turns of the loop. The provider speaks second in TLS."""
+
+    def __init__(self) -> None:
+        self.spoke = False
+
+    def data_received(self, data: bytes) -> None:
+        """Whatever it is, it is no TLS."""
+        self.spoke = True
