@@ -80,6 +80,13 @@ def test_what_is_no_secret(tmp_path: Path, content: str) -> None:
     assert "sk" not in str(caught.value).replace(str(path), "")
 
 
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    """Opening one would wait for a writer, and the whole worker with it."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CredentialError, match="not a file"):
+        Secrets().resolve(f"file:{tmp_path / 'pipe'}")
+
+
 @pytest.mark.parametrize("reference", ["sk-pasted", "vault:x", "env:", "file:", f"env:{NAME}_GONE"])
 def test_what_does_not_resolve(reference: str) -> None:
     """An unknown kind may be a pasted secret: it is not repeated."""

@@ -1,6 +1,8 @@
 """Making connections: names, addresses, TLS, and what is never sent when one of them fails."""
 
 import asyncio
+import errno
+import os
 import socket
 import ssl
 import time
@@ -82,6 +84,46 @@ async def test_the_next_address_is_tried(deaf_port: int) -> None:
             async with client(lookup=resolving(dead, "127.0.0.1")) as http:
                 failure, _ = await http.ask(provider(f"http://name.example:{server.port}"))
                 assert failure is None
+
+
+@pytest.mark.parametrize("code", [errno.EAFNOSUPPORT, errno.EMFILE, errno.ENETUNREACH])
+async def test_no_socket_for_an_address(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """A machine without IPv6, or out of descriptors, is a failure of that address and no more."""
+    new_socket = dialing._new_socket
+
+    def only_v4(address: str) -> socket.socket:
+        if ":" in address:
+            raise OSError(code, os.strerror(code))
+        return new_socket(address)
+
+    monkeypatch.setattr(dialing, "_new_socket", only_v4)
+    async with Server(answers) as server:
+        for addresses, cause in ((["::1", "127.0.0.1"], None), (["::1"], Cause.REFUSED)):
+            async with client(lookup=resolving(*addresses)) as http:
+                failure, _ = await http.ask(provider(f"http://name.example:{server.port}"))
+                assert (failure and failure.cause) is cause
+                assert failure is None or os.strerror(code) in failure.message
+
+
+async def test_reset_before_it_was_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenant's provider that resets what it has just accepted is a failure, not an exception."""
+
+    class Reset(socket.socket):
+        def getpeername(self) -> Any:
+            raise OSError(errno.ENOTCONN, "not connected")
+
+    def reset(address: str) -> socket.socket:
+        made = Reset(socket.AF_INET, socket.SOCK_STREAM)
+        made.setblocking(False)
+        return made
+
+    monkeypatch.setattr(dialing, "_new_socket", reset)
+    monkeypatch.setattr(dialing, "any_forbidden", lambda addresses: False)
+    async with Server(answers) as server, client(lookup=resolving("127.0.0.1")) as http:
+        at = provider(f"https://name.example:{server.port}/v1", tenant_id=TENANT)
+        failure, _ = await http.ask(at)
+        assert failure is not None
+        assert (failure.phase, failure.cause) == (Phase.CONNECT, Cause.RESET)
 
 
 async def test_names(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,13 @@
 """The client as a whole: what the usual call costs, and what stays after many unusual ones."""
 
 import asyncio
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from tests.fakes.certificates import Certificates
 from tests.unit.adapters.http.scripted import (
     GOOD,
     Client,
@@ -18,7 +20,7 @@ from tests.unit.adapters.http.scripted import (
     make_call,
     provider,
 )
-from tollway.adapters.http import upstream
+from tollway.adapters.http import dialing, upstream
 from tollway.adapters.http.connection import UpstreamConnection
 from tollway.domain.failure import Cause, Phase
 
@@ -147,3 +149,53 @@ async def test_a_connection_lost_unheard(monkeypatch: pytest.MonkeyPatch) -> Non
         failure, _ = await http.ask(at)
         assert failure is not None
         assert (failure.phase, failure.cause) == (Phase.CONNECT, Cause.RESET)
+
+
+async def test_after_close() -> None:
+    """A late call fails; it opens nothing and starts no timer."""
+    async with against(answers) as (http, at, server):
+        assert (await http.ask(at))[0] is None
+        await http.http.close()
+        failure, sink = await http.ask(at)
+        assert failure is not None
+        assert (failure.phase, failure.cause) == (Phase.CONNECT, Cause.DRAINED)
+        assert sink.flow is None
+        assert http.http._sweep is None
+        assert server.accepted == 1
+
+
+@pytest.mark.parametrize("tls", [False, True])
+async def test_close_leaves_no_socket(certificates: Certificates, tls: bool) -> None:
+    """When `close` returns, every socket is closed: idle, busy and half made ones."""
+
+    async def script(peer: Peer) -> None:
+        while True:
+            _, _, body = await peer.request()
+            if body == b"stall":
+                await peer.gone()
+            peer.write(GOOD)
+
+    sockets: list[socket.socket] = []
+    new_socket = dialing._new_socket
+
+    def noted(address: str) -> socket.socket:
+        sockets.append(new_socket(address))
+        return sockets[-1]
+
+    context = certificates.server_context() if tls else None
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dialing, "_new_socket", noted)
+        async with against(script, tls=context, ca_file=str(certificates.ca_file)) as (http, at, _):
+            busy = [asyncio.ensure_future(http.ask(at, body=b"stall")) for _ in range(3)]
+            assert (await http.ask(at))[0] is None
+            while http.http.open_connections < 4:
+                await asyncio.sleep(0.001)
+            half_made = asyncio.ensure_future(http.ask(provider(at.base_url, id="prv_2")))
+            while len([one for one in sockets if one.fileno() >= 0]) < 5:
+                await asyncio.sleep(0)
+            await http.http.close()
+            assert [one.fileno() for one in sockets if one.fileno() >= 0] == []
+            for failure, _ in await asyncio.gather(*busy, half_made):
+                assert failure is not None
+                assert failure.cause is Cause.DRAINED
