@@ -1,4 +1,4 @@
-"""What the official client raises, when it asks again, and what each attempt leaves in the ledger."""
+"""What the official client raises, when it asks again, and what each attempt leaves behind."""
 
 import itertools
 import json
