@@ -1,8 +1,9 @@
-"""Table C of the attack list over sockets, with a real key: each body has the outcome its row names,
-what is refused never reaches a provider, what passes reaches it as it was judged, and each has
-exactly the rows it should.
+"""Table C of the attack list over sockets, with a real key: each body has the outcome its row
+names, what is refused never reaches a provider, what passes reaches it as it was judged, and each
+has exactly the rows it should.
 """
 
+import contextlib
 import json
 import socket
 import threading
@@ -67,16 +68,13 @@ def send(stage: Stage, vector: Vector, body: bytes) -> Reply:
         head += name + b": " + value + b"\r\n"
     head += b"connection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
     with socket.create_connection(stage.address, timeout=20) as connection:
-        try:
+        # It may be refused before all of it was read: the answer is there then.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             connection.sendall(head + body)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # refused before all of it was read: the answer is there
         got = b""
-        try:
+        with contextlib.suppress(ConnectionResetError):
             while piece := connection.recv(65536):
                 got += piece
-        except ConnectionResetError:
-            pass
     head, _, text = got.partition(b"\r\n\r\n")
     lines = [line.partition(b":") for line in head.lower().split(b"\r\n")[1:]]
     headers = {name.decode(): value.strip().decode() for name, _, value in lines}
