@@ -29,9 +29,6 @@ class RefusedAnswerError(Exception):
 
 
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"content-encoding"})
-# The parser knows that these have no body. After any other 1xx it would wait for one, and what
-# comes would be taken for the beginning of the answer's.
-_INTERIM = frozenset({100, 102, 103})
 _BAD_HTTP = "The provider's answer is not valid HTTP."
 _TOO_LONG = "The provider's answer has too many or too long headers."
 _CUT = "The provider closed the connection before it had answered."
@@ -193,11 +190,10 @@ class UpstreamConnection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if status < 200:
             self._interim += 1
-            if (
-                status not in _INTERIM
-                or self._framing
-                or self._interim > self._options.interim_answers
-            ):
+            # With a length, the parser would wait for a body after most of them, and what comes
+            # would be taken for the beginning of the answer's.
+            wrong = status < 100 or status == 101 or self._framing
+            if wrong or self._interim > self._options.interim_answers:
                 raise RefusedAnswerError("The provider sent an interim answer nobody asked for.")
             return
         self._check_size()
