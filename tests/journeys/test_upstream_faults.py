@@ -1,6 +1,6 @@
-"""What a provider does wrong, at each phase, streamed and not: the right status or exactly one error
-event without `[DONE]`, one row with the right payer, a connection that is not used again, and a
-next request that works.
+"""What a provider does wrong, at each phase, streamed and not: the right status or exactly one
+error event without `[DONE]`, one row with the right payer, a connection that is not used again,
+and a next request that works.
 """
 
 from collections.abc import Iterator
@@ -161,7 +161,7 @@ def test_in_the_middle_of_a_stream(stage: Stage, script: str) -> None:
 
 @pytest.mark.parametrize("fault", ["reset", "fin", "stall"])
 def test_before_the_done(stage: Stage, fault: str) -> None:
-    """All content and usage came, `[DONE]` did not: still an error, but the provider's own count."""
+    """Content and usage came, `[DONE]` did not: still an error, but the provider's count."""
     reply = stage.chat(f"tokens=4 fault={fault} at=done", stream=True)
     assert reply.status == 200
     assert reply.body.count(b'"error"') == 1
