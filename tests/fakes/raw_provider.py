@@ -21,6 +21,7 @@ class RawRequest(NamedTuple):
 
 
 Script = Callable[[socket.socket, RawRequest], None]
+Reader = Callable[[socket.socket, int], RawRequest | None]
 
 
 class RawProvider:
@@ -29,6 +30,7 @@ class RawProvider:
     def __init__(self) -> None:
         self.requests: list[RawRequest] = []
         self.script: Script = lambda connection, _: answer(connection, b"{}")
+        self.read: Reader = read_request
         self.connections = 0
         self.ended: dict[int, threading.Event] = {}  # by connection: the gateway closed it
         self._open: set[socket.socket] = set()
@@ -61,7 +63,7 @@ class RawProvider:
 
     def _serve(self, connection: socket.socket, number: int) -> None:
         with connection, contextlib.suppress(OSError):
-            while (request := _read(connection, number)) is not None:
+            while (request := self.read(connection, number)) is not None:
                 self.requests.append(request)
                 self.script(connection, request)
         self._open.discard(connection)
@@ -73,7 +75,8 @@ def answer(connection: socket.socket, body: bytes, head: bytes = JSON_HEAD) -> N
     connection.sendall(head + b"content-length: %d\r\n\r\n" % len(body) + body)
 
 
-def _read(connection: socket.socket, number: int) -> RawRequest | None:
+def read_request(connection: socket.socket, number: int) -> RawRequest | None:
+    """The next request; None at the end of the connection."""
     data = b""
     while b"\r\n\r\n" not in data:
         piece = connection.recv(65536)
