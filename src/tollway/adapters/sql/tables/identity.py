@@ -29,7 +29,9 @@ tenants = Table(
     Column("salt", LargeBinary, nullable=False),
     Column("active", Boolean, nullable=False),
     Column("deleted_s", BigInteger),
+    Column("managed_by", Text),
     *created_and_version(),
+    Index(None, "version"),  # what changed since: the publisher's question
 )
 
 tenant_settings = Table(
@@ -41,6 +43,8 @@ tenant_settings = Table(
     Column("content_logging", Boolean, nullable=False),
     Column("cache", JSON(none_as_null=True)),
     Column("models", Text, nullable=False),
+    Column("grant_group", Text),
+    Column("default_quotas", JSON(none_as_null=True)),
     Column("version", BigInteger, nullable=False),
     CheckConstraint("models IN ('all', 'listed')", name="models"),
 )
@@ -53,6 +57,8 @@ accounts = Table(
     Column("name", Text, nullable=False),
     Column("platform_admin", Boolean, nullable=False),
     Column("active", Boolean, nullable=False),
+    Column("password_hash", Text),
+    Column("managed_by", Text),
     *created_and_version(),
 )
 
@@ -62,9 +68,12 @@ memberships = Table(
     Column("tenant_id", Text, ForeignKey("tenants.id"), primary_key=True),
     Column("account_id", Text, ForeignKey("accounts.id"), primary_key=True),
     Column("role", Text, nullable=False),
+    Column("models", JSON(none_as_null=True)),
+    Column("source", Text, nullable=False, server_default="manual"),
     *created_and_version(),
     CheckConstraint("role IN ('tenant_admin', 'user', 'viewer')", name="role"),
     Index(None, "account_id"),
+    Index(None, "version"),
 )
 
 projects = Table(
@@ -73,9 +82,12 @@ projects = Table(
     Column("id", Text, primary_key=True),
     Column("tenant_id", Text, ForeignKey("tenants.id"), nullable=False),
     Column("name", Text, nullable=False),
+    Column("models", JSON(none_as_null=True)),
+    Column("managed_by", Text),
     *created_and_version(),
     UniqueConstraint("tenant_id", "name"),
     UniqueConstraint("tenant_id", "id"),  # what the keys' foreign key points at
+    Index(None, "version"),
 )
 
 peppers = Table(
@@ -106,8 +118,13 @@ api_keys = Table(
     Column("not_before_s", BigInteger),
     Column("expires_s", BigInteger),
     Column("revoked_s", BigInteger),
+    Column("created_by", Text),
+    Column("replaces", Text),
+    Column("managed_by", Text),
     *created_and_version(),
     # Both columns, so that a key cannot name another tenant's project.
     ForeignKeyConstraint(["tenant_id", "project_id"], ["projects.tenant_id", "projects.id"]),
     Index(None, "tenant_id", "name"),
+    Index(None, "account_id"),
+    Index(None, "version"),
 )

@@ -34,7 +34,9 @@ providers = Table(
     Column("base_url", Text, nullable=False),
     Column("residency", Text),
     Column("enabled", Boolean, nullable=False),
+    Column("managed_by", Text),
     *created_and_version(),
+    Index(None, "version"),
 )
 name_is_unique_per_owner(providers)
 
@@ -73,8 +75,11 @@ models = Table(
     Column("name", Text, nullable=False),
     Column("strategy", Text, nullable=False),
     Column("max_output_tokens", Integer),
+    Column("fallbacks", JSON(none_as_null=True)),
     Column("enabled", Boolean, nullable=False),
+    Column("managed_by", Text),
     *created_and_version(),
+    Index(None, "version"),
 )
 name_is_unique_per_owner(models)
 
@@ -88,6 +93,45 @@ model_targets = Table(
     Column("weight", Integer, nullable=False),
     Column("priority", Integer, nullable=False),
     Index(None, "provider_id"),
+)
+
+# Platform models opened to a tenant, or to each tenant of a group. `holder` is the tenant's id or
+# `group:NAME`; the tenant's id stands once more for its foreign key and for row-level security.
+grants = Table(
+    "grants",
+    metadata,
+    Column("holder", Text, primary_key=True),
+    Column("model_id", Text, ForeignKey("models.id"), primary_key=True),
+    Column("tenant_id", Text, ForeignKey("tenants.id")),
+    *created_and_version(),
+    Index(None, "model_id"),
+    Index(None, "version"),
+)
+
+# Never changed: a price from another day on is another row.
+prices = Table(
+    "prices",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("tenant_id", Text, ForeignKey("tenants.id")),  # NULL: everybody's
+    Column("provider_kind", Text),  # NULL: whoever serves the model
+    Column("provider_id", Text),
+    Column("model", Text, nullable=False),
+    Column("effective_from_s", BigInteger, nullable=False),
+    Column("rates", JSON, nullable=False),
+    Column("source", Text, nullable=False),
+    *created_and_version(),
+    Index(None, "model"),
+)
+
+# What was removed from the snapshot, and when: a publisher that was away must learn of it.
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Index(None, "version"),
 )
 
 snapshot_version = Table(
