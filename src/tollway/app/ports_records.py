@@ -46,8 +46,8 @@ class Audit(Protocol):
     def page(self, filter_: AuditFilter, *, limit: int, before: int | None) -> list[AuditView]:
         """The newest first, those before a sequence number."""
 
-    def walk(self, after: int, limit: int) -> list[AuditView]:
-        """Rows in their order behind a sequence number, for verifying."""
+    def walk(self, after: int, limit: int) -> list[Link]:
+        """Rows as they were hashed, in their order behind a sequence number, for verifying."""
 
     def head(self) -> tuple[int, bytes]:
         """The last row's number and digest; (0, zeros) when there is none."""

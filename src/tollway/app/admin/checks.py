@@ -60,6 +60,14 @@ def check_model_name(name: str) -> Rejected | None:
     )
 
 
+def check_model_names(names: Iterable[str] | None) -> Rejected | None:
+    """A scope's list of models; None is no list."""
+    for name in names or ():
+        if not _MODEL.fullmatch(name):
+            return Rejected("models", f"{name!r} is no model name.")
+    return None
+
+
 def check_reference(reference: str) -> Rejected | None:
     """Where a secret is found. Never the secret itself."""
     scheme, _, place = reference.partition(":")

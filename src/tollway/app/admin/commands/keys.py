@@ -1,20 +1,33 @@
-"""API keys: made, shown once, revoked. Only the digest is kept."""
+"""API keys: made, shown once, rotated, revoked. Only the digest is kept. A key never reaches
+further than whoever makes it.
+"""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
-from tollway.app.admin.checks import check_endpoints, check_ip_ranges, check_name, check_tags
+from tollway.app.admin.checks import (
+    check_endpoints,
+    check_ip_ranges,
+    check_model_names,
+    check_name,
+    check_tags,
+)
 from tollway.app.admin.commands.peppers import ensure_pepper
-from tollway.app.admin.outcome import Ensured, Rejected
-from tollway.app.ports import SecretBox
-from tollway.app.ports_admin import Entropy, KeyFace, UnitOfWork
-from tollway.domain.account import AccountRecord, ProjectRecord
+from tollway.app.admin.commands.tenants import living_tenant
+from tollway.app.admin.outcome import Kind, Rejected
+from tollway.app.admin.work import Work, absent, changes_between
+from tollway.app.views import KeyView
+from tollway.domain.account import Role
 from tollway.domain.brand import KEY_PREFIX
-from tollway.domain.ids import KeyId
-from tollway.domain.key import KEY_ENVS, KeyRecord, digest_key, make_key, split_key
+from tollway.domain.ids import AccountId, KeyId, ProjectId, TenantId
+from tollway.domain.key import KEY_ENVS, digest_key, make_key, split_key
+from tollway.domain.policy import Action
 from tollway.domain.result import Err, Ok, Result
-from tollway.domain.tenant import TenantRecord
 
+MAX_OVERLAP_S = 90 * 86_400
 _KEY_ENTROPY_BYTES = 41
+_SCOPE = ("models", "endpoints", "ip_allow", "tags", "not_before_s", "expires_s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,101 +37,249 @@ class KeySpec:
 
     name: str
     env: str = "live"
-    account: AccountRecord | None = None
-    project: ProjectRecord | None = None
+    account_id: AccountId | None = None
+    project_id: ProjectId | None = None
     models: tuple[str, ...] | None = None
     endpoints: tuple[str, ...] | None = None
     ip_allow: tuple[str, ...] | None = None
     tags: tuple[tuple[str, str], ...] = ()
     not_before_s: int | None = None
     expires_s: int | None = None
+    managed_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class IssuedKey:
-    """A key and its full text, which exists nowhere else: None when the key was there before."""
+    """A key and its full text, which exists nowhere else: None when it was shown before."""
 
-    record: KeyRecord
+    view: KeyView
     text: str | None
 
 
-def create_key(
-    uow: UnitOfWork, box: SecretBox, entropy: Entropy, *, tenant: TenantRecord, spec: KeySpec
-) -> Result[IssuedKey, Rejected]:
+def create_key(work: Work, tenant_id: TenantId, spec: KeySpec) -> Result[IssuedKey, Rejected]:
     """A new key. Names need not be unique: rotation overlaps. Raises SecretError when the pepper
     does not open."""
-    wrong = _check(uow, tenant, spec)
+    tenant = living_tenant(work, tenant_id)
+    if isinstance(tenant, Err):
+        return tenant
+    wrong = (
+        _create_denied(work, tenant_id, spec.account_id)
+        or _check(work, spec)
+        or _check_owners(work, tenant_id, spec)
+        or _wider_than_maker(work, tenant_id, spec.models)
+    )
     if wrong is not None:
         return Err(wrong)
-    version, pepper = ensure_pepper(uow, box, entropy)
-    key_id, text = make_key(spec.env, entropy(_KEY_ENTROPY_BYTES))
+    return Ok(_issue(work, tenant_id, spec, None))
+
+
+def update_key(work: Work, wanted: KeyView) -> Result[KeyView, Rejected]:
+    """Another name or scope. What a user narrows they may not widen beyond their own reach."""
+    found = _found(work, wanted.tenant_id, wanted.id)
+    if isinstance(found, Err):
+        return found
+    before = found.value
+    spec = KeySpec(
+        wanted.name,
+        before.env,
+        before.account_id,
+        wanted.project_id,
+        wanted.models,
+        wanted.endpoints,
+        wanted.ip_allow,
+        wanted.tags,
+        wanted.not_before_s,
+        wanted.expires_s,
+    )
+    wrong = (
+        (None if before.revoked_s is None else _revoked())
+        or _check(work, spec)
+        or _check_owners(work, wanted.tenant_id, spec)
+        or _wider_than_maker(work, wanted.tenant_id, wanted.models)
+    )
+    if wrong is not None:
+        return Err(wrong)
+    after = replace(
+        wanted,
+        env=before.env,
+        prefix=before.prefix,
+        last4=before.last4,
+        account_id=before.account_id,
+        revoked_s=None,
+    )
+    if after != before:
+        work.uow.keys.save(after)
+        changes = changes_between(before, after, ("name", "project_id", *_SCOPE))
+        _record(work, "key.updated", after, changes)
+    return Ok(_stored(work, after))
+
+
+def rotate_key(
+    work: Work, tenant_id: TenantId, key_id: KeyId, *, overlap_s: int = 0
+) -> Result[IssuedKey, Rejected]:
+    """A new key with the same scope; the old one opens for `overlap_s` longer, at most."""
+    found = _found(work, tenant_id, key_id)
+    if isinstance(found, Err):
+        return found
+    old, now_s = found.value, work.uow.now_s
+    wrong = None if old.revoked_s is None else _revoked()
+    if wrong is None and not 0 <= overlap_s <= MAX_OVERLAP_S:
+        wrong = Rejected("overlap_s", f"overlap_s is 0 to {MAX_OVERLAP_S} seconds (90 days).")
+    if wrong is None and old.expires_s is not None and old.expires_s <= now_s:
+        wrong = Rejected("", "The key has expired. Make a new one.", Kind.CONFLICT)
+    if wrong is not None:
+        return Err(wrong)
+    if overlap_s:
+        ends = min(old.expires_s or now_s + overlap_s, now_s + overlap_s)
+        work.uow.keys.save(replace(old, expires_s=ends))
+    else:
+        work.uow.keys.save(replace(old, revoked_s=now_s))
+    spec = KeySpec(
+        old.name,
+        old.env,
+        old.account_id,
+        old.project_id,
+        old.models,
+        old.endpoints,
+        old.ip_allow,
+        old.tags,
+        None,
+        old.expires_s,
+        old.managed_by,
+    )
+    issued = _issue(work, tenant_id, spec, old.id)
+    _record(work, "key.rotated", old, {"replaced_by": issued.view.id, "overlap_s": overlap_s})
+    return Ok(issued)
+
+
+def revoke_key(work: Work, tenant_id: TenantId, key_id: KeyId) -> Result[KeyView, Rejected]:
+    """From now on the key opens nothing. Revoking again changes nothing."""
+    found = _found(work, tenant_id, key_id)
+    if isinstance(found, Err):
+        return found
+    key = found.value
+    if key.revoked_s is None:
+        work.uow.keys.save(replace(key, revoked_s=work.uow.now_s))
+        _record(work, "key.revoked", key, {})
+    return Ok(_stored(work, key))
+
+
+def _issue(work: Work, tenant_id: TenantId, spec: KeySpec, replaces: KeyId | None) -> IssuedKey:
+    version, pepper = ensure_pepper(work.uow, work.box, work.entropy)
+    key_id, text = make_key(spec.env, work.entropy(_KEY_ENTROPY_BYTES))
     parts = split_key(text)
     assert parts is not None, "a key we made must parse"
-    record = KeyRecord(
+    key = KeyView(
         id=key_id,
-        tenant_id=tenant.id,
-        digest=digest_key(pepper, tenant.id, key_id, parts[1]),
-        pepper_version=version,
+        tenant_id=tenant_id,
         name=spec.name,
-        project_id=None if spec.project is None else spec.project.id,
-        account_id=None if spec.account is None else spec.account.id,
-        not_before_s=spec.not_before_s,
-        expires_s=spec.expires_s,
+        env=spec.env,
+        prefix=f"{KEY_PREFIX}_{spec.env}_{key_id.removeprefix('key_')}",
+        last4=text[-4:],
+        project_id=spec.project_id,
+        account_id=spec.account_id,
         models=spec.models,
         endpoints=spec.endpoints,
         ip_allow=spec.ip_allow,
         tags=spec.tags,
+        not_before_s=spec.not_before_s,
+        expires_s=spec.expires_s,
+        created_by=work.actor.account_id,
+        replaces=replaces,
+        managed_by=spec.managed_by,
     )
-    prefix = f"{KEY_PREFIX}_{spec.env}_{key_id.removeprefix('key_')}"
-    uow.add_key(record, KeyFace(spec.env, prefix, text[-4:]))
-    return Ok(IssuedKey(record, text))
+    work.uow.keys.add(key, digest_key(pepper, tenant_id, key_id, parts[1]), version)
+    shown = {name: getattr(key, name) for name in ("name", "env", "project_id", "account_id")}
+    scope = {name: getattr(key, name) for name in _SCOPE if getattr(key, name)}
+    _record(work, "key.created", key, {**shown, **scope})
+    return IssuedKey(_stored(work, key), text)
 
 
-def ensure_key(
-    uow: UnitOfWork, box: SecretBox, entropy: Entropy, *, tenant: TenantRecord, spec: KeySpec
-) -> Result[Ensured[IssuedKey], Rejected]:
-    """The tenant's newest key of this name that is not revoked (its text is not known any more), or
-    a new one."""
-    found = [key for key in uow.find_keys(tenant.id, spec.name) if key.revoked_s is None]
-    if found:
-        return Ok(Ensured(IssuedKey(found[0], None), created=False))
-    made = create_key(uow, box, entropy, tenant=tenant, spec=spec)
-    return made if isinstance(made, Err) else Ok(Ensured(made.value, created=True))
+def _found(work: Work, tenant_id: TenantId, key_id: KeyId) -> Result[KeyView, Rejected]:
+    tenant = living_tenant(work, tenant_id)
+    if isinstance(tenant, Err):
+        return tenant
+    key = work.uow.keys.get(tenant_id, key_id)
+    if key is None:
+        return Err(absent("key"))
+    wrong = work.denied(Action.KEY_UPDATE, kind="key", tenant_id=tenant_id, owner=key.account_id)
+    if wrong is not None and key.account_id is None and not _reads_all(work, tenant_id):
+        wrong = absent("key")  # a user's world holds their own keys alone
+    wrong = wrong or work.stale(key.version)
+    return Ok(key) if wrong is None else Err(wrong)
 
 
-def revoke_key(uow: UnitOfWork, *, key_id: str) -> Result[None, Rejected]:
-    """From the next snapshot on the key opens nothing."""
-    if uow.revoke_key(KeyId(key_id)):
-        return Ok(None)
-    return Err(Rejected("key_id", f"There is no key {key_id!r} to revoke."))
+def _reads_all(work: Work, tenant_id: TenantId) -> bool:
+    return work.denied(Action.KEY_READ, kind="key", tenant_id=tenant_id, writes=False) is None
 
 
-def _check(uow: UnitOfWork, tenant: TenantRecord, spec: KeySpec) -> Rejected | None:
+def _create_denied(
+    work: Work, tenant_id: TenantId, account_id: AccountId | None
+) -> Rejected | None:
+    """A user makes keys for themselves alone; for whom else is no secret, so it is said."""
+    wrong = work.denied(Action.KEY_CREATE, kind="key", tenant_id=tenant_id, owner=account_id)
+    if wrong is not None and wrong.kind is Kind.NOT_FOUND:
+        return Rejected("account_id", "You may make keys for yourself only.", Kind.FORBIDDEN)
+    return wrong
+
+
+def _wider_than_maker(
+    work: Work, tenant_id: TenantId, models: tuple[str, ...] | None
+) -> Rejected | None:
+    """A key without a list of models is held to its account's list at each request."""
+    if models is None or work.actor.account_id is None or work.actor.platform_admin:
+        return None
+    if work.actor.role_in(tenant_id) is Role.TENANT_ADMIN:
+        return None
+    member = work.uow.members.get(tenant_id, work.actor.account_id)
+    if member is None or member.models is None or set(models) <= set(member.models):
+        return None
+    wider = ", ".join(sorted(set(models) - set(member.models)))
+    return Rejected("models", f"You may not use these models yourself: {wider}.", Kind.FORBIDDEN)
+
+
+def _check(work: Work, spec: KeySpec) -> Rejected | None:
     if spec.env not in KEY_ENVS:
         return Rejected("env", f"env must be one of {', '.join(KEY_ENVS)}, not {spec.env!r}.")
     return (
         check_name(spec.name)
+        or check_model_names(spec.models)
         or check_endpoints(spec.endpoints)
         or check_ip_ranges(spec.ip_allow)
         or check_tags(spec.tags)
-        or _check_times(uow, spec)
-        or _check_owners(uow, tenant, spec)
+        or _check_times(work.uow.now_s, spec)
     )
 
 
-def _check_times(uow: UnitOfWork, spec: KeySpec) -> Rejected | None:
+def _check_times(now_s: int, spec: KeySpec) -> Rejected | None:
     if spec.expires_s is None:
         return None
-    if spec.expires_s <= uow.now_s:
+    if spec.expires_s <= now_s:
         return Rejected("expires_at", "The key would have expired already.")
     if spec.not_before_s is not None and spec.expires_s <= spec.not_before_s:
         return Rejected("expires_at", "The key would expire before it begins.")
     return None
 
 
-def _check_owners(uow: UnitOfWork, tenant: TenantRecord, spec: KeySpec) -> Rejected | None:
-    if spec.project is not None and spec.project.tenant_id != tenant.id:
-        return Rejected("project", f"Tenant {tenant.slug!r} has no such project.")
-    if spec.account is not None and uow.find_role(tenant.id, spec.account.id) is None:
-        return Rejected("account", f"{spec.account.email} is no member of tenant {tenant.slug!r}.")
+def _check_owners(work: Work, tenant_id: TenantId, spec: KeySpec) -> Rejected | None:
+    if spec.project_id is not None and (work.uow.projects.get(tenant_id, spec.project_id) is None):
+        return Rejected("project_id", "The tenant has no such project.")
+    if spec.account_id is not None:
+        member = work.uow.members.get(tenant_id, spec.account_id)
+        if member is None or not member.active:
+            return Rejected("account_id", "The account is no active member of the tenant.")
     return None
+
+
+def _revoked() -> Rejected:
+    return Rejected("", "The key is revoked. Make a new one.", Kind.CONFLICT)
+
+
+def _record(work: Work, fact: str, key: KeyView, changes: Mapping[str, Any]) -> None:
+    work.record(fact, kind="key", object_id=key.id, tenant_id=key.tenant_id, changes=changes)
+
+
+def _stored(work: Work, key: KeyView) -> KeyView:
+    stored = work.uow.keys.get(key.tenant_id, key.id)
+    assert stored is not None, "what was just written is there"
+    return stored

@@ -20,12 +20,12 @@ def ensure_pepper(uow: UnitOfWork, box: SecretBox, entropy: Entropy) -> tuple[in
 
     Raises SecretError when the master key is not the one it was sealed with.
     """
-    newest = uow.newest_pepper()
+    newest = uow.peppers.newest()
     if newest is not None:
         version, wrapped = newest
         return version, box.open(wrapped, pepper_purpose(version))
     pepper = entropy(_PEPPER_BYTES)
-    uow.add_pepper(1, box.seal(pepper, pepper_purpose(1)))
+    uow.peppers.add(1, box.seal(pepper, pepper_purpose(1)))
     return 1, pepper
 
 
