@@ -18,6 +18,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
     "tollway.app": frozenset({"msgspec"}),
     "tollway.config": frozenset({"msgspec"}),
     "tollway.web": frozenset({"msgspec"}),
+    "tollway.web.admin": frozenset({"fastapi", "fastapi_swagger", "pydantic", "starlette"}),
     "tollway.web.gateway": frozenset({"httptools", "msgspec", "uvloop"}),
     "tollway.adapters": frozenset({"msgspec"}),
     "tollway.adapters.http": frozenset({"httptools", "msgspec"}),

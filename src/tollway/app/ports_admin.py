@@ -97,6 +97,7 @@ class UsageQuery(NamedTuple):
     until_s: int
     group_by: tuple[str, ...] = ()
     tenant_id: str | None = None
+    account_id: str | None = None
 
 
 class UsageReader(Protocol):

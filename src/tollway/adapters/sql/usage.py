@@ -92,6 +92,8 @@ def _bounded(query: UsageQuery) -> tuple[Table, list[ColumnElement[bool]]]:
         bounds = [table.c.quarter_s >= since_s, table.c.quarter_s < query.until_s]
     if query.tenant_id is not None:
         bounds.append(table.c.tenant_id == query.tenant_id)
+    if query.account_id is not None:
+        bounds.append(table.c.account_id == query.account_id)
     return table, bounds
 
 

@@ -1,0 +1,95 @@
+"""The admin API as one application: routers, problems, bounds, packaged documentation."""
+
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tollway.domain.brand import COMMAND, NAME
+from tollway.web.admin import audit, docs, keys, problems, projects, tenants, usage
+from tollway.web.admin.callers import new_request_id
+from tollway.web.admin.problems import Problem
+from tollway.web.admin.services import Services
+
+PREFIX = "/api/v1"
+MAX_BODY_BYTES = 1024 * 1024
+_ROUTERS: tuple[APIRouter, ...] = (
+    tenants.router,
+    projects.router,
+    keys.router,
+    usage.router,
+    audit.router,
+)
+_HEADERS = {
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "x-frame-options": "DENY",
+}
+
+
+def build_app(services: Services) -> FastAPI:
+    """The application on its services."""
+    app = FastAPI(
+        title=f"{NAME} admin API",
+        version=version(COMMAND),
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        separate_input_output_schemas=False,
+    )
+    app.state.services = services
+    for router in _ROUTERS:
+        app.include_router(
+            router,
+            prefix=PREFIX,
+            responses={
+                status: {"model": Problem, "description": text}
+                for status, text in (
+                    (400, "What was sent cannot be."),
+                    (401, "No credential, or none that opens anything."),
+                    (403, "Known, but not allowed."),
+                    (404, "No such thing, or it is another tenant's."),
+                    (503, "The database cannot be used right now."),
+                )
+            },
+        )
+    app.include_router(docs.router)
+    problems.install(app)
+    app.middleware("http")(_dressed)
+    app.add_middleware(_Bounded)
+    return app
+
+
+async def _dressed(
+    request: Request, call_next: Callable[[Request], Awaitable[Response]]
+) -> Response:
+    request.state.request_id = new_request_id()
+    response = await call_next(request)
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers["x-request-id"] = request.state.request_id
+    return response
+
+
+class _Bounded:
+    """No body above the bound is read to its end, whatever its length claims to be."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        taken = 0
+
+        async def bounded() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > MAX_BODY_BYTES:
+                raise HTTPException(413, f"A body has at most {MAX_BODY_BYTES} bytes.")
+            return message
+
+        await self._app(scope, bounded if scope["type"] == "http" else receive, send)
