@@ -27,7 +27,9 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
     "tollway.adapters.system": frozenset({"cryptography", "msgspec"}),
     "tollway.wiring": frozenset({"msgspec", "uvloop"}),
     "tollway.wiring.database": frozenset({"sqlalchemy"}),
+    "tollway.wiring.admin": frozenset({"fastapi"}),
     "tollway.cli": frozenset({"click", "msgspec", "uvloop", "yaml"}),
+    "tollway.cli.admin": frozenset({"uvicorn"}),
 }
 
 # Pure floors: no clock, no randomness, no input or output, no concurrency.

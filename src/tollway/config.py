@@ -35,7 +35,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     master_key: str | None = None  # absent: made in the data directory
     admin_token: str | None = None
 
-    # What listens where. Port 0 takes a free one.
+    # What runs here, and what listens where. Port 0 takes a free one.
+    role: Literal["all", "gateway", "admin"] = "all"
     host: str = "127.0.0.1"
     gateway_port: Port = 5001
     admin_port: Port = 5000

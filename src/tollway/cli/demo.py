@@ -79,6 +79,7 @@ def _with_free_ports(settings: Settings) -> Settings:
     return msgspec.structs.replace(
         settings,
         gateway_port=_free(settings.host, settings.gateway_port),
+        admin_port=_free(settings.host, settings.admin_port),
         ops_port=_free(settings.host, settings.ops_port),
     )
 

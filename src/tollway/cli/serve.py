@@ -16,28 +16,25 @@ from tollway.config import SettingsError, load_settings
 @click.option("--workers", type=int, help="Gateway processes (TOLLWAY_WORKERS).")
 @click.option("--host", help="Address to listen on (TOLLWAY_HOST).")
 @click.option("--port", "gateway_port", type=int, help="Gateway port (TOLLWAY_GATEWAY_PORT).")
+@click.option("--admin-port", type=int, help="Admin API's port (TOLLWAY_ADMIN_PORT).")
+@click.option("--role", help="Run a part: gateway or admin (TOLLWAY_ROLE).")
 @click.option("--data-dir", help="Where everything is kept (TOLLWAY_DATA_DIR).")
-def command(
-    workers: int | None, host: str | None, gateway_port: int | None, data_dir: str | None
-) -> None:
-    """Run the gateway: the data plane on 5001, health and metrics on 5002."""
-    overrides = {
-        "workers": workers,
-        "host": host,
-        "gateway_port": gateway_port,
-        "data_dir": data_dir,
-    }
+def command(**overrides: str | int | None) -> None:
+    """Run everything: the data plane on 5001, the admin API on 5000, health and metrics on 5002."""
     try:
         settings = load_settings(os.environ, overrides=overrides)
         prepared = prepare_data_dir(settings)
         configure_logs("supervisor", settings.log_level)
 
         async def announce(urls: Urls) -> None:
-            print(f"Gateway   {urls.gateway}/v1")
+            if urls.gateway:
+                print(f"Gateway   {urls.gateway}/v1")
+            if urls.admin:
+                print(f"Admin     {urls.admin}/api/v1   docs {urls.admin}/api/docs")
             print(f"Health    {urls.ops}/readyz   metrics {urls.ops}/metrics")
             print(f"Data      {prepared.settings.data_dir}")
             if prepared.admin_token_path is not None:
-                print(f"Admin     token in {prepared.admin_token_path}")
+                print(f"Token     for the admin API: {prepared.admin_token_path}")
             print("Connect a provider:")
             print(
                 "  tollway init --provider openai --api-key-env OPENAI_API_KEY --tenant acme",

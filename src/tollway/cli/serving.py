@@ -5,24 +5,26 @@ directory's lock, binds every socket, then hands over to the supervisor.
 import asyncio
 import fcntl
 import os
-from collections.abc import Awaitable, Callable
+import socket
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import uvloop
 
 from tollway.cli.sockets import bind_shared, url_of
-from tollway.cli.supervisor import StartError, Supervisor
+from tollway.cli.supervisor import Listeners, StartError, Supervisor
 from tollway.config import Settings, SettingsError
 from tollway.wiring.ops import build_ops_server
 
 
 @dataclass(frozen=True, slots=True)
 class Urls:
-    """Where a client on this machine reaches what."""
+    """Where a client on this machine reaches what; empty for what runs elsewhere."""
 
     gateway: str
     ops: str
+    admin: str
 
 
 OnReady = Callable[[Urls], Awaitable[None]]
@@ -42,14 +44,27 @@ def serve_until_stopped(settings: Settings, on_ready: OnReady) -> int:
 
 
 async def _serve(settings: Settings, on_ready: OnReady) -> int:
-    listeners = bind_shared(
-        settings.host, settings.gateway_port, settings.workers, setting="TOLLWAY_GATEWAY_PORT"
-    )
+    gateway: Sequence[socket.socket] = ()
+    admin: socket.socket | None = None
+    if settings.role != "admin":
+        gateway = bind_shared(
+            settings.host, settings.gateway_port, settings.workers, setting="TOLLWAY_GATEWAY_PORT"
+        )
+    if settings.role != "gateway":
+        (admin,) = bind_shared(settings.host, settings.admin_port, 1, setting="TOLLWAY_ADMIN_PORT")
     (ops_listener,) = bind_shared(settings.host, settings.ops_port, 1, setting="TOLLWAY_OPS_PORT")
     scheme = "https" if settings.tls_cert_file else "http"
-    urls = Urls(url_of(listeners[0], scheme=scheme), url_of(ops_listener))
-    facts: dict[str, Any] = {"gateway_url": urls.gateway, "ops_url": urls.ops}
-    supervisor = Supervisor(settings, listeners, facts)
+    urls = Urls(
+        gateway=url_of(gateway[0], scheme=scheme) if gateway else "",
+        ops=url_of(ops_listener),
+        admin=url_of(admin, scheme=scheme) if admin is not None else "",
+    )
+    facts: dict[str, Any] = {
+        "gateway_url": urls.gateway,
+        "ops_url": urls.ops,
+        "admin_url": urls.admin,
+    }
+    supervisor = Supervisor(settings, Listeners(gateway, admin), facts)
     ops = build_ops_server(supervisor.unready, supervisor.metrics)
     await ops.start(ops_listener, None)
     try:

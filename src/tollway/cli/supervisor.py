@@ -1,6 +1,6 @@
-"""The supervisor: holds the listening sockets and the ops port, keeps one keeper and N workers
-running, and ends them in order. It touches no request and no database, so there is little in it
-that can fail.
+"""The supervisor: holds the listening sockets and the ops port, keeps one keeper, N workers and the
+admin process running, and ends them in order. It touches no request and no database, so there is
+little in it that can fail.
 
 A worker that ends, drains or is asked to leave is replaced at once on the same socket: what arrives
 meanwhile waits in the socket's queue.
@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,16 @@ _STEADY_S = 2.0  # a process that lived this long is restarted without delay aga
 
 WORKER = "tollway.cli.worker"
 KEEPER = "tollway.cli.keeper"
+ADMIN = "tollway.cli.admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """The sockets it hands down: one for each worker, and the admin's. None of a kind, and those
+    processes run elsewhere."""
+
+    workers: Sequence[socket.socket] = ()
+    admin: socket.socket | None = None
 
 
 class StartError(Exception):
@@ -41,13 +52,13 @@ class StartError(Exception):
 class Supervisor:
     """One machine's processes. `start`, then `run` until a signal, then `stop`."""
 
-    def __init__(
-        self, settings: Settings, listeners: Sequence[socket.socket], facts: dict[str, Any]
-    ) -> None:
+    def __init__(self, settings: Settings, listeners: Listeners, facts: dict[str, Any]) -> None:
         self._settings = settings
-        self._listeners = listeners
+        self._listeners = listeners.workers
+        self._admin_listener = listeners.admin
         self._facts = facts  # URLs, for state.json
         self._keeper: Child | None = None
+        self._admin: Child | None = None
         self._workers: dict[int, Child] = {}  # listening socket -> its serving worker
         self._leaving: set[Child] = set()  # drain, or were replaced
         self._retired: dict[str, Merged] = {}  # metrics of workers that are gone
@@ -59,17 +70,23 @@ class Supervisor:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Keeper first: it makes the snapshot that workers serve from."""
+        """Keeper first: it brings the schema up, and makes the snapshot that workers serve from."""
         self._watch_signals()
-        await self._start_keeper()
-        if self._keeper is None or not await self._keeper.wait_ready(_START_TIMEOUT_S):
-            raise StartError("The keeper did not start; see the lines above.")
+        if self._listeners:
+            await self._start_keeper()
+            await self._expect(self._keeper, "keeper")
         for index in range(len(self._listeners)):
             await self._start_worker(index)
+        await self._start_admin()
         for worker in list(self._workers.values()):
-            if not await worker.wait_ready(_START_TIMEOUT_S):
-                raise StartError("A worker did not start; see the lines above.")
+            await self._expect(worker, "worker")
+        if self._admin_listener is not None:
+            await self._expect(self._admin, "admin process")
         self._write_state()
+
+    async def _expect(self, child: Child | None, name: str) -> None:
+        if child is None or not await child.wait_ready(_START_TIMEOUT_S):
+            raise StartError(f"The {name} did not start; see the lines above.")
 
     async def run(self) -> None:
         """Until SIGTERM or SIGINT. SIGHUP replaces the workers one after the other."""
@@ -84,10 +101,14 @@ class Supervisor:
         async with self._starting:
             self._stopping = True
         workers = [*self._workers.values(), *self._leaving]
+        if self._admin is not None:
+            workers.append(self._admin)
         # One that is starting would die of the signal, and nobody would take its socket's queue.
         await asyncio.gather(*(worker.wait_ready(_START_GRACE_S) for worker in workers))
         for listener in self._listeners:
             listener.close()  # workers empty the queues: who comes later is refused, not left there
+        if self._admin_listener is not None:
+            self._admin_listener.close()
         for worker in workers:
             worker.signal(signal.SIGTERM)
         limit_s = self._settings.drain_timeout_s + 15.0
@@ -133,6 +154,14 @@ class Supervisor:
                 await keeper.start(self._settings, [])
                 self._keeper = keeper
 
+    async def _start_admin(self) -> None:
+        async with self._starting:
+            if not self._stopping and self._admin_listener is not None:
+                admin = Child("admin", ADMIN, self._on_report)
+                fd = self._admin_listener.fileno()
+                await admin.start(self._settings, [fd], listen_fd=fd)
+                self._admin = admin
+
     async def _start_worker(self, index: int, *, after: Child | None = None) -> None:
         async with self._starting:
             if not self._stopping and self._workers.get(index) in (None, after):
@@ -168,6 +197,10 @@ class Supervisor:
         if child is self._keeper:
             await asyncio.sleep(self._delay_s(child))
             await self._start_keeper()
+            return
+        if child is self._admin:
+            await asyncio.sleep(self._delay_s(child))
+            await self._start_admin()
             return
         for index, worker in list(self._workers.items()):
             if worker is child:
@@ -248,6 +281,7 @@ class Supervisor:
                 if worker.serving
             ],
             "keeper_pid": 0 if self._keeper is None else self._keeper.pid,
+            "admin_pid": 0 if self._admin is None else self._admin.pid,
         }
         path = Path(self._state_path())
         fresh = path.with_suffix(".new")

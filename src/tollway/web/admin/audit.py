@@ -40,6 +40,7 @@ class AuditOut(BaseModel):
 
 @router.get("/audit", **route(Action.AUDIT_READ, "listAudit"))
 def list_rows(
+    *,
     caller: Caller,
     paging: Paging,
     tenant_id: Filter = None,

@@ -27,7 +27,6 @@ KeyPath = Annotated[
 ]
 Names = Annotated[list[Annotated[str, Field(max_length=64)]] | None, Field(max_length=100)]
 Tags = Annotated[dict[str, str], Field(max_length=16, examples=[{"team": "search"}])]
-_SCOPE = ("models", "endpoints", "ip_allow")
 
 
 class KeyScope(Form):
@@ -201,9 +200,12 @@ def revoke_key(
 
 def _changed(key: KeyView, body: KeyChange) -> KeyView:
     sent = body.model_fields_set
-    for name in _SCOPE:
-        if name in sent:
-            key = replace(key, **{name: _tuple(getattr(body, name))})
+    if "models" in sent:
+        key = replace(key, models=_tuple(body.models))
+    if "endpoints" in sent:
+        key = replace(key, endpoints=_tuple(body.endpoints))
+    if "ip_allow" in sent:
+        key = replace(key, ip_allow=_tuple(body.ip_allow))
     if "tags" in sent:
         key = replace(key, tags=tuple(body.tags.items()))
     if "project_id" in sent:

@@ -63,8 +63,7 @@ def verify_audit(uow: UnitOfWork) -> Verified:
 
 
 def _links(uow: UnitOfWork) -> Iterator[Link]:
-    after: int | None = None
-    while after is None or batch:
-        batch = uow.audit.walk(after or 0, _BATCH)
+    after = 0
+    while batch := uow.audit.walk(after, _BATCH):
         yield from batch
-        after = batch[-1].seq if batch else after or 0
+        after = batch[-1].seq

@@ -1,0 +1,83 @@
+"""The admin process: the control plane's HTTP, away from the data plane's loops. Started by the
+supervisor with a listening socket; leaves when asked or left alone, after the answers under way.
+"""
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+
+from tollway.adapters.control.lifeline import ChildLifeline
+from tollway.cli.logs import configure_logs
+from tollway.config import Settings, from_values
+from tollway.wiring.admin import Admin
+
+_GRACE_S = 10
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to us: the usual server ends itself by the signal it got."""
+
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_started = on_started
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_started()
+
+
+async def run(lifeline: ChildLifeline, settings: Settings, given: dict[str, Any]) -> None:
+    """Serve until told to leave."""
+    admin = await asyncio.to_thread(Admin, settings)
+    server = _Server(
+        uvicorn.Config(
+            admin.app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=list(settings.trusted_proxies),
+            timeout_graceful_shutdown=_GRACE_S,
+            timeout_keep_alive=int(settings.keepalive_timeout_s),
+            ssl_certfile=settings.tls_cert_file,
+            ssl_keyfile=settings.tls_key_file,
+            lifespan="off",
+            h11_max_incomplete_event_size=64 * 1024,
+        ),
+        lambda: lifeline.report("ready"),
+    )
+    loop = asyncio.get_running_loop()
+
+    def leave() -> None:
+        server.should_exit = True
+
+    loop.add_signal_handler(signal.SIGTERM, leave)
+    loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C is the supervisor's to handle
+    lifeline.watch(loop, leave)
+    try:
+        await server.serve(sockets=[socket.socket(fileno=given["listen_fd"])])
+    finally:
+        admin.close()
+
+
+def main() -> None:
+    """`python -m tollway.cli.admin FD`: FD is the lifeline to the supervisor."""
+    lifeline = ChildLifeline(int(sys.argv[1]))
+    given = lifeline.settings()
+    settings = from_values(given["settings"])
+    configure_logs("admin", settings.log_level)
+    asyncio.run(run(lifeline, settings, given))
+
+
+if __name__ == "__main__":
+    main()

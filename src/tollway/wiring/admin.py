@@ -1,0 +1,55 @@
+"""The admin process's parts: the control plane on SQL, and a way to tell the keeper what is new."""
+
+import logging
+import os
+
+from fastapi import FastAPI
+
+from tollway.adapters.control.client import ControlError, ask_now
+from tollway.adapters.sql.directory import SqlConfiguration
+from tollway.adapters.sql.usage import SqlUsageReader
+from tollway.adapters.system.clock import SystemClock
+from tollway.adapters.system.entropy import system_entropy
+from tollway.adapters.system.secrets import AesGcmBox, load_master_key
+from tollway.config import Settings
+from tollway.web.admin.app import build_app
+from tollway.web.admin.services import Services
+from tollway.wiring.database import open_database
+
+_log = logging.getLogger(__name__)
+_PUBLISH_TIMEOUT_S = 2.0
+KEEPER_SOCKET = "keeper.sock"
+
+
+class Admin:
+    """The application, and what it holds open."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._keeper = os.path.join(settings.run_dir, KEEPER_SOCKET)
+        self._engine = open_database(settings, upgrade=False)
+        self.app: FastAPI = build_app(
+            Services(
+                configuration=SqlConfiguration(self._engine, SystemClock()),
+                usage=SqlUsageReader(self._engine),
+                box=AesGcmBox(load_master_key(settings.master_key or "")),
+                entropy=system_entropy,
+                admin_token=settings.admin_token or "",
+                publish=self._publish,
+            )
+        )
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+    def _publish(self, version: int) -> None:
+        """This machine's workers serve the version when this returns, if its keeper answers;
+        others hear of it from the database."""
+        if not os.path.exists(self._keeper):
+            return
+        try:
+            ask_now(self._keeper, "publish", timeout_s=_PUBLISH_TIMEOUT_S)
+        except ControlError as error:
+            _log.warning(
+                "a change is served a moment later", extra={"version": version, "error": str(error)}
+            )
