@@ -66,6 +66,12 @@ class Tenants(Protocol):
     def save(self, tenant: TenantView) -> None:
         """Everything but id and salt."""
 
+    def due(self, deleted_before_s: int) -> list[TenantId]:
+        """Deleted before then, and not purged yet."""
+
+    def purge(self, tenant_id: TenantId) -> None:
+        """All it had is removed for good; its id stays taken, its slug is free."""
+
 
 class Projects(Protocol):
     """Projects of tenants."""

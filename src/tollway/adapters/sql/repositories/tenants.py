@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Row, select, update
 
+from tollway.adapters.sql.repositories.purging import purge_tenant
 from tollway.adapters.sql.repositories.unit import Unit, contains, mapped, paged
 from tollway.adapters.sql.tables import tenant_settings, tenants
 from tollway.app.ports_directory import Page
@@ -88,6 +89,15 @@ class SqlTenants:
             .where(tenant_settings.c.tenant_id == tenant.id)
             .values(version=self._unit.moved(), **_settings(tenant.settings))
         )
+
+    def due(self, deleted_before_s: int) -> list[TenantId]:
+        query = select(tenants.c.id).where(
+            tenants.c.deleted_s < deleted_before_s, ~tenants.c.slug.startswith("~")
+        )
+        return [TenantId(row.id) for row in self._unit.rows(query)]
+
+    def purge(self, tenant_id: TenantId) -> None:
+        purge_tenant(self._unit, tenant_id)
 
 
 def _settings(settings: TenantSettings) -> dict[str, Any]:
