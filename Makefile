@@ -104,7 +104,7 @@ $(STAMPS)/venv:
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/default: $(STAMPS)/venv requirements/build.txt requirements/default.txt
-	@echo "Installing what Tollway runs on into $(VENV): a download of about 16 MB, once."
+	@echo "Installing what Tollway runs on into $(VENV): a download of about 20 MB, once."
 	@$(LOCKED) -r requirements/build.txt -r requirements/default.txt
 	@touch $@
 
@@ -114,7 +114,7 @@ $(STAMPS)/package: $(STAMPS)/default pyproject.toml
 	@touch $@
 
 $(STAMPS)/test: $(STAMPS)/default requirements/test.txt
-	@echo "Installing the test tools: a download of about 41 MB, once."
+	@echo "Installing the test tools: a download of about 67 MB, once."
 	@$(LOCKED) -r requirements/test.txt
 	@touch $@
 

@@ -17,6 +17,7 @@ PROJECT = ["pyproject.toml"]
 LOCKS = {
     "build": ["--group", "build"],
     "default": PROJECT,
+    "full": [*PROJECT, "--extra", "postgres"],
     "test": [*PROJECT, "--extra", "test"],
     "demo": ["--group", "model", "--extra", "demo", *PROJECT],
     "bench": ["--extra", "bench", *PROJECT],
