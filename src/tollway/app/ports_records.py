@@ -6,9 +6,8 @@ from typing import Any, NamedTuple, Protocol
 from tollway.app.views import (
     AuditView,
 )
-from tollway.domain.ids import (
-    TenantId,
-)
+from tollway.domain.audit import Link
+from tollway.domain.ids import TenantId
 
 
 class AuditFact(NamedTuple):

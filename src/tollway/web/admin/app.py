@@ -1,10 +1,9 @@
 """The admin API as one application: routers, problems, bounds, packaged documentation."""
 
-from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 
-from fastapi import APIRouter, FastAPI, Request, Response
-from starlette.exceptions import HTTPException
+from fastapi import APIRouter, FastAPI, HTTPException
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tollway.domain.brand import COMMAND, NAME
@@ -59,29 +58,23 @@ def build_app(services: Services) -> FastAPI:
         )
     app.include_router(docs.router)
     problems.install(app)
-    app.middleware("http")(_dressed)
-    app.add_middleware(_Bounded)
+    app.add_middleware(_Frame)
     return app
 
 
-async def _dressed(
-    request: Request, call_next: Callable[[Request], Awaitable[Response]]
-) -> Response:
-    request.state.request_id = new_request_id()
-    response = await call_next(request)
-    for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
-    response.headers["x-request-id"] = request.state.request_id
-    return response
-
-
-class _Bounded:
-    """No body above the bound is read to its end, whatever its length claims to be."""
+class _Frame:
+    """Around every request: an id, the headers every answer has, and a body read no further than
+    the bound, whatever its length claims to be."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = new_request_id()
+        scope.setdefault("state", {})["request_id"] = request_id
         taken = 0
 
         async def bounded() -> Message:
@@ -92,4 +85,12 @@ class _Bounded:
                 raise HTTPException(413, f"A body has at most {MAX_BODY_BYTES} bytes.")
             return message
 
-        await self._app(scope, bounded if scope["type"] == "http" else receive, send)
+        async def dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+                headers["x-request-id"] = request_id
+            await send(message)
+
+        await self._app(scope, bounded, dressed)

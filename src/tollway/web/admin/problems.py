@@ -128,6 +128,8 @@ def _where(path: Sequence[Any]) -> str:
 def _plain(found: Mapping[str, Any]) -> str:
     if found["type"] == "extra_forbidden":
         return "There is no such field."
+    if found["type"] in ("model_attributes_type", "dict_type") and len(found["loc"]) == 1:
+        return "Send a JSON object, with 'content-type: application/json'."
     return str(found["msg"]).removeprefix("Value error, ")
 
 
@@ -166,6 +168,14 @@ def _secret(_request: Request, error: Exception) -> JSONResponse:
     )
 
 
-def _bug(_request: Request, error: Exception) -> JSONResponse:
-    _log.error("an endpoint failed", exc_info=error)
-    return answer(ProblemError(500, "internal", "Something went wrong here; the log says what."))
+def _bug(request: Request, error: Exception) -> JSONResponse:
+    request_id = getattr(request.state, "request_id", "")
+    _log.error("an endpoint failed", exc_info=error, extra={"request_id": request_id})
+    return answer(
+        ProblemError(
+            500,
+            "internal",
+            "Something went wrong here; the log says what.",
+            headers={"x-request-id": request_id},
+        )
+    )

@@ -1,0 +1,115 @@
+"""The admin API in this process, asked without a socket: the real application on a real database,
+through its ASGI door. Thousands of requests a second, so that tables of cases can be walked.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from sqlalchemy import Engine
+
+from tests.fakes.clock import FixedClock
+from tests.fakes.database import NOW_S
+from tollway.adapters.sql.directory import SqlConfiguration
+from tollway.adapters.sql.usage import SqlUsageReader
+from tollway.adapters.system.entropy import system_entropy
+from tollway.adapters.system.secrets import AesGcmBox
+from tollway.web.admin.app import build_app
+from tollway.web.admin.services import Services
+
+ADMIN_TOKEN = "bootstrap-token-of-the-tests"
+MASTER_KEY = bytes(range(32))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body, decoded; None when there is none."""
+        return json.loads(self.body) if self.body else None
+
+
+class ControlPlane:
+    """One application on one database. `published` holds the versions it announced."""
+
+    def __init__(self, engine: Engine, *, now_s: int = NOW_S, **services: Any) -> None:
+        self.clock = FixedClock(now_s * 1_000_000_000)
+        self.configuration = SqlConfiguration(engine, self.clock)
+        self.published: list[int] = []
+        given = {
+            "configuration": self.configuration,
+            "usage": SqlUsageReader(engine),
+            "box": AesGcmBox(MASTER_KEY),
+            "entropy": system_entropy,
+            "admin_token": ADMIN_TOKEN,
+            "publish": self.published.append,
+        }
+        self.app = build_app(Services(**{**given, **services}))
+        self._runner = asyncio.Runner()
+
+    def close(self) -> None:
+        """End the loop."""
+        self._runner.close()
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = ADMIN_TOKEN,
+        body: Any = None,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        raw: bytes | None = None,
+    ) -> Answer:
+        """One request. `path` without `/api/v1`; `body` is sent as JSON, `raw` as it is."""
+        sent = {"host": "admin.test", **(headers or {})}
+        if token is not None:
+            sent["authorization"] = f"Bearer {token}"
+        content = raw
+        if content is None and body is not None:
+            content = json.dumps(body).encode()
+            sent.setdefault("content-type", "application/json")
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "https",
+            "path": "/api/v1" + path if not path.startswith("/api/") else path,
+            "raw_path": path.encode(),
+            "query_string": urlencode(query or {}, doseq=True).encode(),
+            "root_path": "",
+            "headers": [(k.lower().encode(), v.encode("latin-1")) for k, v in sent.items()],
+            "client": ("127.0.0.1", 50000),
+            "server": ("admin.test", 443),
+            "state": {},
+        }
+        return self._runner.run(self._ask(scope, content or b""))
+
+    async def _ask(self, scope: dict[str, Any], content: bytes) -> Answer:
+        messages = [{"type": "http.request", "body": content, "more_body": False}]
+        status, headers, parts = 0, {}, []
+
+        async def receive() -> dict[str, Any]:
+            return messages.pop(0) if messages else {"type": "http.disconnect"}
+
+        async def send(message: dict[str, Any]) -> None:
+            nonlocal status, headers
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = {k.decode(): v.decode("latin-1") for k, v in message["headers"]}
+            else:
+                parts.append(message.get("body", b""))
+
+        await self.app(scope, receive, send)
+        return Answer(status, headers, b"".join(parts))
