@@ -49,15 +49,15 @@ def make_key(env: str, entropy: bytes) -> tuple[KeyId, str]:
     """A new key's id and full text from 41 bytes of entropy (9 for the id, 32 for the secret)."""
     if env not in KEY_ENVS or len(entropy) != 41:
         raise ValueError(f"a key takes a known env and 41 bytes, got {env!r}, {len(entropy)}")
-    public = _base62(int.from_bytes(entropy[:9], "big"), KEY_ID_LENGTH)
-    secret = _base62(int.from_bytes(entropy[9:], "big"), SECRET_LENGTH)
+    public = base62(int.from_bytes(entropy[:9], "big"), KEY_ID_LENGTH)
+    secret = base62(int.from_bytes(entropy[9:], "big"), SECRET_LENGTH)
     head = f"{KEY_PREFIX}_{env}_{public}_{secret}"
     return KeyId(f"key_{public}"), f"{head}_{checksum(head)}"
 
 
 def checksum(head: str) -> str:
     """CRC32 of everything before the last underscore, as six base62 digits."""
-    return _base62(crc32(head.encode("ascii")), CHECKSUM_LENGTH)
+    return base62(crc32(head.encode("ascii")), CHECKSUM_LENGTH)
 
 
 def split_key(text: str) -> tuple[KeyId, str] | None:
@@ -100,7 +100,8 @@ def masked(text: str) -> str:
     return f"{text[: -SECRET_LENGTH - CHECKSUM_LENGTH - 1]}…{text[-4:]}"
 
 
-def _base62(number: int, length: int) -> str:
+def base62(number: int, length: int) -> str:
+    """A number as that many base62 digits, the lowest kept."""
     digits = []
     for _ in range(length):
         number, digit = divmod(number, 62)
