@@ -10,6 +10,9 @@ from typing import Any
 from tollway.domain.issuer import algorithm_problems, url_problem
 from tollway.domain.jwt_claims import Expected, text_of, time_of
 
+# A judgement is kept no longer than keys are, so a key its issuer withdrew stops opening things.
+KEPT_S = 300
+
 
 @dataclass(frozen=True, slots=True)
 class JwtIssuer:
@@ -40,7 +43,7 @@ class Claims:
     tenant: str
     subject: str
     project: str | None
-    until_s: float  # the first second at which it is refused: its expiry and the leeway
+    until_s: float  # how long this judgement may be kept, UTC
 
 
 def jwt_issuer_problems(config: JwtIssuer) -> Iterator[str]:
@@ -63,7 +66,7 @@ def jwt_issuer_problems(config: JwtIssuer) -> Iterator[str]:
     yield from algorithm_problems(config.algorithms, config.leeway_s)
 
 
-def claims_of(raw: Mapping[str, Any], config: JwtIssuer) -> Claims | None:
+def claims_of(raw: Mapping[str, Any], config: JwtIssuer, now_s: float) -> Claims | None:
     """What a token with a right signature says of its caller; None when it does not say enough."""
     tenant: str | None = config.tenant or text_of(raw, config.tenant_claim)
     subject = text_of(raw, config.account_claim)
@@ -77,4 +80,5 @@ def claims_of(raw: Mapping[str, Any], config: JwtIssuer) -> Claims | None:
         project = text_of(raw, config.project_claim)
         if project is None:
             return None
-    return Claims(config.issuer, tenant, subject, project, expires_s + config.leeway_s)
+    until_s = min(expires_s + config.leeway_s, now_s + KEPT_S)
+    return Claims(config.issuer, tenant, subject, project, until_s)

@@ -26,7 +26,7 @@ ADDRESS_RULES = ThrottleRules(free=100, first_wait_s=10, longest_wait_s=300, for
 
 
 def retry_after_s(
-    failures: int, last_failure_s: float, now_s: float, rules: ThrottleRules
+    failures: int, last_failure_s: float, now_s: float, *, rules: ThrottleRules
 ) -> float | None:
     """None when another attempt is allowed now, else the seconds until one is."""
     if failures < rules.free or now_s - last_failure_s >= rules.forget_s:

@@ -1,0 +1,1 @@
+"""Who somebody is: passwords, sign-in at identity providers, JWTs on the gateway. No storage."""
