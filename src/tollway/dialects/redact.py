@@ -6,12 +6,15 @@ import re
 from collections.abc import Sequence
 
 from tollway.domain.key import KEY_PATTERN
+from tollway.domain.token import TOKEN_PATTERN
 
 MAX_CHARS = 500
 _READ_CHARS = 4096  # a secret cut at this edge lies beyond what is shown
 
 _SECRETS = re.compile(
     KEY_PATTERN
+    + "|"
+    + TOKEN_PATTERN
     # Keys by their makers' prefixes (OpenAI, Anthropic, Groq, xAI, Hugging Face, Google, AWS, ...),
     # stars included: a masked key still shows its ends.
     + r"|\b(?:sk|pk|rk|gsk|xai|hf|r8|pplx|nvapi|csk|fw|tgp)[-_][\w*-]{6,}"
