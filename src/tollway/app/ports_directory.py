@@ -225,8 +225,14 @@ class Prices(Protocol):
     def get(self, price_id: str) -> PriceView | None:
         """By id."""
 
-    def page(self, at: Page, *, model: str | None = None) -> list[PriceView]:
-        """All, or those of one upstream model."""
+    def page(
+        self,
+        at: Page,
+        *,
+        owners: Sequence[TenantId | None] | None = None,
+        model: str | None = None,
+    ) -> list[PriceView]:
+        """All, those of the owners, or of one upstream model."""
 
     def add(self, price: PriceView) -> None:
         """A new entry."""

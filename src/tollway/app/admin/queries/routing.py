@@ -1,0 +1,138 @@
+"""Providers, models, grants and prices as people see them. A tenant's people see their own, and of
+the platform's the models opened to them: by name, not where those lead.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tollway.app.admin.outcome import Rejected
+from tollway.app.admin.reach import (
+    GROUP,
+    holders_of,
+    sees,
+    tenants_allowing,
+    tenants_in_view,
+    within_reach,
+)
+from tollway.app.admin.work import Work, absent
+from tollway.app.ports_directory import Page
+from tollway.app.views import GrantView, ModelView, PriceView, ProviderView, TenantView
+from tollway.domain.ids import ModelId, ProviderId, TenantId
+from tollway.domain.policy import Action
+from tollway.domain.result import Err, Ok, Result
+
+
+def list_providers(
+    work: Work, at: Page, *, tenant_id: TenantId | None = None
+) -> Result[list[ProviderView], Rejected]:
+    """A tenant's providers; without one, all that the actor may see."""
+    shown = tenants_in_view(work, Action.PROVIDER_READ, tenant_id, kind="provider")
+    if isinstance(shown, Err):
+        return shown
+    owners = None if shown.value is None else [tenant.id for tenant in shown.value]
+    return Ok(work.uow.providers.page(at, owners=owners))
+
+
+def read_provider(work: Work, provider_id: ProviderId) -> Result[ProviderView, Rejected]:
+    """One provider. The platform's are its administrators' alone."""
+    provider = work.uow.providers.get(provider_id)
+    if provider is None:
+        return Err(absent("provider"))
+    if provider.tenant_id is None:
+        return Ok(provider) if work.actor.platform_admin else Err(absent("provider"))
+    wrong = within_reach(work, Action.PROVIDER_READ, provider.tenant_id, kind="provider")
+    return Ok(provider) if wrong is None else Err(wrong)
+
+
+def list_models(
+    work: Work, at: Page, *, tenant_id: TenantId | None = None
+) -> Result[list[ModelView], Rejected]:
+    """What a tenant may call, its own models and the platform's opened to it; without one, all that
+    the actor may see."""
+    shown = tenants_in_view(work, Action.MODEL_READ, tenant_id, kind="model")
+    if isinstance(shown, Err):
+        return shown
+    if shown.value is None:
+        return Ok(work.uow.models.page(at))
+    owners: list[TenantId | None] = [tenant.id for tenant in shown.value]
+    if any(tenant.settings.models == "all" for tenant in shown.value):
+        owners.append(None)
+    found = work.uow.models.page(at, owners=owners, granted_to=_holders(shown.value))
+    return Ok([_discreet(work, model) for model in found])
+
+
+def read_model(work: Work, model_id: ModelId) -> Result[ModelView, Rejected]:
+    """One model. A platform model that is opened to none of the actor's tenants is absent."""
+    model = work.uow.models.get(model_id)
+    if model is None:
+        return Err(absent("model"))
+    if model.tenant_id is not None:
+        wrong = within_reach(work, Action.MODEL_READ, model.tenant_id, kind="model")
+        return Ok(model) if wrong is None else Err(wrong)
+    if work.actor.platform_admin or any(
+        sees(work, tenant, model) for tenant in tenants_allowing(work, Action.MODEL_READ)
+    ):
+        return Ok(_discreet(work, model))
+    return Err(absent("model"))
+
+
+def list_grants(
+    work: Work,
+    at: Page,
+    *,
+    tenant_id: TenantId | None = None,
+    group: str | None = None,
+    model_id: ModelId | None = None,
+) -> Result[list[GrantView], Rejected]:
+    """Grants of a tenant (through its group too), of a group, or of a model; of these only what
+    concerns the actor's tenants."""
+    shown = tenants_in_view(work, Action.GRANT_READ, tenant_id, kind="grant")
+    if isinstance(shown, Err):
+        return shown
+    holders = None if shown.value is None else _holders(shown.value)
+    if group is not None:
+        named = f"{GROUP}{group}"
+        holders = [named] if holders is None or named in holders else []
+    return Ok(work.uow.grants.page(at, holders=holders, model_id=model_id))
+
+
+def read_grant(work: Work, model_id: ModelId, holder: str) -> Result[GrantView, Rejected]:
+    """One grant."""
+    shown = tenants_in_view(work, Action.GRANT_READ, None, kind="grant")
+    if isinstance(shown, Err):
+        return shown
+    hidden = shown.value is not None and holder not in _holders(shown.value)
+    grant = None if hidden else work.uow.grants.get(model_id, holder)
+    return Ok(grant) if grant is not None else Err(absent("grant"))
+
+
+def list_prices(
+    work: Work, at: Page, *, model: str | None = None
+) -> Result[list[PriceView], Rejected]:
+    """The price book, or the entries of one upstream model: everybody's, and what was agreed with
+    the actor's tenants."""
+    wrong = work.denied(Action.PRICE_READ, kind="price", writes=False)
+    if wrong is not None:
+        return Err(wrong)
+    owners = None if work.actor.platform_admin else [None, *work.actor.roles]
+    return Ok(work.uow.prices.page(at, owners=owners, model=model))
+
+
+def read_price(work: Work, price_id: str) -> Result[PriceView, Rejected]:
+    """One entry."""
+    wrong = work.denied(Action.PRICE_READ, kind="price", writes=False)
+    price = None if wrong is not None else work.uow.prices.get(price_id)
+    if price is None or (price.tenant_id is not None and not work.actor.knows(price.tenant_id)):
+        return Err(wrong or absent("price"))
+    return Ok(price)
+
+
+def _holders(tenants: Sequence[TenantView]) -> list[str]:
+    return [holder for tenant in tenants for holder in holders_of(tenant)]
+
+
+def _discreet(work: Work, model: ModelView) -> ModelView:
+    """Where a platform model leads is the platform's business."""
+    if model.tenant_id is not None or work.actor.platform_admin:
+        return model
+    return replace(model, targets=(), fallbacks=())
