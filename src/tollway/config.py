@@ -2,15 +2,18 @@
 files (`..._FILE`). A name or value that cannot be right is an error that says what to write.
 """
 
+import dataclasses
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from tollway.domain.brand import CONFIG_FILE, DATA_DIR, ENV_PREFIX
+from tollway.domain.gateway_jwt import JwtIssuer, jwt_issuer_problems
+from tollway.domain.oidc import OidcIssuer, issuer_problems
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
@@ -45,6 +48,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     trusted_proxies: tuple[str, ...] = ()
     tls_cert_file: str | None = None
     tls_key_file: str | None = None
+
+    # People and callers known elsewhere: tables in `tollway.toml`, JSON in the environment.
+    admin_url: str | None = None  # where browsers reach the admin API; absent: host and port
+    oidc: tuple[OidcIssuer, ...] = ()
+    jwt: tuple[JwtIssuer, ...] = ()
 
     # Clients.
     header_timeout_s: Seconds = 10.0
@@ -97,6 +105,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 _FIELDS = {field.name: field for field in msgspec.structs.fields(Settings)}
+_TABLES: dict[str, type[Any]] = {"oidc": OidcIssuer, "jwt": JwtIssuer}
 
 
 def load_settings(
@@ -107,6 +116,9 @@ def load_settings(
     values: dict[str, Any] = {}
     values.update(_from_file(Path(folder) / CONFIG_FILE))
     values.update(_from_environment(environ))
+    for name, kind in _TABLES.items():
+        if name in values:
+            values[name] = [_entry(name, kind, entry, environ) for entry in _entries(values, name)]
     values.update({name: value for name, value in (overrides or {}).items() if value is not None})
     return from_values(values)
 
@@ -117,14 +129,20 @@ def from_values(values: Mapping[str, Any]) -> Settings:
         if name not in _FIELDS:
             raise SettingsError(f"There is no setting '{name}'. See docs/configuration.md.")
     try:
-        return msgspec.convert(dict(values), Settings, strict=False)
+        settings = msgspec.convert(dict(values), Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(f"A setting is wrong: {_named(str(error))}") from error
+    for issuer in settings.oidc:
+        _refuse(f"oidc {issuer.name!r}", issuer_problems(issuer))
+    for believed in settings.jwt:
+        _refuse(f"jwt {believed.issuer!r}", jwt_issuer_problems(believed))
+    return settings
 
 
 def as_values(settings: Settings) -> dict[str, Any]:
     """The settings as plain values, for a child process."""
-    return {name: getattr(settings, name) for name in _FIELDS}
+    values: dict[str, Any] = msgspec.to_builtins(settings)
+    return values
 
 
 def _from_file(path: Path) -> dict[str, Any]:
@@ -145,7 +163,9 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
             text = text or _from_secret_file(environ, name)
         if text is None or text == "":
             continue
-        if name == "trusted_proxies":
+        if name in _TABLES:
+            values[name] = _json(name, text)
+        elif name == "trusted_proxies":
             values[name] = tuple(part.strip() for part in text.split(",") if part.strip())
         else:
             values[name] = text
@@ -161,6 +181,46 @@ def _from_secret_file(environ: Mapping[str, str], name: str) -> str | None:
         return Path(path).read_text(encoding="utf-8").strip()
     except OSError as error:
         raise SettingsError(f"{variable}: {path} cannot be read: {error.strerror}") from error
+
+
+def _entries(values: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    entries = values[name]
+    if isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries):
+        return entries
+    raise SettingsError(f"'{name}' is a list of tables: begin each with [[{name}]].")
+
+
+def _entry(
+    name: str, kind: type[Any], entry: dict[str, Any], environ: Mapping[str, str]
+) -> dict[str, Any]:
+    """One table's entry, its secret fetched from where it says."""
+    entry = dict(entry)
+    variable, path = entry.pop("client_secret_env", None), entry.pop("client_secret_file", None)
+    if variable is not None:
+        entry["client_secret"] = environ.get(str(variable), "")
+    elif path is not None:
+        try:
+            entry["client_secret"] = Path(str(path)).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise SettingsError(f"{name}: {path} cannot be read: {error.strerror}") from error
+    unknown = set(entry) - {field.name for field in dataclasses.fields(kind)}
+    if unknown:
+        raise SettingsError(f"{name}: there is no field '{min(unknown)}'.")
+    return entry
+
+
+def _refuse(where: str, problems: Iterable[str]) -> None:
+    found = " ".join(problems)
+    if found:
+        raise SettingsError(f"{where}: {found}")
+
+
+def _json(name: str, text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        variable = ENV_PREFIX + name.upper()
+        raise SettingsError(f"{variable} is a JSON list of objects: {error}") from error
 
 
 def _named(message: str) -> str:

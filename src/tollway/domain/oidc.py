@@ -44,6 +44,7 @@ class OidcIssuer:
     groups_claim: str = "groups"  # exact name, or a path of names joined by dots
     algorithms: tuple[str, ...] = ("RS256", "ES256")
     leeway_s: int = 60
+    trust_email: bool = False  # a verified address may take over the account that has it
     mapping: GroupMapping = GroupMapping()
 
 
