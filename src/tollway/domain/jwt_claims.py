@@ -9,7 +9,6 @@ import re
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any, NoReturn
 
 MAX_TOKEN_BYTES = 8192
@@ -101,7 +100,8 @@ def time_of(claims: Mapping[str, Any], name: str) -> float | None:
     value = claims.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return value if isfinite(value) and 0 <= value < _YEAR_9999_S else None
+    # Compared as it is: a large integer does not fit a float, and NaN is below nothing.
+    return value if 0 <= value < _YEAR_9999_S else None
 
 
 def text_of(claims: Mapping[str, Any], name: str) -> str | None:

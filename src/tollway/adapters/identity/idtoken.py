@@ -94,7 +94,11 @@ def _groups(value: object) -> tuple[str, ...]:
     given = [value] if isinstance(value, str) else value
     if not isinstance(given, list):
         return ()
-    return tuple(one for one in given[:_MAX_GROUPS] if isinstance(one, str) and one)
+    return tuple(
+        one
+        for one in given[:_MAX_GROUPS]
+        if isinstance(one, str) and 0 < len(one) <= 255 and one.isprintable()
+    )
 
 
 def _is_true(value: object) -> bool:

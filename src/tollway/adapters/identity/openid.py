@@ -99,7 +99,7 @@ class OpenIdProvider:
         if "error" in params:
             raise LoginRefusedError(f"the provider refused: {_shown(params['error'])}")
         code = params.get("code", "")
-        if not code:
+        if not code or not code.isascii():
             raise LoginRefusedError("the answer holds no code")
         return code
 
