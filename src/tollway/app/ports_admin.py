@@ -31,21 +31,65 @@ class UnitOfWork(Protocol):
     this same transaction, and every row written carries it. Reads see what was written.
     """
 
-    now_s: int  # when the unit began, UTC seconds: what `created_s` becomes
-    accounts: Accounts
-    audit: Audit
-    grants: Grants
-    keys: Keys
-    members: Members
-    models: Models
-    peppers: Peppers
-    prices: Prices
-    projects: Projects
-    providers: Providers
-    replies: Replies
-    sessions: Sessions
-    tenants: Tenants
-    tokens: Tokens
+    @property
+    def now_s(self) -> int:
+        """When the unit began, UTC seconds: what `created_s` becomes."""
+
+    @property
+    def accounts(self) -> Accounts:
+        """People."""
+
+    @property
+    def audit(self) -> Audit:
+        """The record of every change."""
+
+    @property
+    def grants(self) -> Grants:
+        """Platform models opened to tenants."""
+
+    @property
+    def keys(self) -> Keys:
+        """API keys."""
+
+    @property
+    def members(self) -> Members:
+        """People in tenants."""
+
+    @property
+    def models(self) -> Models:
+        """Models and their targets."""
+
+    @property
+    def peppers(self) -> Peppers:
+        """What digests are made with."""
+
+    @property
+    def prices(self) -> Prices:
+        """The price book."""
+
+    @property
+    def projects(self) -> Projects:
+        """Projects of tenants."""
+
+    @property
+    def providers(self) -> Providers:
+        """Providers and their credentials."""
+
+    @property
+    def replies(self) -> Replies:
+        """Answers kept for repeats."""
+
+    @property
+    def sessions(self) -> Sessions:
+        """Signed-in browsers."""
+
+    @property
+    def tenants(self) -> Tenants:
+        """Tenants and their settings."""
+
+    @property
+    def tokens(self) -> Tokens:
+        """Tokens for the admin API."""
 
     @property
     def version(self) -> int | None:

@@ -1,5 +1,5 @@
-"""What is removed for good when a tenant can no longer be restored. The ledger and the audit stay as
-they are: they name ids, and ids are never given twice.
+"""What is removed for good when a tenant can no longer be restored. The ledger and the audit stay
+as they are: they name ids, and ids are never given twice.
 """
 
 from sqlalchemy import Table, select
