@@ -92,7 +92,10 @@ class Fetcher:
                 response = connection.getresponse()
                 if 300 <= response.status < 400:
                     raise ValueError(f"answered with a redirect ({response.status})")
-                return Answer(response.status, _object(response.read(MAX_BODY_BYTES + 1)))
+                document = _object(response.read(MAX_BODY_BYTES + 1))
+                if response.length:  # `read` with a size ends early without a word
+                    raise ValueError("ended before its length")
+                return Answer(response.status, document)
         finally:
             connection.close()
             wire.close()
