@@ -7,7 +7,17 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tollway.domain.brand import COMMAND, NAME
-from tollway.web.admin import audit, docs, keys, problems, projects, tenants, usage
+from tollway.web.admin import (
+    audit,
+    docs,
+    grants,
+    keys,
+    models,
+    problems,
+    projects,
+    tenants,
+    usage,
+)
 from tollway.web.admin.callers import new_request_id
 from tollway.web.admin.problems import Problem
 from tollway.web.admin.services import Services
@@ -18,6 +28,8 @@ _ROUTERS: tuple[APIRouter, ...] = (
     tenants.router,
     projects.router,
     keys.router,
+    models.router,
+    grants.router,
     usage.router,
     audit.router,
 )

@@ -26,7 +26,7 @@ class Listed(BaseModel, Generic[T]):
 def _paging(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many at most.")] = 100,
     cursor: Annotated[
-        str | None, Query(max_length=512, description="`next_cursor` of the part before.")
+        str | None, Query(max_length=2048, description="`next_cursor` of the part before.")
     ] = None,
 ) -> Page:
     # One more than asked for: whether there is a next part.
@@ -57,7 +57,7 @@ def opened(cursor: str) -> str:
     """The key inside a cursor of ours. It is only ever compared with keys the caller may see."""
     try:
         data = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
-        text = data.removeprefix(_MARK).decode("ascii")
+        text = data.removeprefix(_MARK).decode()
         sound = data.startswith(_MARK) and text.isprintable()
     except ValueError:
         sound = False

@@ -16,8 +16,15 @@ from tollway.app.admin.reach import (
 )
 from tollway.app.admin.work import Work, absent
 from tollway.app.ports_directory import Page
-from tollway.app.views import GrantView, ModelView, PriceView, ProviderView, TenantView
-from tollway.domain.ids import ModelId, ProviderId, TenantId
+from tollway.app.views import (
+    CredentialView,
+    GrantView,
+    ModelView,
+    PriceView,
+    ProviderView,
+    TenantView,
+)
+from tollway.domain.ids import CredentialId, ModelId, ProviderId, TenantId
 from tollway.domain.policy import Action
 from tollway.domain.result import Err, Ok, Result
 
@@ -42,6 +49,19 @@ def read_provider(work: Work, provider_id: ProviderId) -> Result[ProviderView, R
         return Ok(provider) if work.actor.platform_admin else Err(absent("provider"))
     wrong = within_reach(work, Action.PROVIDER_READ, provider.tenant_id, kind="provider")
     return Ok(provider) if wrong is None else Err(wrong)
+
+
+def read_credential(
+    work: Work, provider_id: ProviderId, credential_id: CredentialId
+) -> Result[CredentialView, Rejected]:
+    """One credential of a provider, without its secret."""
+    found = read_provider(work, provider_id)
+    if isinstance(found, Err):
+        return found
+    for credential in found.value.credentials:
+        if credential.id == credential_id:
+            return Ok(credential)
+    return Err(absent("credential"))
 
 
 def list_models(
