@@ -9,12 +9,13 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from tollway.adapters.http.connection import UpstreamConnection
-from tollway.adapters.http.guard import Origin, any_forbidden, parse_base_url
+from tollway.adapters.http.guard import any_forbidden
 from tollway.adapters.http.options import UpstreamOptions
 from tollway.adapters.http.proxy import TunnelError, open_tunnel
 from tollway.adapters.http.resolver import Resolver
 from tollway.adapters.http.tls import client_context, encrypt
 from tollway.domain.failure import Cause, Failure, Phase
+from tollway.domain.origin import Origin, parse_base_url
 from tollway.domain.result import Err
 
 Make = Callable[[], UpstreamConnection]

@@ -5,8 +5,8 @@ a caller may name is on a short leash, since a header is where a second request 
 import re
 from collections.abc import Sequence
 
-from tollway.adapters.http.guard import Origin
 from tollway.app.ports import Header, UpstreamCall
+from tollway.domain.origin import Origin
 
 _MAX_HEADS = 256
 _MAX_FIELDS = 1024

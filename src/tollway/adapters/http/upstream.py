@@ -10,7 +10,6 @@ from importlib.metadata import PackageNotFoundError, version
 from tollway.adapters.http.connection import UpstreamConnection
 from tollway.adapters.http.credentials import CredentialError, Secrets
 from tollway.adapters.http.dialing import Dialer, DialError
-from tollway.adapters.http.guard import Origin, parse_base_url
 from tollway.adapters.http.head import HeadError, RequestHeads
 from tollway.adapters.http.options import Deadlines, UpstreamOptions, deadlines_for
 from tollway.adapters.http.pool import Pool
@@ -19,6 +18,7 @@ from tollway.adapters.http.run import Run
 from tollway.app.ports import ResponseSink, UpstreamCall
 from tollway.domain.brand import COMMAND
 from tollway.domain.failure import Cause, Failure, Phase
+from tollway.domain.origin import Origin, parse_base_url
 from tollway.domain.provider import ProviderRecord
 from tollway.domain.result import Err
 

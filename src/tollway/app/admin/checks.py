@@ -6,10 +6,11 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_network
-from urllib.parse import urlsplit
 
 from tollway.app.admin.outcome import Rejected
 from tollway.domain.labels import MAX_TAG_BYTES, MAX_TAGS
+from tollway.domain.origin import parse_base_url
+from tollway.domain.result import Err
 
 MAX_NAME_CHARS = 200
 MAX_EMAIL_CHARS = 254  # RFC 5321, 4.5.3.1
@@ -81,20 +82,11 @@ def check_reference(reference: str) -> Rejected | None:
     )
 
 
-def check_base_url(url: str) -> Rejected | None:
-    """Where a provider's API begins."""
-    try:
-        parts = urlsplit(url)
-        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        sound = False
-    if not sound or not url.isascii() or not url.isprintable() or " " in url:
-        return Rejected("base_url", f"{url!r} is no address like https://host/v1.")
-    if "@" in parts.netloc:
-        return Rejected("base_url", "The base URL must not hold a user or password.")
-    if "?" in url or "#" in url:
-        return Rejected("base_url", f"{url!r} must end with the path: no query, no fragment.")
-    return None
+def check_base_url(url: str, *, tenant_owned: bool = False) -> Rejected | None:
+    """Where a provider's API begins: the same rule by which it will be connected to. A tenant's own
+    is public and https."""
+    parsed = parse_base_url(url, tenant_owned=tenant_owned)
+    return Rejected("base_url", parsed.error) if isinstance(parsed, Err) else None
 
 
 def check_timeouts(timeouts: Mapping[str, float | None]) -> Rejected | None:

@@ -5,10 +5,10 @@ import os
 import pytest
 
 from tests.unit.adapters.http.scripted import GOOD, JSON, Peer, against, make_call, provider
-from tollway.adapters.http.guard import Origin
 from tollway.adapters.http.head import HeadError, RequestHeads
 from tollway.domain.failure import Cause, Phase
 from tollway.domain.ids import CredentialId
+from tollway.domain.origin import Origin
 from tollway.domain.provider import CredentialRecord
 
 ORIGIN = Origin(True, "api.example.com", 443, "/v1")
