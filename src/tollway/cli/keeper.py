@@ -23,6 +23,8 @@ from tollway.wiring.keeper import Keeper
 _log = logging.getLogger(__name__)
 _POLL_S = 0.25
 _RECOVER_S = 5.0
+_TIDY_S = 3600.0
+_AUDIT_HEAD_S = 60.0
 _NICE = 15  # shipping comes in bursts; on a busy core a request must never wait for one
 SOCKET_NAME = "keeper.sock"
 
@@ -78,6 +80,8 @@ async def run(lifeline: ChildLifeline, settings: Settings) -> None:
         asyncio.create_task(_every(_POLL_S, publisher.publish)),
         asyncio.create_task(_every(settings.ship_interval_s, _in_thread(keeper.ship))),
         asyncio.create_task(_every(_RECOVER_S, _in_thread(keeper.recover))),
+        asyncio.create_task(_every(_TIDY_S, _in_thread(keeper.tidy))),
+        asyncio.create_task(_every(_AUDIT_HEAD_S, _in_thread(keeper.export_audit_head))),
     ]
     left = asyncio.create_task(stop.wait())
     # A job ends by a bug alone: then the process ends too, and starts afresh.

@@ -10,7 +10,6 @@ from tollway.adapters.sql.directory import SqlConfiguration
 from tollway.adapters.sql.usage import SqlUsageReader
 from tollway.adapters.system.clock import SystemClock
 from tollway.adapters.system.entropy import system_entropy
-from tollway.adapters.system.secrets import AesGcmBox, load_master_key
 from tollway.config import Settings
 from tollway.web.admin.app import build_app
 from tollway.web.admin.services import Services
@@ -31,7 +30,7 @@ class Admin:
             Services(
                 configuration=SqlConfiguration(self._engine, SystemClock()),
                 usage=SqlUsageReader(self._engine),
-                box=AesGcmBox(load_master_key(settings.master_key or "")),
+                box=master_box(settings),
                 entropy=system_entropy,
                 admin_token=settings.admin_token or "",
                 publish=self._publish,

@@ -6,7 +6,6 @@ from pathlib import Path
 from tollway.adapters.http.credentials import CredentialError, Secrets
 from tollway.adapters.journal.inspection import SlotReport, inspect_journals
 from tollway.adapters.sql.snapshot import SqlSnapshotStore
-from tollway.adapters.system.secrets import AesGcmBox, load_master_key
 from tollway.app.admin.commands.peppers import open_peppers
 from tollway.config import Settings
 from tollway.domain.snapshot import SnapshotRows
@@ -24,7 +23,7 @@ def read_configuration(settings: Settings) -> SnapshotRows:
 
 def check_peppers(settings: Settings, rows: SnapshotRows) -> None:
     """Raises SecretError when the master key is not the one the peppers were sealed with."""
-    open_peppers(AesGcmBox(load_master_key(settings.master_key or "")), rows.peppers)
+    open_peppers(master_box(settings), rows.peppers)
 
 
 def inspect(settings: Settings) -> list[SlotReport]:

@@ -8,7 +8,6 @@ from tollway.adapters.sql.directory import SqlConfiguration
 from tollway.adapters.sql.usage import SqlUsageReader
 from tollway.adapters.system.clock import SystemClock
 from tollway.adapters.system.entropy import system_entropy
-from tollway.adapters.system.secrets import AesGcmBox, load_master_key
 from tollway.config import Settings
 from tollway.wiring.database import open_database
 
@@ -19,7 +18,7 @@ class Desk:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         engine = self._engine = open_database(settings, upgrade=True)
-        self.box = AesGcmBox(load_master_key(settings.master_key or ""))
+        self.box = master_box(settings)
         self.entropy = system_entropy
         self.configuration = SqlConfiguration(engine, SystemClock())
         self.usage = SqlUsageReader(engine)

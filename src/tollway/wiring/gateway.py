@@ -15,7 +15,6 @@ from tollway.adapters.memory.cache import MemoryResponseCache
 from tollway.adapters.memory.quota import MemoryQuotaStore
 from tollway.adapters.prometheus.tally import Tally
 from tollway.adapters.system.clock import SystemClock
-from tollway.adapters.system.secrets import AesGcmBox, load_master_key
 from tollway.app.gateway.request_ids import RequestIds
 from tollway.app.gateway.runtime import Gateway
 from tollway.config import Settings, SettingsError
@@ -48,7 +47,7 @@ class Worker:
                 f"The settings of the way to providers are wrong: {error}"
             ) from error
         self.source = FileSnapshotSource(
-            settings.run_dir, AesGcmBox(load_master_key(settings.master_key or ""))
+            settings.run_dir, master_box(settings)
         )
         self.source.refresh()
         self.tally = Tally()

@@ -9,13 +9,16 @@ from tollway.adapters.journal.opening import recover_slot
 from tollway.adapters.journal.options import JournalUnusableError
 from tollway.adapters.journal.reader import DiskJournalReader
 from tollway.adapters.journal.slots import slot_folders, take_slot
+from tollway.adapters.sql.directory import SqlConfiguration
 from tollway.adapters.sql.ledger import SqlLedger
 from tollway.adapters.sql.snapshot import SqlSnapshotStore
 from tollway.adapters.system.clock import SystemClock
 from tollway.app.jobs.ship import Shipped, Shipper
+from tollway.app.jobs.tidy import tidy
 from tollway.config import Settings
+from tollway.domain.audit import head_mac
 from tollway.wiring.database import open_database
-from tollway.wiring.options import journal_options
+from tollway.wiring.options import audit_secret, journal_options
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +34,9 @@ class Keeper:
         self._recovering = threading.Lock()
         self._closed: dict[str, int | None] = {}
         self.snapshots = SqlSnapshotStore(self._engine)
+        self._configuration = SqlConfiguration(self._engine, SystemClock())
+        self._audit_secret = audit_secret(settings)
+        self._audit_head = 0
         self._shipper = Shipper(
             DiskJournalReader(self._journal_dir), SqlLedger(self._engine), SystemClock()
         )
@@ -49,6 +55,22 @@ class Keeper:
                 },
             )
         return shipped
+
+    def tidy(self) -> None:
+        """Clear away what is over."""
+        tidied = tidy(self._configuration)
+        if any(tidied):
+            _log.info("cleared away", extra=tidied._asdict())
+
+    def export_audit_head(self) -> None:
+        """Say in the log how long the audit is by now, with a proof: `audit verify --head` takes
+        it. Silent while nothing changes."""
+        with self._configuration.read() as uow:
+            seq, digest = uow.audit.head()
+        if seq != self._audit_head:
+            self._audit_head = seq
+            mac = head_mac(self._audit_secret, seq, digest)
+            _log.info("audit head", extra={"head": f"{seq}:{mac}"})
 
     def ship_all(self) -> None:
         """Close what dead owners left open, then ship until nothing is left or shipping fails."""

@@ -1,10 +1,12 @@
 """From settings to each floor's own options. The only place where the two meet."""
 
+import hmac
 from ipaddress import ip_network
 
 from tollway.adapters.echo.upstream import EchoOptions
 from tollway.adapters.http.options import UpstreamOptions
 from tollway.adapters.journal.options import Fsync, JournalOptions
+from tollway.adapters.system.secrets import load_master_key
 from tollway.config import Settings, SettingsError
 from tollway.web.gateway.options import ServerOptions
 
@@ -16,6 +18,11 @@ def journal_options(settings: Settings) -> JournalOptions:
         fsync_interval_s=settings.journal_fsync_interval_s,
         segment_bytes=settings.journal_segment_bytes,
     )
+
+
+def audit_secret(settings: Settings) -> bytes:
+    """What the audit's head is proved with: made from the master key, and of no other use."""
+    return hmac.digest(load_master_key(settings.master_key or ""), b"audit head", "sha256")
 
 
 def server_options(settings: Settings) -> ServerOptions:

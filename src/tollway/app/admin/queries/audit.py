@@ -1,5 +1,6 @@
 """The audit: what changed, by whom; and whether its chain is whole."""
 
+import hmac
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from tollway.app.ports_admin import UnitOfWork
 from tollway.app.ports_records import AuditFilter
 from tollway.app.views import AuditView
 from tollway.domain.account import Role
-from tollway.domain.audit import Link, first_bad
+from tollway.domain.audit import Link, first_bad, head_mac
 from tollway.domain.ids import TenantId
 from tollway.domain.policy import Action
 from tollway.domain.result import Err, Ok, Result
@@ -53,12 +54,35 @@ def list_audit(
     return Ok(work.uow.audit.page(narrowed, limit=limit, before=before))
 
 
-def verify_audit(uow: UnitOfWork) -> Verified:
-    """Walk the whole chain."""
-    found = first_bad(_links(uow))
+@dataclass(frozen=True, slots=True)
+class KeptHead:
+    """A head that was written to the log, and what it was proved with."""
+
+    seq: int
+    mac: str
+    secret: bytes
+
+
+def verify_audit(uow: UnitOfWork, kept: KeptHead | None = None) -> Verified:
+    """Walk the whole chain. With a kept head, also whether the audit is still that long and the
+    row at its end the same: a cut tail shows by nothing else."""
+    proof: bytes | None = None
+
+    def watched() -> Iterator[Link]:
+        nonlocal proof
+        for link in _links(uow):
+            if kept is not None and link.seq == kept.seq:
+                proof = link.digest
+            yield link
+
+    found = first_bad(watched())
     if isinstance(found, int):
         return Verified(found - 1, b"", found)
     rows, head = found
+    if kept is not None and (
+        proof is None or not hmac.compare_digest(head_mac(kept.secret, kept.seq, proof), kept.mac)
+    ):
+        return Verified(rows, head, min(kept.seq, rows + 1))
     return Verified(rows, head, None)
 
 

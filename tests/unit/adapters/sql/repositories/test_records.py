@@ -7,9 +7,9 @@ from sqlalchemy import text
 
 from tests.fakes.database import NOW_S
 from tollway.adapters.sql.engine import writing
-from tollway.app.admin.queries.audit import verify_audit
+from tollway.app.admin.queries.audit import KeptHead, verify_audit
 from tollway.app.ports_records import AuditFact, AuditFilter, StoredReply
-from tollway.domain.audit import GENESIS
+from tollway.domain.audit import GENESIS, head_mac
 
 
 def fact(action="key.created", object_id="key_1", tenant_id="ten_a", actor="acc_1", **changes):
@@ -133,3 +133,19 @@ def test_an_answer_is_forgotten(configuration):
         assert uow.replies.remove_old(NOW_S) == 0
         assert uow.replies.remove_old(NOW_S + 1) == 1
         assert uow.replies.get("acc_1", "k") is None
+
+
+def test_a_cut_tail_shows_by_the_kept_head(configuration, engine):
+    """The chain that is left is whole: the head in the log tells that it was longer."""
+    write(configuration, *[fact(number=number) for number in range(3)])
+    with configuration.read() as uow:
+        seq, digest = uow.audit.head()
+    kept = KeptHead(seq, head_mac(b"secret", seq, digest), b"secret")
+    write(configuration, fact())
+    with configuration.read() as uow:
+        assert verify_audit(uow, kept).bad is None
+    with writing(engine) as connection:
+        connection.execute(text("DELETE FROM audit_log WHERE seq > 2"))
+    assert verified(configuration).bad is None
+    with configuration.read() as uow:
+        assert verify_audit(uow, kept).bad == 3
