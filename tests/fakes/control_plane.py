@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from tests.fakes.clock import FixedClock
 from tests.fakes.database import NOW_S
+from tests.fakes.probes import FakeProbe
 from tollway.adapters.sql.directory import SqlConfiguration
 from tollway.adapters.sql.usage import SqlUsageReader
 from tollway.adapters.system.entropy import system_entropy
@@ -52,6 +53,7 @@ class ControlPlane:
             "entropy": system_entropy,
             "admin_token": ADMIN_TOKEN,
             "publish": self.published.append,
+            "probe": FakeProbe(),
         }
         self.app = build_app(Services(**{**given, **services}))
         self._runner = asyncio.Runner()

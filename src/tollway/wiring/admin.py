@@ -6,6 +6,7 @@ import os
 from fastapi import FastAPI
 
 from tollway.adapters.control.client import ControlError, ask_now
+from tollway.adapters.http.probe import HttpProbe
 from tollway.adapters.sql.directory import SqlConfiguration
 from tollway.adapters.sql.usage import SqlUsageReader
 from tollway.adapters.system.clock import SystemClock
@@ -14,6 +15,8 @@ from tollway.config import Settings
 from tollway.web.admin.app import build_app
 from tollway.web.admin.services import Services
 from tollway.wiring.database import open_database
+from tollway.wiring.master_key import master_box
+from tollway.wiring.options import upstream_options
 
 _log = logging.getLogger(__name__)
 _PUBLISH_TIMEOUT_S = 2.0
@@ -34,6 +37,7 @@ class Admin:
                 entropy=system_entropy,
                 admin_token=settings.admin_token or "",
                 publish=self._publish,
+                probe=HttpProbe(upstream_options(settings)),
             )
         )
 

@@ -9,12 +9,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tollway.domain.brand import COMMAND, NAME
 from tollway.web.admin import (
     audit,
+    credentials,
     docs,
     grants,
     keys,
     models,
     problems,
     projects,
+    providers,
     tenants,
     usage,
 )
@@ -28,6 +30,8 @@ _ROUTERS: tuple[APIRouter, ...] = (
     tenants.router,
     projects.router,
     keys.router,
+    providers.router,
+    credentials.router,
     models.router,
     grants.router,
     usage.router,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from tollway.app.ports import SecretBox
 from tollway.app.ports_admin import Configuration, Entropy, UsageReader
+from tollway.app.ports_probe import ProviderProbe
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +19,4 @@ class Services:
     entropy: Entropy
     admin_token: str
     publish: Callable[[int], None]
+    probe: ProviderProbe

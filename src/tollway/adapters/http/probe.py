@@ -1,0 +1,112 @@
+"""One cheap real call to a provider, for the admin process: `GET {base}/models` by the client that
+makes all calls, so that the same guard, checks and bounds hold, on a loop of its own.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from threading import Lock
+
+from tollway.adapters.http.options import UpstreamOptions
+from tollway.adapters.http.resolver import Lookup, system_lookup
+from tollway.adapters.http.upstream import HttpUpstream
+from tollway.app.ports import Flow, Header, UpstreamCall
+from tollway.app.ports_probe import ProbeReport
+from tollway.domain.failure import Cause, Failure, Phase
+from tollway.domain.provider import CredentialRecord, ProviderKind, ProviderRecord
+
+MAX_BODY_BYTES = 64 * 1024
+_DEADLINE_S = 10.0
+_AT_ONCE, _PER_OWNER = 8, 2  # each holds a thread of the admin API
+_ANSWERED = ProbeReport(True, None, "The provider is built in and answers.")
+_ENOUGH = Failure(Phase.FIRST_EVENT, Cause.PROTOCOL, "The answer is longer than is looked at.")
+
+
+class HttpProbe:
+    """Implements `app.ports_probe.ProviderProbe`. To be called from threads without a loop."""
+
+    def __init__(self, options: UpstreamOptions, *, lookup: Lookup = system_lookup) -> None:
+        self._options = replace(
+            options,
+            headers_timeout_s=min(options.headers_timeout_s, _DEADLINE_S),
+            total_timeout_s=min(options.total_timeout_s, _DEADLINE_S),
+        )
+        self._lookup = lookup
+        self._running: Counter[str | None] = Counter()
+        self._lock = Lock()
+
+    def probe(
+        self, provider: ProviderRecord, credential: CredentialRecord | None
+    ) -> ProbeReport | None:
+        """What came of it; None when too many are being tried at the time."""
+        if provider.kind is ProviderKind.ECHO:
+            return _ANSWERED
+        with self._turn(provider.tenant_id) as mine:
+            return asyncio.run(self._ask(provider, credential)) if mine else None
+
+    @contextmanager
+    def _turn(self, owner: str | None) -> Iterator[bool]:
+        with self._lock:
+            mine = self._running.total() < _AT_ONCE and self._running[owner] < _PER_OWNER
+            if mine:
+                self._running[owner] += 1
+        try:
+            yield mine
+        finally:
+            if mine:
+                with self._lock:
+                    self._running[owner] -= 1
+                    if not self._running[owner]:
+                        del self._running[owner]
+
+    async def _ask(
+        self, provider: ProviderRecord, credential: CredentialRecord | None
+    ) -> ProbeReport:
+        # The provider's own deadlines are for real work: a person is waiting here.
+        hurried = replace(provider, headers_timeout_s=None, total_timeout_s=None)
+        call = UpstreamCall(hurried, credential, "GET", "/models", (), b"", False)
+        upstream = HttpUpstream(self._options, lookup=self._lookup)
+        answer = _Answer()
+        try:
+            failure = await upstream.call(call, answer)
+        finally:
+            await upstream.close()
+        if failure is not None and failure is not _ENOUGH:
+            return ProbeReport(False, answer.status, failure.message)
+        return _judged(answer.status)
+
+
+class _Answer:
+    """A `ResponseSink` that remembers the status and counts the body."""
+
+    def __init__(self) -> None:
+        self.status: int | None = None
+        self._size_bytes = 0
+        self._flow: Flow | None = None
+
+    def attach(self, flow: Flow) -> None:
+        self._flow = flow
+
+    def head(self, status: int, headers: Sequence[Header]) -> None:
+        self.status = status
+
+    def data(self, data: bytes) -> None:
+        self._size_bytes += len(data)
+        if self._size_bytes > MAX_BODY_BYTES and self._flow is not None:
+            self._flow.cancel(_ENOUGH)
+
+
+def _judged(status: int | None) -> ProbeReport:
+    if status is None:
+        return ProbeReport(False, None, "The provider did not answer.")
+    if 200 <= status < 300:
+        return ProbeReport(True, status, "The provider answered.")
+    if status in (401, 403):
+        return ProbeReport(False, status, "The provider does not accept the credential.")
+    if 300 <= status < 400:
+        return ProbeReport(False, status, "The provider redirects; that is not followed.")
+    if status == 404:
+        return ProbeReport(False, status, "There is no /models below the provider's base URL.")
+    return ProbeReport(False, status, f"The provider answered with status {status}.")
