@@ -195,6 +195,10 @@ def test_a_name_is_taken_once_by_each_owner(work, theirs):
     )
     assert done(ensure_model(work, spec("listed-model", tenant_id="ten_listed"))).created is False
     assert done(ensure_model(work, spec("x", tenant_id="ten_listed"))).created is True
+    assert done(ensure_model(theirs, spec("x"))).created is False
+    viewer = acting(work, actor("vic", ten_listed="viewer"))
+    again = ensure_model(viewer, spec("x", tenant_id="ten_listed"))
+    assert refused(again)[0] == "forbidden"
 
 
 def test_updating_changes_what_differs_and_records_only_that(work, theirs):

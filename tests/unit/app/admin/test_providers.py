@@ -142,6 +142,10 @@ def test_a_name_is_taken_once_by_each_owner(work, theirs):
     assert refused(update_provider(theirs, replace(mine, name="open-provider")))[0] == "conflict"
     assert done(ensure_provider(work, spec("platform-provider"))).created is False
     assert done(ensure_provider(work, spec("another"))).created is True
+    assert done(ensure_provider(theirs, spec("open-provider"))).created is False
+    viewer = acting(work, actor("vic", ten_open="viewer"))
+    again = ensure_provider(viewer, spec("open-provider", tenant_id="ten_open"))
+    assert refused(again)[0] == "forbidden"
 
 
 @pytest.mark.parametrize("role", ["user", "viewer"])

@@ -72,9 +72,12 @@ def create_model(work: Work, spec: ModelSpec) -> Result[ModelView, Rejected]:
 
 def ensure_model(work: Work, spec: ModelSpec) -> Result[Ensured[ModelView], Rejected]:
     """The owner's model of this name, created if there is none."""
-    found = work.uow.models.find(spec.tenant_id, spec.name)
+    owned = owner_for(work, Action.MODEL_WRITE, spec.tenant_id)
+    if isinstance(owned, Err):
+        return owned
+    found = work.uow.models.find(owned.value, spec.name)
     if found is not None:
-        wrong = work.denied(Action.MODEL_WRITE, kind="model", tenant_id=found.tenant_id)
+        wrong = work.denied(Action.MODEL_WRITE, kind="model", tenant_id=owned.value)
         return Ok(Ensured(found, created=False)) if wrong is None else Err(wrong)
     made = create_model(work, spec)
     return made if isinstance(made, Err) else Ok(Ensured(made.value, created=True))

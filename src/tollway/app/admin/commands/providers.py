@@ -97,7 +97,10 @@ def create_provider(
 
 def ensure_provider(work: Work, spec: ProviderSpec) -> Result[Ensured[ProviderView], Rejected]:
     """The owner's provider of this name, created (without credentials) if there is none."""
-    found = work.uow.providers.find(spec.tenant_id, spec.name)
+    owned = owner_for(work, Action.PROVIDER_WRITE, spec.tenant_id)
+    if isinstance(owned, Err):
+        return owned
+    found = work.uow.providers.find(owned.value, spec.name)
     if found is None:
         made = create_provider(work, spec)
         return made if isinstance(made, Err) else Ok(Ensured(made.value, created=True))
