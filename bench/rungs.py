@@ -86,6 +86,9 @@ class _Flow:
 
     def satisfied(self) -> None: ...
 
+    def redact(self, text: str) -> str:
+        return text
+
 
 class _Upstream:
     """Feeds the same answer to every call, at once."""

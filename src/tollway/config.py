@@ -20,7 +20,7 @@ Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 Bytes = Annotated[int, msgspec.Meta(ge=1024, le=1 << 32)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
-SECRETS = ("master_key", "admin_token")
+SECRETS = ("master_key", "master_key_previous", "admin_token")
 
 
 class SettingsError(Exception):
@@ -36,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     database_url: str | None = None  # absent: SQLite in the data directory
     redis_url: str | None = None
     master_key: str | None = None  # absent: made in the data directory
+    master_key_previous: str | None = None  # opens, never seals: while the master key is changed
     admin_token: str | None = None
 
     # What runs here, and what listens where. Port 0 takes a free one.

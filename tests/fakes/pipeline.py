@@ -11,6 +11,7 @@ from tollway.app.gateway.exchange import Inbound
 from tollway.app.gateway.request_ids import RequestIds
 from tollway.app.gateway.runtime import Gateway, GatewayOptions
 from tollway.app.gateway.serve import serve
+from tollway.dialects.redact import redact
 from tollway.dialects.registry import ENDPOINTS
 from tollway.domain.failure import Cause, Failure, Phase
 from tollway.domain.ids import ModelId, ProviderId, TenantId
@@ -21,6 +22,7 @@ from tollway.domain.snapshot import Snapshot
 from tollway.domain.tenant import TenantRecord
 
 PEPPER = b"pepper"
+SECRET = "plain-word-of-the-provider"  # what the upstream was called with
 TENANT = TenantRecord(TenantId("ten_a"), "acme", "Acme", b"salt")
 KEY_ID, KEY = make_key("test", bytes(range(41)))
 RECORD = KeyRecord(KEY_ID, TENANT.id, digest_key(PEPPER, TENANT.id, KEY_ID, split_key(KEY)[1]), 1)
@@ -179,6 +181,9 @@ class ScriptedUpstream:
 
     def cancel(self, failure):
         self.cancelled = failure
+
+    def redact(self, text):
+        return redact(text, (SECRET,))
 
 
 class Recorder:

@@ -75,6 +75,10 @@ class Flow(Protocol):
         """The sink has all it needs (`[DONE]` was read): the call ends with None as soon as the
         body is complete, at the latest one second from now; then the connection is not reused."""
 
+    def redact(self, text: str) -> str:
+        """What the provider wrote, without the credential it was called with: providers quote the
+        one they refuse. Also after the call."""
+
 
 class ResponseSink(Protocol):
     """Where an upstream answer goes, called synchronously as bytes arrive, in this order:

@@ -30,8 +30,19 @@ def redact(text: str, secrets: Sequence[str] = ()) -> str:
     """The text with everything that looks like a credential, and the given ones, taken out."""
     for secret in secrets:
         if secret:
-            text = text.replace(secret, "[redacted]")
+            text = _without_cut(text.replace(secret, "[redacted]"), secret)
     return _SECRETS.sub("[redacted]", text)
+
+
+def _without_cut(text: str, secret: str) -> str:
+    """A text that `shown` made short may end inside the secret."""
+    if not text.endswith("…"):
+        return text
+    body = text[:-1]
+    for size in range(min(len(secret) - 1, len(body)), 3, -1):
+        if body.endswith(secret[:size]):
+            return f"{body[:-size]}[redacted]…"
+    return text
 
 
 def shown(text: str) -> str | None:

@@ -1,6 +1,6 @@
 """Providers, their kinds and credentials. A secret is a reference or an envelope, never text."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tollway.domain.ids import CredentialId, ProviderId, TenantId
@@ -27,11 +27,19 @@ class StreamUsage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CredentialRecord:
-    """One secret of a provider. `reference` is `env:NAME`, `file:PATH` or empty (no secret)."""
+    """One secret of a provider. `reference` is `env:NAME`, `file:PATH` or empty. An `envelope` is a
+    secret sealed for `credential_purpose` and goes before the reference."""
 
     id: CredentialId
     reference: str = ""
     weight: int = 1
+    envelope: bytes = field(default=b"", repr=False)
+
+
+def credential_purpose(owner: TenantId | None, provider_id: ProviderId, origin: str) -> str:
+    """What a provider's secret is sealed for: its owner, itself and where it leads (the text of an
+    `Origin`). Moved to another of any, an envelope does not open."""
+    return f"credential|{owner or 'platform'}|{provider_id}|{origin}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from tollway.app.admin.commands.peppers import open_peppers
 from tollway.config import Settings
 from tollway.domain.snapshot import SnapshotRows
 from tollway.wiring.database import open_database
+from tollway.wiring.master_key import master_box
 
 
 def read_configuration(settings: Settings) -> SnapshotRows:
@@ -36,7 +37,7 @@ def unresolved(reference: str) -> str | None:
     if reference.startswith("env:") and not os.environ.get(reference[4:]):
         return f"{reference[4:]} is not set in this environment"
     try:
-        Secrets().resolve(reference)
+        Secrets().look_up(reference)
     except CredentialError as error:
         return str(error)
     return None

@@ -10,6 +10,7 @@ from tollway.adapters.system.clock import SystemClock
 from tollway.adapters.system.entropy import system_entropy
 from tollway.config import Settings
 from tollway.wiring.database import open_database
+from tollway.wiring.master_key import master_box
 
 
 class Desk:

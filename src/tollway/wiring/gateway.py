@@ -22,6 +22,7 @@ from tollway.domain.provider import ProviderKind
 from tollway.web.gateway.handler import GatewayHandler
 from tollway.web.gateway.server import GatewayServer
 from tollway.web.gateway.tls import server_tls
+from tollway.wiring.master_key import master_box
 from tollway.wiring.options import echo_options, journal_options, server_options, upstream_options
 
 
@@ -40,15 +41,14 @@ class Worker:
         self._lock = lock
         self.slot = lock.slot
         self.journal = open_journal(lock, journal_options(settings))
+        box = master_box(settings)
         try:
-            self._http = HttpUpstream(upstream_options(settings))
+            self._http = HttpUpstream(upstream_options(settings), box)
         except ValueError as error:
             raise SettingsError(
                 f"The settings of the way to providers are wrong: {error}"
             ) from error
-        self.source = FileSnapshotSource(
-            settings.run_dir, master_box(settings)
-        )
+        self.source = FileSnapshotSource(settings.run_dir, box)
         self.source.refresh()
         self.tally = Tally()
         self.gateway = Gateway(

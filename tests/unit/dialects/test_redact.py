@@ -47,6 +47,16 @@ def test_known_secrets_are_taken_out():
     assert redact("no plainword here", ("plainword", "")) == "no [redacted] here"
 
 
+@pytest.mark.parametrize("kept", range(3, 16))
+def test_a_secret_cut_by_the_end_is_taken_out(kept):
+    """A text made short may end inside the secret: from four characters on that is a leak."""
+    text = shown("x" * (499 - kept) + "plainwordsecret!" + "y" * 500)
+    assert text.endswith("plainwordsecret!"[:kept] + "…")
+    left = redact(text, ("plainwordsecret!",))
+    assert ("plai" in left) is False
+    assert left.endswith(("[redacted]…", "pla…"))
+
+
 def test_plain_sentences_stay():
     """Ordinary error texts are not touched."""
     text = (

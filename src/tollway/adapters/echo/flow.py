@@ -47,6 +47,10 @@ class EchoFlow:
             self.over = True
             self._wake()
 
+    def redact(self, text: str) -> str:
+        """As it is: an echo provider is told no secret."""
+        return text
+
     async def wait(self, seconds: float) -> None:
         """Until the time has passed or the call is over; a pause does not stop the clock."""
         loop = asyncio.get_running_loop()

@@ -1,42 +1,87 @@
-"""Secrets by reference: `env:NAME` or `file:PATH`. A value is never logged, never in an error."""
+"""Secrets of providers: sealed under the master key, or by reference (`env:NAME`, `file:PATH`). A
+value is never logged, never in an error. A sealed one opens for its own provider and origin only.
+"""
 
 import os
 import stat
 import time
 
+from tollway.app.ports import SecretBox, SecretError
+from tollway.domain.origin import origin_of
+from tollway.domain.provider import CredentialRecord, ProviderRecord, credential_purpose
+
 _RECHECK_S = 1.0
 _MAX_FILE_BYTES = 64 * 1024
 _MAX_KNOWN = 10_000
+# Whose it is and where it leads stand beside the envelope: a row that was moved finds nothing here.
+_Place = tuple[bytes, str | None, str, str]
 
 
 class CredentialError(Exception):
-    """The reference does not resolve; the message names it, never a value."""
+    """There is no secret to be had; the message names the provider or reference, never a value."""
 
 
 class Secrets:
-    """Resolves references; each is looked at again at most once a second."""
+    """Resolves credentials. Opened envelopes are kept; each reference is looked at again at most
+    once a second. Without a box, nothing that is sealed opens."""
 
-    def __init__(self) -> None:
+    def __init__(self, box: SecretBox | None = None) -> None:
+        self._box = box
+        self._opened: dict[_Place, str] = {}
         self._known: dict[str, tuple[float, str]] = {}
         self._files: dict[str, tuple[tuple[int, int, int], str]] = {}
 
-    def resolve(self, reference: str) -> str:
-        """The secret behind a reference; empty for an empty one. Raises `CredentialError`."""
-        if not reference:
+    def resolve(self, provider: ProviderRecord, credential: CredentialRecord | None) -> str:
+        """The secret to call the provider with; empty where it has none. Raises
+        `CredentialError`."""
+        if credential is None:
             return ""
+        if credential.envelope:
+            place = (credential.envelope, provider.tenant_id, provider.id, provider.base_url)
+            opened = self._opened.get(place)
+            return self._open(place, provider) if opened is None else opened
+        if not credential.reference:
+            return ""
+        if provider.tenant_id is not None:
+            # Ours to point at: a tenant's provider would be sent what the gateway itself lives by.
+            raise CredentialError(
+                f"The provider {provider.name!r} is a tenant's, and its secret is a reference."
+            )
+        return self.look_up(credential.reference)
+
+    def look_up(self, reference: str) -> str:
+        """The secret behind a reference of the platform's. Raises `CredentialError`."""
         now = time.monotonic()
         known = self._known.get(reference)
         if known is not None and now < known[0]:
             return known[1]
         self._known.pop(reference, None)
-        secret = self._look_up(reference)
+        secret = self._fetch(reference)
         if len(self._known) >= _MAX_KNOWN:
             self._known.clear()
             self._files.clear()
         self._known[reference] = (now + _RECHECK_S, secret)
         return secret
 
-    def _look_up(self, reference: str) -> str:
+    def _open(self, place: _Place, provider: ProviderRecord) -> str:
+        purpose = credential_purpose(provider.tenant_id, provider.id, origin_of(provider.base_url))
+        if self._box is None:
+            raise CredentialError(f"The secret of provider {provider.name!r} is sealed.")
+        try:
+            secret = self._box.open(place[0], purpose).decode("ascii")
+        except (SecretError, UnicodeDecodeError):
+            raise CredentialError(
+                f"The secret of provider {provider.name!r} does not open: it was sealed with "
+                "another master key, or for another provider or origin."
+            ) from None
+        if not secret or not secret.isprintable():
+            raise CredentialError(f"The secret of provider {provider.name!r} is no key.")
+        if len(self._opened) >= _MAX_KNOWN:
+            self._opened.clear()
+        self._opened[place] = secret
+        return secret
+
+    def _fetch(self, reference: str) -> str:
         kind, _, name = reference.partition(":")
         if kind == "env":
             secret = os.environ.get(name, "").strip()

@@ -39,9 +39,10 @@ class RequestHeads:
         self._known: dict[tuple[str, str, str], tuple[str, bytes]] = {}
         self._fields: dict[tuple[Header, ...], bytes] = {}
 
-    def render(self, call: UpstreamCall, reference: str, secret: str) -> bytes:
+    def render(self, call: UpstreamCall, secret: str) -> bytes:
         """The whole request, body included. Raises `HeadError`."""
-        key = (call.method, call.path, reference)
+        credential = call.credential
+        key = (call.method, call.path, "" if credential is None else credential.id)
         known = self._known.get(key)
         if known is None or known[0] != secret:
             if len(self._known) >= _MAX_HEADS:

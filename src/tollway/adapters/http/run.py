@@ -6,6 +6,7 @@ from typing import Protocol
 
 from tollway.adapters.http.options import Deadlines
 from tollway.app.ports import ResponseSink, UpstreamCall
+from tollway.dialects.redact import redact
 from tollway.domain.failure import Cause, Failure, Phase
 
 
@@ -38,6 +39,7 @@ class Run:
         "failure",
         "line",
         "phase",
+        "secret",
         "sink",
         "stale",
         "stream",
@@ -50,12 +52,15 @@ class Run:
         sink: ResponseSink,
         deadlines: Deadlines,
         loop: asyncio.AbstractEventLoop,
+        *,
+        secret: str = "",
     ) -> None:
         self._time = loop.time
         self._deadlines = deadlines
         self._left_s: float | None = None  # while paused: what the running timer had left
         self._satisfied = False
         self._sent_at = 0.0
+        self.secret = secret  # what the provider knows us by
         self.sink = sink
         self.stream = call.stream
         self.bodiless = call.method == "HEAD"
@@ -100,6 +105,10 @@ class Run:
     def cancel(self, failure: Failure) -> None:
         """End now with this failure."""
         self.fail(failure)
+
+    def redact(self, text: str) -> str:
+        """Without the secret it was sent."""
+        return redact(text, (self.secret,))
 
     # The connection's side.
 

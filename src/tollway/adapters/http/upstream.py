@@ -15,7 +15,7 @@ from tollway.adapters.http.options import Deadlines, UpstreamOptions, deadlines_
 from tollway.adapters.http.pool import Pool
 from tollway.adapters.http.resolver import Lookup, Resolver, system_lookup
 from tollway.adapters.http.run import Run
-from tollway.app.ports import ResponseSink, UpstreamCall
+from tollway.app.ports import ResponseSink, SecretBox, UpstreamCall
 from tollway.domain.brand import COMMAND
 from tollway.domain.failure import Cause, Failure, Phase
 from tollway.domain.origin import Origin, parse_base_url
@@ -46,10 +46,17 @@ class _Route:
 class HttpUpstream:
     """One per worker; owns all pools, the resolver and the sweep."""
 
-    def __init__(self, options: UpstreamOptions, *, lookup: Lookup = system_lookup) -> None:
-        """Raises ValueError when the CA file or the proxy's URL cannot be used."""
+    def __init__(
+        self,
+        options: UpstreamOptions,
+        box: SecretBox | None = None,
+        *,
+        lookup: Lookup = system_lookup,
+    ) -> None:
+        """The box opens sealed credentials. Raises ValueError when the CA file or the proxy's URL
+        cannot be used."""
         self._options = options
-        self._secrets = Secrets()
+        self._secrets = Secrets(box)
         self._resolver = Resolver(lookup)
         self._dialer = Dialer(options, self._resolver)
         self._routes: dict[str, _Route] = {}
@@ -64,9 +71,9 @@ class HttpUpstream:
         prepared = self._prepare(call)
         if isinstance(prepared, Failure):
             return prepared
-        route, request = prepared
+        route, request, secret = prepared
         loop = asyncio.get_running_loop()
-        run = Run(call, sink, route.deadlines, loop)
+        run = Run(call, sink, route.deadlines, loop, secret=secret)
         self._running.add(run)
         if self._sweep is None:
             self._sweep = loop.call_later(self._options.sweep_s, self._tick)
@@ -127,7 +134,7 @@ class HttpUpstream:
         """Of all pools, busy and idle."""
         return sum(pool.open_connections for pool in self._pools.values())
 
-    def _prepare(self, call: UpstreamCall) -> tuple[_Route, bytes] | Failure:
+    def _prepare(self, call: UpstreamCall) -> tuple[_Route, bytes, str] | Failure:
         provider = call.provider
         route = self._routes.get(provider.id)
         if route is None or route.provider is not provider:
@@ -135,10 +142,9 @@ class HttpUpstream:
             if isinstance(made, Failure):
                 return made
             route = made
-        reference = "" if call.credential is None else call.credential.reference
         try:
-            secret = self._secrets.resolve(reference)
-            return route, route.heads.render(call, reference, secret)
+            secret = self._secrets.resolve(provider, call.credential)
+            return route, route.heads.render(call, secret), secret
         except CredentialError as error:
             return Failure(Phase.CONNECT, Cause.CREDENTIAL, str(error))
         except HeadError as error:

@@ -6,6 +6,7 @@ read event and the client's write. A whole answer is sent only after its outcome
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tollway.app.gateway.exchange import Exchange
 from tollway.app.gateway.recall import scope_of
@@ -21,6 +22,16 @@ from tollway.domain.usage import Usage
 # is ours to say: a body is sent only once it was read as JSON or as events, whatever it was called.
 PASSED_HEADERS = frozenset({b"openai-processing-ms", b"openai-version"})
 _JSON_TYPE: Header = (b"content-type", b"application/json")
+
+
+def told(failure: Failure, flow: Flow | None) -> Failure:
+    """A failure in the provider's words, without the credential the provider was called with."""
+    if flow is None:
+        return failure
+    code = failure.code
+    if code is not None and flow.redact(code) != code:
+        code = None
+    return replace(failure, message=flow.redact(failure.message), code=code)
 
 
 class BufferedRelay:
@@ -96,7 +107,7 @@ class BufferedRelay:
 
     def end(self, failure: Failure | None) -> Failure | None:
         """The call has ended: judge what came. Returns what is wrong with the attempt, if so."""
-        self._flow = None  # it holds us: a cycle would wait for the garbage collector
+        flow, self._flow = self._flow, None  # it holds us: a cycle would wait for the collector
         if failure is not None:
             return failure
         reply = self._exchange.inbound.endpoint.read_reply(b"".join(self._pieces))
@@ -104,7 +115,8 @@ class BufferedRelay:
         if not 200 <= status < 300:
             message = reply.message or f"The provider answered with status {status}."
             retry_s = retry_after_s(self._headers)
-            return Failure(Phase.FIRST_EVENT, Cause.STATUS, message, status, retry_s, reply.code)
+            failure = Failure(Phase.FIRST_EVENT, Cause.STATUS, message, status, retry_s, reply.code)
+            return told(failure, flow)
         if not reply.valid:
             return self._protocol_failure("The provider's answer is not the JSON it should be.")
         self.usage = reply.usage

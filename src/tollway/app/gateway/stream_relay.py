@@ -9,7 +9,7 @@ a kill leaves behind bills at least what was delivered.
 from collections.abc import Sequence
 
 from tollway.app.gateway.exchange import Exchange
-from tollway.app.gateway.relay import BufferedRelay
+from tollway.app.gateway.relay import BufferedRelay, told
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.ports import Header
 from tollway.dialects.errors import error_event
@@ -76,15 +76,16 @@ class StreamRelay(BufferedRelay):
 
     def end(self, failure: Failure | None) -> Failure | None:
         """Judge the stream and give the client its ending, if it has had a beginning."""
-        self._flow = None
         if not self._streaming:
             if failure is None and 200 <= self.status < 300:
+                self._flow = None
                 return self._protocol_failure("The provider did not answer with an event stream.")
             return super().end(failure)
         reader = self._reader
         was_done = reader.done
         if failure is None and not was_done:
             failure = self._judge_tail()
+        self._flow = None
         self.usage = reader.usage
         if was_done:
             return None
@@ -127,7 +128,8 @@ class StreamRelay(BufferedRelay):
         error = self._reader.error
         if error is None:
             return Failure(phase, Cause.PROTOCOL, "The provider sent an event that is too large.")
-        return Failure(phase, Cause.STREAM_ERROR, error.message, error.status, None, error.code)
+        failure = Failure(phase, Cause.STREAM_ERROR, error.message, error.status, None, error.code)
+        return told(failure, self._flow)
 
     def _client_gone(self) -> None:
         if self._reader.done:

@@ -22,7 +22,7 @@ def heads() -> RequestHeads:
 def test_the_whole_request() -> None:
     """Request line, host, agent, no compression, credential, the caller's fields, length, body."""
     call = make_call(AT, b'{"a":1}', headers=(JSON, (b"x-tab", b"a\tb \xff")))
-    assert heads().render(call, "env:X", "sk-1") == (
+    assert heads().render(call, "sk-1") == (
         b"POST /v1/chat/completions HTTP/1.1\r\nhost: api.example.com\r\n"
         b"user-agent: tollway/1\r\naccept-encoding: identity\r\nauthorization: Bearer sk-1\r\n"
         b"content-type: application/json\r\nx-tab: a\tb \xff\r\ncontent-length: 7\r\n\r\n"
@@ -32,11 +32,11 @@ def test_the_whole_request() -> None:
 
 def test_no_credential_no_field() -> None:
     """A provider without a secret is sent none."""
-    assert b"authorization" not in heads().render(make_call(AT), "", "")
+    assert b"authorization" not in heads().render(make_call(AT), "")
 
 
 def test_what_is_kept_belongs_to_its_call() -> None:
-    """Method, path, reference and secret each change the head; kept heads never answer for
+    """Method, path, credential and secret each change the head; kept heads never answer for
     another."""
     kept = heads()
     calls = [
@@ -47,9 +47,10 @@ def test_what_is_kept_belongs_to_its_call() -> None:
     ]
     for _ in range(2):
         for call in calls:
-            for reference, secret in (("", ""), ("env:A", "one"), ("env:A", "two")):
-                expected = heads().render(call, reference, secret)
-                assert kept.render(call, reference, secret) == expected
+            for id_, secret in (("crd_1", ""), ("crd_2", "one"), ("crd_2", "two")):
+                named = call._replace(credential=CredentialRecord(CredentialId(id_)))
+                expected = heads().render(named, secret)
+                assert kept.render(named, secret) == expected
                 line = f"{call.method} /v1{call.path} HTTP/1.1\r\n".encode()
                 assert expected.startswith(line)
                 assert (secret.encode() in expected) if secret else b"Bearer" not in expected
@@ -60,7 +61,7 @@ def test_what_is_kept_is_bounded() -> None:
     kept = heads()
     for number in range(3000):
         call = make_call(AT, path=f"/m/{number}", headers=((b"traceparent", b"%d" % number),))
-        kept.render(call, "", "")
+        kept.render(call, "")
     assert len(kept._known) <= 256
     assert len(kept._fields) <= 1024
 
@@ -71,7 +72,7 @@ def test_what_is_kept_is_bounded() -> None:
 def test_a_value_with_a_control_character(value: bytes) -> None:
     """Is refused, and not repeated in the message."""
     with pytest.raises(HeadError) as caught:
-        heads().render(make_call(AT, headers=((b"traceparent", value),)), "", "")
+        heads().render(make_call(AT, headers=((b"traceparent", value),)), "")
     assert "evil" not in str(caught.value)
 
 
@@ -86,7 +87,7 @@ def test_a_value_with_a_control_character(value: bytes) -> None:
 def test_a_name_that_is_not_the_callers(name: bytes) -> None:
     """Fields about the connection or the credential are ours to set."""
     with pytest.raises(HeadError):
-        heads().render(make_call(AT, headers=((name, b"x"),)), "", "")
+        heads().render(make_call(AT, headers=((name, b"x"),)), "")
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ def test_a_name_that_is_not_the_callers(name: bytes) -> None:
 def test_a_request_line_that_is_none(changes: dict[str, str]) -> None:
     """Method and path cannot bring in another request or host."""
     with pytest.raises(HeadError):
-        heads().render(make_call(AT, **changes), "", "")
+        heads().render(make_call(AT, **changes), "")
 
 
 async def test_over_the_wire(monkeypatch: pytest.MonkeyPatch) -> None:

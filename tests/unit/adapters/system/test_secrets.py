@@ -1,6 +1,7 @@
 """Sealing under the master key."""
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tollway.adapters.system.secrets import AesGcmBox, load_master_key, new_master_key
 from tollway.app.ports import SecretError
@@ -44,11 +45,47 @@ def test_every_flipped_bit_is_noticed():
             box.open(bytes(damaged), "p")
 
 
-@pytest.mark.parametrize("length", range(29))
+@pytest.mark.parametrize("length", range(33))
 def test_a_cut_envelope_is_noticed(length):
     """Too short to be one."""
     with pytest.raises(SecretError, match="damaged"):
         AesGcmBox(KEY).open(AesGcmBox(KEY).seal(b"", "p")[:length], "p")
+
+
+def test_a_box_with_both_keys_opens_what_either_sealed():
+    """While the master key is changed, the new one seals and both open."""
+    old, new = AesGcmBox(KEY), AesGcmBox(KEY[::-1])
+    both = AesGcmBox(KEY[::-1], KEY)
+    assert both.open(old.seal(b"one", "p"), "p") == b"one"
+    assert both.open(new.seal(b"two", "p"), "p") == b"two"
+    assert new.open(both.seal(b"three", "p"), "p") == b"three"
+    with pytest.raises(SecretError, match="master key"):
+        old.open(both.seal(b"four", "p"), "p")
+
+
+def test_an_envelope_of_the_first_version_opens():
+    """It names no key: each is tried."""
+    first = b"\x01" + bytes(12) + AESGCM(KEY).encrypt(bytes(12), b"secret", b"p")
+    assert AesGcmBox(KEY).open(first, "p") == b"secret"
+    assert AesGcmBox(KEY[::-1], KEY).open(first, "p") == b"secret"
+    with pytest.raises(SecretError, match="master key"):
+        AesGcmBox(KEY[::-1]).open(first, "p")
+    for length in range(len(first)):
+        with pytest.raises(SecretError):
+            AesGcmBox(KEY).open(first[:length], "p")
+
+
+def test_a_key_of_another_length_is_none():
+    """The first one and all others."""
+    for keys in ((KEY[:31],), (KEY, b"")):
+        with pytest.raises(SecretError, match="32 bytes"):
+            AesGcmBox(*keys)
+
+
+def test_an_envelope_does_not_tell_the_key():
+    """The id in it is no part of the key."""
+    envelope = AesGcmBox(KEY).seal(b"", "p")
+    assert envelope[1:5] not in KEY
 
 
 def test_a_new_master_key_loads():

@@ -10,6 +10,7 @@ from tests.fakes.pipeline import (
     RECORD,
     REFUSED,
     RESET,
+    SECRET,
     TENANT,
     FakeClient,
     Script,
@@ -297,6 +298,19 @@ class TestStreams:
         bench = make_bench(Script(status=429, headers=headers, pieces=[body]))
         _, verdict = await bench.ask(STREAM)
         assert (verdict.status, verdict.message, verdict.retry_after_s) == (429, "slow down", 7)
+
+    async def test_our_credential_is_in_no_error(self):
+        """Attack 92: a provider quotes the credential it refuses, which is ours: in a status, in an
+        error event first or in the middle, as text or as code."""
+        error = b'{"error":{"message":"Bad key %b.","code":"%b"}}' % ((SECRET.encode(),) * 2)
+        event = b"data: " + error + b"\n\n"
+        for script in (Script(status=400, pieces=[error]), streamed(event)):
+            bench = make_bench(script)
+            _, verdict = await bench.ask(STREAM)
+            assert (verdict.message, verdict.code) == ("Bad key [redacted].", None)
+        client, _ = await make_bench(streamed(chunk("a"), event)).ask(STREAM)
+        assert b"Bad key [redacted]." in client.body
+        assert SECRET.encode() not in client.body
 
     async def test_a_drain_ends_running_streams_with_one_error_event(self):
         """At the end of the drain time what runs is told so and settled."""
