@@ -60,6 +60,8 @@ def test_secrets_come_from_files(tmp_path):
     (tmp_path / "key").write_text("s3cret\n")
     settings = load_settings({"TOLLWAY_MASTER_KEY_FILE": str(tmp_path / "key")})
     assert settings.master_key == "s3cret"
+    settings = load_settings({"TOLLWAY_MASTER_KEY_PREVIOUS_FILE": str(tmp_path / "key")})
+    assert settings.master_key_previous == "s3cret"
 
 
 def test_values_travel_to_a_child_unchanged():

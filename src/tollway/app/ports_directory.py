@@ -169,8 +169,9 @@ class Providers(Protocol):
     def sealed(self, after: str, limit: int) -> list[tuple[CredentialId, ProviderView, bytes]]:
         """Sealed credentials behind an id, for re-wrapping."""
 
-    def rewrap(self, credential_id: CredentialId, envelope: bytes) -> None:
-        """The same secret in another envelope."""
+    def rewrap(self, credential_id: CredentialId, envelope: bytes, *, instead_of: bytes) -> bool:
+        """The same secret in another envelope. False, and nothing done, when the envelope is not
+        any more the one it was read from: the secret was replaced meanwhile."""
 
 
 class Models(Protocol):

@@ -160,13 +160,21 @@ class SqlProviders:
         views = {view.id: view for view in self._views(found)}
         return [(CredentialId(row.id), views[row.provider_id], row.envelope) for row in rows]
 
-    def rewrap(self, credential_id: CredentialId, envelope: bytes) -> None:
+    def rewrap(self, credential_id: CredentialId, envelope: bytes, *, instead_of: bytes) -> bool:
         credential = provider_credentials.c
-        self._unit.change(provider_credentials, credential.id == credential_id, envelope=envelope)
+        changed = self._unit.change(
+            provider_credentials,
+            credential.id == credential_id,
+            credential.envelope == instead_of,
+            envelope=envelope,
+        )
+        if not changed:
+            return False
         query = select(credential.provider_id).where(credential.id == credential_id)
         row = self._unit.first(query)
         if row is not None:
             self._touch(ProviderId(row.provider_id))
+        return True
 
     def _touch(self, provider_id: ProviderId) -> None:
         """Publishers look at the provider's own version."""

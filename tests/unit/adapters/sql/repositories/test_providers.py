@@ -116,7 +116,7 @@ def test_a_changed_credential_moves_its_provider(configuration):
     for act in (
         lambda uow: uow.providers.add_credential(one, None),
         lambda uow: uow.providers.save_credential(credential(1, "prv_1", weight=2), b"sealed"),
-        lambda uow: uow.providers.rewrap("crd_1", b"again"),
+        lambda uow: uow.providers.rewrap("crd_1", b"again", instead_of=b"sealed"),
         lambda uow: uow.providers.remove_credential("prv_1", "crd_1"),
     ):
         with configuration.begin() as uow:
@@ -167,7 +167,9 @@ def test_sealed_credentials_are_walked_in_parts(uow):
         ("crd_2", "prv_2", b"2"),
     ]
     assert [entry[0] for entry in uow.providers.sealed("crd_2", 2)] == ["crd_3"]
-    uow.providers.rewrap("crd_3", b"new")
+    assert uow.providers.rewrap("crd_3", b"new", instead_of=b"3")
+    assert uow.providers.envelope("crd_3") == b"new"
+    assert not uow.providers.rewrap("crd_3", b"late", instead_of=b"3")
     assert uow.providers.envelope("crd_3") == b"new"
 
 
