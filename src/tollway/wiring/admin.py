@@ -29,15 +29,16 @@ class Admin:
     def __init__(self, settings: Settings) -> None:
         self._keeper = os.path.join(settings.run_dir, KEEPER_SOCKET)
         self._engine = open_database(settings, upgrade=False)
+        box = master_box(settings)
         self.app: FastAPI = build_app(
             Services(
                 configuration=SqlConfiguration(self._engine, SystemClock()),
                 usage=SqlUsageReader(self._engine),
-                box=master_box(settings),
+                box=box,
                 entropy=system_entropy,
                 admin_token=settings.admin_token or "",
                 publish=self._publish,
-                probe=HttpProbe(upstream_options(settings)),
+                probe=HttpProbe(upstream_options(settings), box),
             )
         )
 

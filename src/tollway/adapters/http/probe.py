@@ -12,7 +12,7 @@ from threading import Lock
 from tollway.adapters.http.options import UpstreamOptions
 from tollway.adapters.http.resolver import Lookup, system_lookup
 from tollway.adapters.http.upstream import HttpUpstream
-from tollway.app.ports import Flow, Header, UpstreamCall
+from tollway.app.ports import Flow, Header, SecretBox, UpstreamCall
 from tollway.app.ports_probe import ProbeReport
 from tollway.domain.failure import Cause, Failure, Phase
 from tollway.domain.provider import CredentialRecord, ProviderKind, ProviderRecord
@@ -27,7 +27,15 @@ _ENOUGH = Failure(Phase.FIRST_EVENT, Cause.PROTOCOL, "The answer is longer than 
 class HttpProbe:
     """Implements `app.ports_probe.ProviderProbe`. To be called from threads without a loop."""
 
-    def __init__(self, options: UpstreamOptions, *, lookup: Lookup = system_lookup) -> None:
+    def __init__(
+        self,
+        options: UpstreamOptions,
+        box: SecretBox | None = None,
+        *,
+        lookup: Lookup = system_lookup,
+    ) -> None:
+        """The box opens sealed credentials."""
+        self._box = box
         self._options = replace(
             options,
             headers_timeout_s=min(options.headers_timeout_s, _DEADLINE_S),
@@ -67,7 +75,7 @@ class HttpProbe:
         # The provider's own deadlines are for real work: a person is waiting here.
         hurried = replace(provider, headers_timeout_s=None, total_timeout_s=None)
         call = UpstreamCall(hurried, credential, "GET", "/models", (), b"", False)
-        upstream = HttpUpstream(self._options, lookup=self._lookup)
+        upstream = HttpUpstream(self._options, self._box, lookup=self._lookup)
         answer = _Answer()
         try:
             failure = await upstream.call(call, answer)

@@ -8,6 +8,8 @@ import pytest
 
 from tollway.adapters.http.options import UpstreamOptions
 from tollway.adapters.http.probe import HttpProbe
+from tollway.adapters.system.secrets import AesGcmBox
+from tollway.app.admin.sealing import seal_credential
 from tollway.domain.provider import CredentialRecord, ProviderKind, ProviderRecord
 
 SECRET = "sk-very-secret"
@@ -112,6 +114,20 @@ def test_a_tenants_provider_is_guarded():
             "A tenant's provider may not be at this address."
         )
         assert asked == []
+
+
+def test_a_sealed_secret_is_opened_for_its_own_place_only():
+    """Sealed for another origin, it is not sent anywhere."""
+    box = AesGcmBox(bytes(32))
+    one = HttpProbe(UpstreamOptions(), box)
+    with provider() as (good, asked):
+        sealed = CredentialRecord("crd_1", envelope=seal_credential(box, good, SECRET))
+        assert one.probe(good, sealed).ok
+        assert asked == [("/v1/models", f"Bearer {SECRET}")]
+        elsewhere = record("http://127.0.0.1:1/v1")
+        moved = CredentialRecord("crd_1", envelope=seal_credential(box, elsewhere, SECRET))
+        assert one.probe(good, moved).ok is False
+        assert len(asked) == 1
 
 
 def test_what_the_network_does_is_a_report():
