@@ -11,6 +11,7 @@ class Kind(StrEnum):
     """What sort of no it is; the web floor has one table of statuses."""
 
     INVALID = "invalid"  # what was sent cannot be
+    UNAUTHENTICATED = "unauthenticated"
     NOT_FOUND = "not_found"
     FORBIDDEN = "forbidden"
     CONFLICT = "conflict"  # with what is there

@@ -12,6 +12,7 @@ from fastapi import Depends, Response
 from fastapi import Request as HttpRequest
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
 
 from tollway.app.admin.outcome import Rejected
 from tollway.app.admin.work import Request, Work
@@ -21,7 +22,7 @@ from tollway.domain.policy import Action, Actor
 from tollway.domain.result import Err, Result
 from tollway.web.admin.problems import ProblemError, refused
 from tollway.web.admin.services import Services
-from tollway.web.admin.signing_in import authenticated
+from tollway.web.admin.signing_in import COOKIE, authenticated
 
 ACTION_KEY = "x-tollway-action"
 PUBLIC = "public"  # the routes that take no credential
@@ -103,6 +104,11 @@ class CallerOf:
         self._publish(version)
         return _created(shown, status, place)
 
+    @property
+    def cookie(self) -> str | None:
+        """The session's cookie, for those who have one."""
+        return self._http.cookies.get(COOKIE)
+
     def _work(self, uow: UnitOfWork) -> Work:
         return Work(uow, self.actor, self.services.entropy, self.services.box, self._request)
 
@@ -122,8 +128,8 @@ class CallerOf:
 async def _caller(http: HttpRequest) -> CallerOf:
     body = await http.body()
     services: Services = http.app.state.services
-    actor = await authenticated(services, http)
-    return CallerOf(services, actor, http, body)
+    found = await run_in_threadpool(authenticated, services, http)
+    return CallerOf(services, found.actor, http, body)
 
 
 Caller = Annotated[CallerOf, Depends(_caller)]

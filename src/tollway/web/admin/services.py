@@ -1,17 +1,28 @@
 """What the admin API's endpoints are given by the composition root."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from tollway.app.ports import SecretBox
 from tollway.app.ports_admin import Configuration, Entropy, UsageReader
+from tollway.app.ports_identity import IdentityProvider, PasswordHasher
 from tollway.app.ports_probe import ProviderProbe
+from tollway.domain.oidc import OidcIssuer
+
+
+@dataclass(frozen=True, slots=True)
+class SignInAt:
+    """One identity provider people may sign in at."""
+
+    issuer: OidcIssuer
+    provider: IdentityProvider
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
     """Bound once per process. `publish` makes this machine's workers serve a version and returns
-    when they do (or its deadline passed: they poll behind it)."""
+    when they do (or its deadline passed: they poll behind it). `admin_url` is where browsers reach
+    us; without it, what they say in `Host`."""
 
     configuration: Configuration
     usage: UsageReader
@@ -20,3 +31,6 @@ class Services:
     admin_token: str
     publish: Callable[[int], None]
     probe: ProviderProbe
+    hasher: PasswordHasher
+    sign_in_at: Mapping[str, SignInAt] = field(default_factory=dict)
+    admin_url: str | None = None

@@ -88,26 +88,27 @@ def create_service_token(
     return Ok(_issue(work, token, text))
 
 
-def revoke_token(work: Work, token_id: str) -> Result[None, Rejected]:
-    """The token opens nothing any more. Revoking again changes nothing."""
-    found = work.uow.tokens.get(token_id)
-    token = None if found is None else found[0]
-    if token is None or not _knows(work, token):
-        return Err(absent("token"))
-    action = Action.TOKEN_WRITE if token.tenant_id is None else Action.SERVICE_TOKEN_WRITE
-    wrong = work.denied(action, kind="token", tenant_id=token.tenant_id, owner=token.account_id)
+def revoke_token(
+    work: Work, token_id: str, *, tenant_id: TenantId | None = None
+) -> Result[None, Rejected]:
+    """The token opens nothing any more; a tenant's, or (without one) the actor's own. Revoking
+    again changes nothing."""
+    if tenant_id is not None:
+        tenant = living_tenant(work, tenant_id)
+        if isinstance(tenant, Err):
+            return tenant
+    owner = work.actor.account_id if tenant_id is None else None
+    action = Action.TOKEN_WRITE if tenant_id is None else Action.SERVICE_TOKEN_WRITE
+    wrong = work.denied(action, kind="token", tenant_id=tenant_id, owner=owner)
     if wrong is not None:
         return Err(wrong)
-    if token.revoked_s is None:
+    found = work.uow.tokens.get(token_id)
+    if found is None or found[0].tenant_id != tenant_id or found[0].account_id != owner:
+        return Err(absent("token"))
+    if found[0].revoked_s is None:
         work.uow.tokens.revoke(token_id)
-        _record(work, "token.revoked", token)
+        _record(work, "token.revoked", found[0])
     return Ok(None)
-
-
-def _knows(work: Work, token: TokenView) -> bool:
-    if token.tenant_id is not None:
-        return not isinstance(living_tenant(work, token.tenant_id), Err)
-    return work.actor.platform_admin or token.account_id == work.actor.account_id
 
 
 def _check(work: Work, spec: TokenSpec) -> Rejected | None:
