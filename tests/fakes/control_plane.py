@@ -39,6 +39,19 @@ class Answer:
         return json.loads(self.body) if self.body else None
 
 
+class PlainHasher:
+    """A hasher that takes no time, for tables of cases. The real one has its own tests."""
+
+    def hash(self, password: str) -> str:
+        return f"plain:{password}"
+
+    def verify(self, stored: str | None, password: str) -> bool:
+        return stored == f"plain:{password}"
+
+    def needs_rehash(self, stored: str) -> bool:
+        return False
+
+
 class ControlPlane:
     """One application on one database. `published` holds the versions it announced."""
 
@@ -53,6 +66,7 @@ class ControlPlane:
             "entropy": system_entropy,
             "admin_token": ADMIN_TOKEN,
             "publish": self.published.append,
+            "hasher": PlainHasher(),
             "probe": FakeProbe(),
         }
         self.app = build_app(Services(**{**given, **services}))

@@ -127,4 +127,7 @@ class Sessions(Protocol):
         """It failed once more."""
 
     def forgive(self, subject: str) -> None:
-        """It worked."""
+        """It worked: no failure counts any more."""
+
+    def uncount(self, subject: str) -> None:
+        """The last one counted was none."""

@@ -7,13 +7,16 @@ from fastapi import FastAPI
 
 from tollway.adapters.control.client import ControlError, ask_now
 from tollway.adapters.http.probe import HttpProbe
+from tollway.adapters.identity.fetching import Fetcher
+from tollway.adapters.identity.openid import OpenIdProvider
+from tollway.adapters.identity.passwords import Argon2Hasher
 from tollway.adapters.sql.directory import SqlConfiguration
 from tollway.adapters.sql.usage import SqlUsageReader
 from tollway.adapters.system.clock import SystemClock
 from tollway.adapters.system.entropy import system_entropy
 from tollway.config import Settings
 from tollway.web.admin.app import build_app
-from tollway.web.admin.services import Services
+from tollway.web.admin.services import Services, SignInAt
 from tollway.wiring.database import open_database
 from tollway.wiring.master_key import master_box
 from tollway.wiring.options import upstream_options
@@ -39,6 +42,9 @@ class Admin:
                 admin_token=settings.admin_token or "",
                 publish=self._publish,
                 probe=HttpProbe(upstream_options(settings), box),
+                hasher=Argon2Hasher(),
+                sign_in_at=_sign_in_at(settings),
+                admin_url=settings.admin_url,
             )
         )
 
@@ -57,3 +63,14 @@ class Admin:
             _log.warning(
                 "a change is served a moment later", extra={"version": version, "error": str(error)}
             )
+
+
+def _sign_in_at(settings: Settings) -> dict[str, SignInAt]:
+    """The identity providers by name. Nothing is fetched before somebody signs in."""
+    fetcher, clock = Fetcher(), SystemClock()
+    return {
+        issuer.name: SignInAt(
+            issuer, OpenIdProvider(issuer, fetcher=fetcher, clock=clock, entropy=system_entropy)
+        )
+        for issuer in settings.oidc
+    }

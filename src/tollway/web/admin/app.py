@@ -8,16 +8,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tollway.domain.brand import COMMAND, NAME
 from tollway.web.admin import (
+    accounts,
     audit,
+    auth,
     credentials,
     docs,
     grants,
     keys,
+    me,
+    members,
     models,
+    prices,
     problems,
     projects,
     providers,
     tenants,
+    tokens,
     usage,
 )
 from tollway.web.admin.callers import new_request_id
@@ -27,13 +33,19 @@ from tollway.web.admin.services import Services
 PREFIX = "/api/v1"
 MAX_BODY_BYTES = 1024 * 1024
 _ROUTERS: tuple[APIRouter, ...] = (
+    auth.router,
+    me.router,
     tenants.router,
+    accounts.router,
+    members.router,
+    tokens.router,
     projects.router,
     keys.router,
     providers.router,
     credentials.router,
     models.router,
     grants.router,
+    prices.router,
     usage.router,
     audit.router,
 )

@@ -14,11 +14,12 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
+from tollway.app.admin.authenticate import SignedIn
 from tollway.app.admin.outcome import Rejected
 from tollway.app.admin.work import Request, Work
 from tollway.app.ports_admin import Scope, UnitOfWork
 from tollway.app.ports_records import StoredReply
-from tollway.domain.policy import Action, Actor
+from tollway.domain.policy import Action
 from tollway.domain.result import Err, Result
 from tollway.web.admin.problems import ProblemError, refused
 from tollway.web.admin.services import Services
@@ -42,10 +43,11 @@ def route(action: Action | None, operation_id: str) -> dict[str, Any]:
 class CallerOf:
     """A signed-in caller of one request."""
 
-    def __init__(self, services: Services, actor: Actor, http: HttpRequest, body: bytes) -> None:
+    def __init__(self, services: Services, found: SignedIn, http: HttpRequest, body: bytes) -> None:
         self.services = services
-        self.actor = actor
-        self._http = http
+        self.actor = found.actor
+        self.session = found.session
+        self.http = http
         self._body = body
         self._request = Request(
             http.state.request_id,
@@ -88,7 +90,7 @@ class CallerOf:
             made = out(self.write(act))
             return _created(made.model_dump(mode="json"), status, location and location(made))
         digest = hashlib.sha256(
-            f"{self._http.method} {self._http.url.path}\n".encode() + self._body
+            f"{self.http.method} {self.http.url.path}\n".encode() + self._body
         ).digest()
         with self.services.configuration.begin(self.scope) as uow:
             kept = uow.replies.get(self.actor.id, key)
@@ -107,7 +109,7 @@ class CallerOf:
     @property
     def cookie(self) -> str | None:
         """The session's cookie, for those who have one."""
-        return self._http.cookies.get(COOKIE)
+        return self.http.cookies.get(COOKIE)
 
     def _work(self, uow: UnitOfWork) -> Work:
         return Work(uow, self.actor, self.services.entropy, self.services.box, self._request)
@@ -117,7 +119,7 @@ class CallerOf:
             self.services.publish(version)
 
     def _idempotency_key(self) -> str | None:
-        key = self._http.headers.get("idempotency-key")
+        key = self.http.headers.get("idempotency-key")
         if key is not None and not (1 <= len(key) <= _MAX_IDEMPOTENCY_KEY and key.isprintable()):
             raise ProblemError(
                 400, "invalid", f"An Idempotency-Key has 1 to {_MAX_IDEMPOTENCY_KEY} characters."
@@ -129,7 +131,7 @@ async def _caller(http: HttpRequest) -> CallerOf:
     body = await http.body()
     services: Services = http.app.state.services
     found = await run_in_threadpool(authenticated, services, http)
-    return CallerOf(services, found.actor, http, body)
+    return CallerOf(services, found, http, body)
 
 
 Caller = Annotated[CallerOf, Depends(_caller)]

@@ -74,6 +74,13 @@ class SqlSessions:
     def forgive(self, subject: str) -> None:
         self._unit.remove(login_attempts, login_attempts.c.subject == subject)
 
+    def uncount(self, subject: str) -> None:
+        self._unit.connection.execute(
+            update(login_attempts)
+            .where(login_attempts.c.subject == subject, login_attempts.c.failures > 0)
+            .values(failures=login_attempts.c.failures - 1)
+        )
+
 
 def _view(row: Row[Any]) -> SessionView:
     return SessionView(

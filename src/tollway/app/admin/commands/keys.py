@@ -15,7 +15,7 @@ from tollway.app.admin.checks import (
 )
 from tollway.app.admin.commands.peppers import ensure_pepper
 from tollway.app.admin.commands.tenants import living_tenant
-from tollway.app.admin.outcome import Kind, Rejected
+from tollway.app.admin.outcome import Ensured, Kind, Rejected
 from tollway.app.admin.work import Work, absent, changes_between
 from tollway.app.views import KeyView
 from tollway.domain.account import Role
@@ -71,6 +71,22 @@ def create_key(work: Work, tenant_id: TenantId, spec: KeySpec) -> Result[IssuedK
     if wrong is not None:
         return Err(wrong)
     return Ok(_issue(work, tenant_id, spec, None))
+
+
+def ensure_key(
+    work: Work, tenant_id: TenantId, spec: KeySpec
+) -> Result[Ensured[IssuedKey], Rejected]:
+    """The tenant's newest key of this name that is not revoked, made if there is none. The text is
+    there only when it was made now."""
+    tenant = living_tenant(work, tenant_id)
+    if isinstance(tenant, Err):
+        return tenant
+    for found in work.uow.keys.find(tenant_id, spec.name):
+        if found.revoked_s is None:
+            wrong = _create_denied(work, tenant_id, found.account_id)
+            return Ok(Ensured(IssuedKey(found, None), created=False)) if wrong is None else Err(wrong)
+    made = create_key(work, tenant_id, spec)
+    return made if isinstance(made, Err) else Ok(Ensured(made.value, created=True))
 
 
 def update_key(work: Work, wanted: KeyView) -> Result[KeyView, Rejected]:

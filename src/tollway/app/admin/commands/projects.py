@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from tollway.app.admin.checks import check_model_names, check_name
 from tollway.app.admin.commands.tenants import living_tenant
-from tollway.app.admin.outcome import Kind, Rejected
+from tollway.app.admin.outcome import Ensured, Kind, Rejected
 from tollway.app.admin.work import Work, absent, changes_between
 from tollway.app.views import ProjectView
 from tollway.domain.ids import ProjectId, TenantId, make_id
@@ -40,6 +40,23 @@ def create_project(
     work.uow.projects.add(project)
     _record(work, "project.created", project, {"name": name, "models": models})
     return Ok(_stored(work, project))
+
+
+def ensure_project(
+    work: Work, tenant_id: TenantId, *, name: str
+) -> Result[Ensured[ProjectView], Rejected]:
+    """The tenant's project of this name, created if there is none."""
+    tenant = living_tenant(work, tenant_id)
+    if isinstance(tenant, Err):
+        return tenant
+    wrong = _denied(work, tenant_id)
+    found = None if wrong is not None else work.uow.projects.find(tenant_id, name)
+    if wrong is not None:
+        return Err(wrong)
+    if found is not None:
+        return Ok(Ensured(found, created=False))
+    made = create_project(work, tenant_id, name=name)
+    return made if isinstance(made, Err) else Ok(Ensured(made.value, created=True))
 
 
 def update_project(work: Work, wanted: ProjectView) -> Result[ProjectView, Rejected]:

@@ -95,7 +95,8 @@ def finish_guess(
             work.record("account.sign_in_throttled", kind="account", object_id=account.id)
         return Err(_WRONG)
     work.uow.sessions.forgive(account_subject(guess.email))
-    work.uow.sessions.forgive(address_subject(guess.address))
+    # Not all of the address's: one right sign-in must not pay for a thousand guesses beside it.
+    work.uow.sessions.uncount(address_subject(guess.address))
     if rehashed is not None:
         work.uow.accounts.set_password(account.id, rehashed)
     return Ok(open_session(work, account, via="password", old=old))

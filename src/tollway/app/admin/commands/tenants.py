@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tollway.app.admin.checks import check_name, check_slug
-from tollway.app.admin.outcome import Kind, Rejected
+from tollway.app.admin.outcome import Ensured, Kind, Rejected
 from tollway.app.admin.work import Work, absent, changes_between
 from tollway.app.views import TenantSettings, TenantView
 from tollway.domain.ids import TenantId, make_id
@@ -54,6 +54,23 @@ def create_tenant(work: Work, spec: TenantSpec) -> Result[TenantView, Rejected]:
         changes={"slug": spec.slug, "name": name},
     )
     return Ok(_stored(work, tenant_id))
+
+
+def ensure_tenant(work: Work, spec: TenantSpec) -> Result[Ensured[TenantView], Rejected]:
+    """The tenant of this slug, created if there is none; one that is there is left as it is."""
+    found = work.uow.tenants.find(spec.slug)
+    if found is None or not work.actor.knows(found.id):
+        made = create_tenant(work, spec)
+        return made if isinstance(made, Err) else Ok(Ensured(made.value, created=True))
+    if found.deleted_s is not None:
+        return Err(
+            Rejected(
+                "slug",
+                f"The tenant {spec.slug!r} was deleted. Restore it, or take another slug.",
+                Kind.CONFLICT,
+            )
+        )
+    return Ok(Ensured(found, created=False))
 
 
 def update_tenant(work: Work, wanted: TenantView) -> Result[TenantView, Rejected]:
