@@ -40,7 +40,7 @@ def create_price(work: Work, spec: PriceSpec) -> Result[PriceView, Rejected]:
     """A new entry. Of two from the same second on, the one made later holds."""
     wrong = (
         work.denied(Action.PRICE_WRITE, kind="tenant", tenant_id=spec.tenant_id)
-        or _check(work, spec)
+        or _check(spec)
         or _check_place(work, spec)
     )
     if wrong is not None:
@@ -96,7 +96,7 @@ def seed_prices(work: Work, entries: Sequence[PriceView]) -> Result[int, Rejecte
     return Ok(added)
 
 
-def _check(work: Work, spec: PriceSpec) -> Rejected | None:
+def _check(spec: PriceSpec) -> Rejected | None:
     words = check_pattern(spec.model)
     if words is not None:
         return Rejected("model", words)
