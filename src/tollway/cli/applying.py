@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-from tollway.app.admin.commands.accounts import ensure_account, ensure_membership
+from tollway.app.admin.commands.accounts import AccountSpec, ensure_account
+from tollway.app.admin.commands.credentials import ensure_credential
 from tollway.app.admin.commands.keys import KeySpec, ensure_key
+from tollway.app.admin.commands.members import MemberSpec, ensure_member
 from tollway.app.admin.commands.models import ModelSpec, ensure_model
 from tollway.app.admin.commands.projects import ensure_project
-from tollway.app.admin.commands.providers import ProviderSpec, ensure_credential, ensure_provider
-from tollway.app.admin.commands.tenants import ensure_tenant
+from tollway.app.admin.commands.providers import ProviderSpec, ensure_provider
+from tollway.app.admin.commands.tenants import TenantSpec, ensure_tenant
 from tollway.app.admin.outcome import Ensured, Rejected
-from tollway.app.ports_admin import UnitOfWork
+from tollway.app.admin.work import Work
+from tollway.app.views import TenantSettings
 from tollway.cli.manifest import (
     AccountEntry,
     KeyEntry,
@@ -23,9 +26,9 @@ from tollway.cli.manifest import (
     ModelEntry,
     ProviderEntry,
 )
+from tollway.domain.ids import AccountId, ProjectId, TenantId
 from tollway.domain.model import Target
 from tollway.domain.result import Err, Result
-from tollway.domain.tenant import TenantRecord
 from tollway.wiring.desk import Desk
 
 T = TypeVar("T")
@@ -43,33 +46,28 @@ class Applied:
 def apply_manifest(desk: Desk, manifest: Manifest) -> Applied:
     """Create what is missing. Raises `ManifestError`; then nothing was created."""
     with desk.configuration.begin() as uow:
-        applied = _Application(desk, uow).run(manifest)
+        applied = _Application(desk.work(uow)).run(manifest)
         if applied.created:
             uow.commit()
     return applied
 
 
 class _Application:
-    def __init__(self, desk: Desk, uow: UnitOfWork) -> None:
-        self._desk = desk
-        self._uow = uow
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._uow = work.uow
         self._applied = Applied()
 
     def run(self, manifest: Manifest) -> Applied:
-        entropy = self._desk.entropy
         for tenant in manifest.tenants:
-            self._take(
-                f"tenant {tenant.slug}",
-                ensure_tenant(
-                    self._uow, entropy, slug=tenant.slug, name=tenant.name, models=tenant.models
-                ),
-            )
+            spec = TenantSpec(tenant.slug, tenant.name, TenantSettings(models=tenant.models))
+            self._take(f"tenant {tenant.slug}", ensure_tenant(self._work, spec))
         self._each(manifest.accounts, self._account)
         for project in manifest.projects:
             owner = self._tenant(project.tenant, f"project {project.name}")
             self._take(
                 f"project {project.tenant}/{project.name}",
-                ensure_project(self._uow, entropy, tenant=owner, name=project.name),
+                ensure_project(self._work, owner, name=project.name),
             )
         self._each(manifest.providers, self._provider)
         self._each(manifest.models, self._model)
@@ -82,15 +80,12 @@ class _Application:
 
     def _account(self, entry: AccountEntry) -> None:
         label = f"account {entry.email}"
-        account = self._take(
-            label,
-            ensure_account(self._uow, self._desk.entropy, email=entry.email, name=entry.name),
-        )
+        self._take(label, ensure_account(self._work, AccountSpec(entry.email, entry.name)))
         for member in entry.members:
             tenant = self._tenant(member.tenant, label)
             self._take(
                 f"{entry.email} as {member.role} of {member.tenant}",
-                ensure_membership(self._uow, tenant=tenant, account=account, role=member.role),
+                ensure_member(self._work, tenant, MemberSpec(entry.email, member.role)),
             )
 
     def _provider(self, entry: ProviderEntry) -> None:
@@ -99,7 +94,7 @@ class _Application:
             name=entry.name,
             kind=entry.kind.value,
             base_url=entry.base_url,
-            owner=None if entry.tenant is None else self._tenant(entry.tenant, label),
+            tenant_id=None if entry.tenant is None else self._tenant(entry.tenant, label),
             stream_usage=entry.stream_usage.value,
             connect_timeout_s=entry.connect_timeout_s,
             headers_timeout_s=entry.headers_timeout_s,
@@ -107,15 +102,13 @@ class _Application:
             idle_timeout_s=entry.idle_timeout_s,
             total_timeout_s=entry.total_timeout_s,
         )
-        entropy = self._desk.entropy
-        provider = self._take(label, ensure_provider(self._uow, entropy, spec))
+        provider = self._take(label, ensure_provider(self._work, spec))
         for credential in entry.credentials:
             self._take(
                 f"{label} credential {credential.reference}",
                 ensure_credential(
-                    self._uow,
-                    entropy,
-                    provider=provider,
+                    self._work,
+                    provider.id,
                     reference=credential.reference,
                     weight=credential.weight,
                 ),
@@ -128,37 +121,40 @@ class _Application:
         for target in entry.targets:
             provider = None
             if owner is not None:  # a tenant's own provider shadows the platform's of that name
-                provider = self._uow.find_provider(owner.id, target.provider)
-            provider = provider or self._uow.find_provider(None, target.provider)
+                provider = self._uow.providers.find(owner, target.provider)
+            provider = provider or self._uow.providers.find(None, target.provider)
             if provider is None:
                 raise ManifestError(f"{label}: there is no provider '{target.provider}'.")
             targets.append(Target(provider.id, target.model, target.weight, target.priority))
         spec = ModelSpec(
             name=entry.name,
             targets=tuple(targets),
-            owner=owner,
+            tenant_id=owner,
             strategy=entry.strategy.value,
             max_output_tokens=entry.max_output_tokens,
         )
-        self._take(label, ensure_model(self._uow, self._desk.entropy, spec))
+        self._take(label, ensure_model(self._work, spec))
 
     def _key(self, entry: KeyEntry) -> None:
         label = f"key {entry.tenant}/{entry.name}"
         tenant = self._tenant(entry.tenant, label)
-        account = project = None
+        account_id: AccountId | None = None
+        project_id: ProjectId | None = None
         if entry.account is not None:
-            account = self._uow.find_account(entry.account.lower())
+            account = self._uow.accounts.find(entry.account.lower())
             if account is None:
                 raise ManifestError(f"{label}: there is no account '{entry.account}'.")
+            account_id = account.id
         if entry.project is not None:
-            project = self._uow.find_project(tenant.id, entry.project)
+            project = self._uow.projects.find(tenant, entry.project)
             if project is None:
                 raise ManifestError(f"{label}: there is no project '{entry.project}'.")
+            project_id = project.id
         spec = KeySpec(
             name=entry.name,
             env=entry.env,
-            account=account,
-            project=project,
+            account_id=account_id,
+            project_id=project_id,
             models=entry.models,
             endpoints=entry.endpoints,
             ip_allow=entry.ip_allow,
@@ -166,18 +162,15 @@ class _Application:
             not_before_s=_seconds(entry.not_before, f"{label} not_before"),
             expires_s=_seconds(entry.expires_at, f"{label} expires_at"),
         )
-        issued = self._take(
-            label,
-            ensure_key(self._uow, self._desk.box, self._desk.entropy, tenant=tenant, spec=spec),
-        )
+        issued = self._take(label, ensure_key(self._work, tenant, spec))
         if issued.text is not None:
             self._applied.keys.append((f"{entry.tenant}/{entry.name}", issued.text))
 
-    def _tenant(self, slug: str, label: str) -> TenantRecord:
-        tenant = self._uow.find_tenant(slug)
+    def _tenant(self, slug: str, label: str) -> TenantId:
+        tenant = self._uow.tenants.find(slug)
         if tenant is None:
             raise ManifestError(f"{label}: there is no tenant '{slug}'.")
-        return tenant
+        return tenant.id
 
     def _take(self, label: str, result: Result[Ensured[T], Rejected]) -> T:
         if isinstance(result, Err):

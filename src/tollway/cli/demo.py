@@ -5,22 +5,20 @@ in its own folder, makes a new key each start, never touches a key found in the 
 import os
 import socket
 import sys
+from dataclasses import replace
 
 import click
 import msgspec
 
-from tollway.app.admin.commands.accounts import ensure_account, ensure_membership
+from tollway.app.admin.commands.accounts import AccountSpec, ensure_account
+from tollway.app.admin.commands.credentials import ensure_credential
 from tollway.app.admin.commands.keys import KeySpec, create_key, revoke_key
+from tollway.app.admin.commands.members import MemberSpec, ensure_member
 from tollway.app.admin.commands.models import ModelSpec, ensure_model
-from tollway.app.admin.commands.providers import (
-    ProviderSpec,
-    ensure_credential,
-    ensure_provider,
-    move_provider,
-)
-from tollway.app.admin.commands.tenants import ensure_tenant
+from tollway.app.admin.commands.providers import ProviderSpec, ensure_provider, update_provider
+from tollway.app.admin.commands.tenants import TenantSpec, ensure_tenant
+from tollway.app.admin.work import Work
 from tollway.app.ports import SecretError, StoreUnavailableError
-from tollway.app.ports_admin import UnitOfWork
 from tollway.cli.data_dir import prepare_data_dir
 from tollway.cli.discovery import DiscoveryError, list_models
 from tollway.cli.logs import configure_logs
@@ -31,6 +29,7 @@ from tollway.cli.session import fail
 from tollway.cli.snippets import command_name, curl_snippet, indented, python_snippet
 from tollway.cli.supervisor import StartError
 from tollway.config import Settings, SettingsError, load_settings
+from tollway.domain.account import Role
 from tollway.domain.brand import DEMO_DIR, NAME
 from tollway.domain.model import Target
 from tollway.domain.provider import DEFAULT_BASE_URLS, ProviderKind
@@ -97,40 +96,39 @@ def _free(host: str, port: int) -> int:
 def _set_up(desk: Desk, model: ModelProcess | None, *, with_env_providers: bool) -> tuple[str, str]:
     """Tenant, account, provider, model and a new key; earlier keys of the demo are revoked."""
     with desk.configuration.begin() as uow:
-        entropy = desk.entropy
-        tenant = ensured(ensure_tenant(uow, entropy, slug=_TENANT, name="Demo"), "tenant")
-        account = ensured(ensure_account(uow, entropy, email=_ACCOUNT), "account")
-        ensured(
-            ensure_membership(uow, tenant=tenant, account=account, role="tenant_admin"), "member"
-        )
-        name = _local(desk, uow, model)
+        work = desk.work(uow)
+        tenant = ensured(ensure_tenant(work, TenantSpec(_TENANT, "Demo")), "tenant")
+        account = ensured(ensure_account(work, AccountSpec(_ACCOUNT)), "account")
+        member = MemberSpec(_ACCOUNT, Role.TENANT_ADMIN)
+        ensured(ensure_member(work, tenant.id, member), "member")
+        name = _local(work, model)
         if with_env_providers:
-            _environment(desk, uow)
-        for old in uow.find_keys(tenant.id, _KEY):
+            _environment(work)
+        for old in uow.keys.find(tenant.id, _KEY):
             if old.revoked_s is None:
-                value_of(revoke_key(uow, key_id=old.id), "key")
-        spec = KeySpec(_KEY, env="demo", account=account)
-        issued = value_of(create_key(uow, desk.box, entropy, tenant=tenant, spec=spec), "key")
+                value_of(revoke_key(work, tenant.id, old.id), "key")
+        spec = KeySpec(_KEY, env="demo", account_id=account.id)
+        issued = value_of(create_key(work, tenant.id, spec), "key")
         uow.commit()
     assert issued.text is not None, "a key just made has a text"
     return issued.text, name
 
 
-def _local(desk: Desk, uow: UnitOfWork, model: ModelProcess | None) -> str:
+def _local(work: Work, model: ModelProcess | None) -> str:
     """The model on this machine, or the built-in echo; the name to ask for."""
-    entropy = desk.entropy
     if model is None:
-        provider = ensured(ensure_provider(uow, entropy, ProviderSpec("echo", "echo")), "provider")
+        provider = ensured(ensure_provider(work, ProviderSpec("echo", "echo")), "provider")
         target = Target(provider.id, "echo")
-        return ensured(ensure_model(uow, entropy, ModelSpec("echo", (target,))), "model").name
+        return ensured(ensure_model(work, ModelSpec("echo", (target,))), "model").name
     spec = ProviderSpec("local", ProviderKind.OPENAI_COMPATIBLE.value, model.base_url)
-    provider = ensured(ensure_provider(uow, entropy, spec), "provider")
-    value_of(move_provider(uow, provider=provider, base_url=model.base_url), "provider")
+    provider = ensured(ensure_provider(work, spec), "provider")
+    # The model listens on another port each time.
+    value_of(update_provider(work, replace(provider, base_url=model.base_url)), "provider")
     target = Target(provider.id, model.model)
-    return ensured(ensure_model(uow, entropy, ModelSpec(model.model, (target,))), "model").name
+    return ensured(ensure_model(work, ModelSpec(model.model, (target,))), "model").name
 
 
-def _environment(desk: Desk, uow: UnitOfWork) -> None:
+def _environment(work: Work) -> None:
     """The provider whose key stands in the environment."""
     secret = os.environ.get(_OPENAI_VARIABLE, "").strip()
     if not secret:
@@ -142,12 +140,11 @@ def _environment(desk: Desk, uow: UnitOfWork) -> None:
     except DiscoveryError as error:
         print(f"Its models could not be listed: {error}")
         return
-    entropy = desk.entropy
-    provider = ensured(ensure_provider(uow, entropy, ProviderSpec("openai", "openai")), "provider")
+    provider = ensured(ensure_provider(work, ProviderSpec("openai", "openai")), "provider")
     reference = f"env:{_OPENAI_VARIABLE}"
-    ensured(ensure_credential(uow, entropy, provider=provider, reference=reference), "credential")
+    ensured(ensure_credential(work, provider.id, reference=reference), "credential")
     for name in names:
-        ensured(ensure_model(uow, entropy, ModelSpec(name, (Target(provider.id, name),))), "model")
+        ensured(ensure_model(work, ModelSpec(name, (Target(provider.id, name),))), "model")
 
 
 def _print(urls: Urls, key: str, model: str, reason: str | None, data_dir: str) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 import click
 
 from tollway.adapters.control.client import ControlError
+from tollway.app.admin.commands.credentials import ensure_credential
 from tollway.app.admin.commands.keys import KeySpec, create_key, ensure_key
 from tollway.app.admin.commands.models import ModelSpec, ensure_model
-from tollway.app.admin.commands.providers import ProviderSpec, ensure_credential, ensure_provider
-from tollway.app.admin.commands.tenants import ensure_tenant
-from tollway.app.ports_admin import UnitOfWork
+from tollway.app.admin.commands.providers import ProviderSpec, ensure_provider
+from tollway.app.admin.commands.tenants import TenantSpec, ensure_tenant
+from tollway.app.admin.work import Work
 from tollway.cli.discovery import DiscoveryError, list_models
 from tollway.cli.outcomes import CommandError, ensured, value_of
 from tollway.cli.session import Running, desk_for, fail, find_running
@@ -150,37 +151,31 @@ def _kept(desk: Desk, name: str, secret: str) -> Path:
 def _create(desk: Desk, request: Request, reference: str, names: tuple[str, ...]) -> str | None:
     """Everything in one transaction; the text of the key if one was made."""
     with desk.configuration.begin() as uow:
-        key = _create_within(desk, uow, request, reference, names)
+        key = _create_within(desk.work(uow), request, reference, names)
         uow.commit()
     return key
 
 
 def _create_within(
-    desk: Desk, uow: UnitOfWork, request: Request, reference: str, names: tuple[str, ...]
+    work: Work, request: Request, reference: str, names: tuple[str, ...]
 ) -> str | None:
-    entropy = desk.entropy
-    tenant = ensured(ensure_tenant(uow, entropy, slug=request.tenant), "tenant")
+    tenant = ensured(ensure_tenant(work, TenantSpec(request.tenant)), "tenant")
     spec = ProviderSpec(request.name, request.kind.value, request.base_url)
-    provider = ensured(ensure_provider(uow, entropy, spec), f"provider {request.name}")
+    provider = ensured(ensure_provider(work, spec), f"provider {request.name}")
     if (provider.kind, provider.base_url) != (request.kind, request.base_url):
         raise CommandError(
             f"There is a provider '{request.name}' at {provider.base_url} already. "
             "Choose another name with --name."
         )
     if reference:
-        ensured(
-            ensure_credential(uow, entropy, provider=provider, reference=reference), "credential"
-        )
+        ensured(ensure_credential(work, provider.id, reference=reference), "credential")
     for name in names:
         target = Target(provider.id, name)
-        ensured(ensure_model(uow, entropy, ModelSpec(name, (target,))), f"model {name}")
+        ensured(ensure_model(work, ModelSpec(name, (target,))), f"model {name}")
     key_spec = KeySpec(request.key_name)
-    make = create_key if request.new_key else None
-    if make is not None:
-        issued = value_of(make(uow, desk.box, entropy, tenant=tenant, spec=key_spec), "key")
-    else:
-        issued = ensured(ensure_key(uow, desk.box, entropy, tenant=tenant, spec=key_spec), "key")
-    return issued.text
+    if request.new_key:
+        return value_of(create_key(work, tenant.id, key_spec), "key").text
+    return ensured(ensure_key(work, tenant.id, key_spec), "key").text
 
 
 def _print(

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from tollway.domain.account import Role
 from tollway.domain.model import Strategy
 from tollway.domain.provider import ProviderKind, StreamUsage
 
@@ -33,7 +34,7 @@ class MemberEntry(_Entry):
     """A role in a tenant."""
 
     tenant: str
-    role: str = "user"
+    role: Role = Role.USER
 
 
 class AccountEntry(_Entry):

@@ -35,8 +35,8 @@ def command(*, by: str, days: int, tenant: str | None, output: str, data_dir: st
                 click.echo(f"The newest usage may be missing: {error}", err=True)
         tenant_id = None
         if tenant is not None:
-            with desk.configuration.begin() as uow:
-                found = uow.find_tenant(tenant)
+            with desk.configuration.read() as uow:
+                found = uow.tenants.find(tenant)
             if found is None:
                 fail(f"There is no tenant '{tenant}'.")
             tenant_id = found.id

@@ -1,5 +1,7 @@
 """What a command on this machine works with: the configuration, the usage figures, the secrets."""
 
+import getpass
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +10,10 @@ from tollway.adapters.sql.directory import SqlConfiguration
 from tollway.adapters.sql.usage import SqlUsageReader
 from tollway.adapters.system.clock import SystemClock
 from tollway.adapters.system.entropy import system_entropy
+from tollway.app.admin.work import Work
+from tollway.app.ports_admin import UnitOfWork
 from tollway.config import Settings
+from tollway.domain.policy import Actor
 from tollway.wiring.database import open_database
 from tollway.wiring.master_key import master_box
 
@@ -28,9 +33,22 @@ class Desk:
         """Let go of the database."""
         self._engine.dispose()
 
+    def work(self, uow: UnitOfWork) -> Work:
+        """The work of whoever sits at this machine: they can read its master key, so they may do
+        everything; the audit names them."""
+        actor = Actor("cli", _user_name(), "cli", platform_admin=True)
+        return Work(uow, actor, self.entropy, self.box)
+
     def now_s(self) -> int:
         """UTC seconds."""
         return int(time.time())
+
+
+def _user_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return f"uid {os.getuid()}"
 
 
 @contextmanager

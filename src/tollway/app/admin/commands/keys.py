@@ -84,7 +84,9 @@ def ensure_key(
     for found in work.uow.keys.find(tenant_id, spec.name):
         if found.revoked_s is None:
             wrong = _create_denied(work, tenant_id, found.account_id)
-            return Ok(Ensured(IssuedKey(found, None), created=False)) if wrong is None else Err(wrong)
+            return (
+                Ok(Ensured(IssuedKey(found, None), created=False)) if wrong is None else Err(wrong)
+            )
     made = create_key(work, tenant_id, spec)
     return made if isinstance(made, Err) else Ok(Ensured(made.value, created=True))
 
