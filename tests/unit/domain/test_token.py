@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tollway.domain.key import make_key, split_key
+from tollway.domain.key import checksum, make_key, split_key
 from tollway.domain.token import (
     TOKEN_PATTERN,
     digest_token,
@@ -52,6 +52,13 @@ def test_one_wrong_character_anywhere_is_refused(place: int) -> None:
 def test_what_is_no_token_is_refused(text: str) -> None:
     """Nothing but the exact form is split."""
     assert split_token(text) is None
+
+
+@pytest.mark.parametrize(("id_chars", "secret_chars"), [(13, 42), (11, 44), (0, 55)])
+def test_a_right_checksum_over_wrong_parts_is_refused(id_chars: int, secret_chars: int) -> None:
+    """The lengths of id and secret count each, not only their sum."""
+    head = f"twp_{'a' * id_chars}_{'b' * secret_chars}"
+    assert split_token(f"{head}_{checksum(head)}") is None
 
 
 def test_a_digest_is_bound_to_its_token() -> None:

@@ -85,7 +85,7 @@ def _speaker(pieces: Iterator[bytes]) -> tuple[str, threading.Thread]:
 
 def _dripping(begin: bytes, drop: bytes) -> Iterator[bytes]:
     yield begin
-    while True:
+    for _ in range(250):  # five seconds: without a deadline the test fails, and does not hang
         time.sleep(0.02)
         yield drop
 
