@@ -114,16 +114,18 @@ class ControlPlane:
 
     async def _ask(self, scope: dict[str, Any], content: bytes) -> Answer:
         messages = [{"type": "http.request", "body": content, "more_body": False}]
-        status, headers, parts = 0, {}, []
+        status, parts = 0, []
+        headers: dict[str, str] = {}
 
         async def receive() -> dict[str, Any]:
             return messages.pop(0) if messages else {"type": "http.disconnect"}
 
         async def send(message: dict[str, Any]) -> None:
-            nonlocal status, headers
+            nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = {k.decode(): v.decode("latin-1") for k, v in message["headers"]}
+                for name, value in message["headers"]:  # of a repeated one, the first
+                    headers.setdefault(name.decode(), value.decode("latin-1"))
             else:
                 parts.append(message.get("body", b""))
 

@@ -21,6 +21,8 @@ import pytest
 
 FOLDER = Path(__file__).parent.parent / "openid"
 REDIRECT_URI = "https://tollway.example/auth/oidc/callback"
+ADMIN_URL = "https://tollway.example"
+ADMIN_REDIRECT_URI = f"{ADMIN_URL}/api/v1/auth/oidc/corp/callback"
 AFTER_LOGOUT = "https://tollway.example/signed-out"
 AUDIENCE = "https://gateway.example"
 CLIENT_ID, CLIENT_SECRET = "tollway", "a secret: with + and % in it"
@@ -40,7 +42,7 @@ CLIENTS: list[dict[str, Any]] = [
     {
         "client_id": CLIENT_ID,
         "client_secret": CLIENT_SECRET,
-        "redirect_uris": [REDIRECT_URI],
+        "redirect_uris": [REDIRECT_URI, ADMIN_REDIRECT_URI],
         "post_logout_redirect_uris": [AFTER_LOGOUT],
     },
     {
