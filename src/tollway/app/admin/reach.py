@@ -1,17 +1,53 @@
-"""Whose providers and models an actor may name, and which of the platform's a tenant sees. A thing
-outside that reach is absent, in the same words as one that never was.
+"""Which tenants, providers and models an actor may name, and which of the platform's a tenant sees.
+A thing outside that reach is absent, in the same words as one that never was.
 """
 
-from tollway.app.admin.commands.tenants import living_tenant
+from dataclasses import replace
+
 from tollway.app.admin.outcome import Kind, Rejected
 from tollway.app.admin.work import Work, absent
 from tollway.app.ports_directory import Page
-from tollway.app.views import ModelView, TenantView
-from tollway.domain.ids import TenantId
+from tollway.app.views import ModelView, ProviderView, TenantView
+from tollway.domain.ids import ModelId, ProviderId, TenantId
 from tollway.domain.policy import Action, Verdict, decide
 from tollway.domain.result import Err, Ok, Result
 
 GROUP = "group:"
+
+
+def tenant_in_reach(work: Work, tenant_id: TenantId) -> Result[TenantView, Rejected]:
+    """The tenant, unless it is absent, deleted, or not the actor's to know of."""
+    tenant = work.uow.tenants.get(tenant_id) if work.actor.knows(tenant_id) else None
+    if tenant is None or tenant.deleted_s is not None:
+        return Err(absent("tenant"))
+    return Ok(tenant)
+
+
+def provider_in_reach(work: Work, provider_id: ProviderId) -> Result[ProviderView, Rejected]:
+    """The provider, if the actor may read it. The platform's are its administrators' alone."""
+    provider = work.uow.providers.get(provider_id)
+    if provider is None:
+        return Err(absent("provider"))
+    if provider.tenant_id is None:
+        return Ok(provider) if work.actor.platform_admin else Err(absent("provider"))
+    wrong = _outside(work, Action.PROVIDER_READ, provider.tenant_id, kind="provider")
+    return Ok(provider) if wrong is None else Err(wrong)
+
+
+def model_in_reach(work: Work, model_id: ModelId) -> Result[ModelView, Rejected]:
+    """The model, if the actor may read it. A platform model that is opened to none of the actor's
+    tenants is absent."""
+    model = work.uow.models.get(model_id)
+    if model is None:
+        return Err(absent("model"))
+    if model.tenant_id is not None:
+        wrong = _outside(work, Action.MODEL_READ, model.tenant_id, kind="model")
+        return Ok(model) if wrong is None else Err(wrong)
+    if work.actor.platform_admin or any(
+        sees(work, tenant, model) for tenant in tenants_allowing(work, Action.MODEL_READ)
+    ):
+        return Ok(discreet(work, model))
+    return Err(absent("model"))
 
 
 def owner_for(
@@ -20,7 +56,7 @@ def owner_for(
     """Whose a new thing shall be. Not said: the platform's for its administrators, their one
     tenant's for others. None is the platform."""
     if tenant_id is not None:
-        found = living_tenant(work, tenant_id)
+        found = tenant_in_reach(work, tenant_id)
         return found if isinstance(found, Err) else Ok(found.value.id)
     if work.actor.platform_admin:
         return Ok(None)
@@ -49,7 +85,7 @@ def tenants_in_view(
     """Whose things a list shows: the named tenant's, else of all tenants where the actor may; None
     is everybody's, the platform's too."""
     if tenant_id is not None:
-        found = living_tenant(work, tenant_id)
+        found = tenant_in_reach(work, tenant_id)
         if isinstance(found, Err):
             return found
         wrong = work.denied(action, kind=kind, tenant_id=tenant_id, writes=False)
@@ -60,15 +96,6 @@ def tenants_in_view(
     if not able:
         return Err(Rejected("", f"You may not do this ({action}).", Kind.FORBIDDEN))
     return Ok(able)
-
-
-def within_reach(
-    work: Work, action: Action, owner: TenantId, *, kind: str, writes: bool = False
-) -> Rejected | None:
-    """None, or why a tenant's thing is not the actor's to read or change."""
-    if isinstance(living_tenant(work, owner), Err):
-        return absent(kind)
-    return work.denied(action, kind=kind, tenant_id=owner, writes=writes)
 
 
 def holders_of(tenant: TenantView) -> list[str]:
@@ -84,3 +111,17 @@ def sees(work: Work, tenant: TenantView, model: ModelView) -> bool:
     if tenant.settings.models == "all":
         return True
     return any(work.uow.grants.get(model.id, holder) is not None for holder in holders_of(tenant))
+
+
+def discreet(work: Work, model: ModelView) -> ModelView:
+    """Where a platform model leads is the platform's business."""
+    if model.tenant_id is not None or work.actor.platform_admin:
+        return model
+    return replace(model, targets=(), fallbacks=())
+
+
+def _outside(work: Work, action: Action, owner: TenantId, *, kind: str) -> Rejected | None:
+    """None, or why a tenant's thing is not the actor's to read."""
+    if isinstance(tenant_in_reach(work, owner), Err):
+        return absent(kind)
+    return work.denied(action, kind=kind, tenant_id=owner, writes=False)

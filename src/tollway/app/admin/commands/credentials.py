@@ -8,7 +8,7 @@ from typing import Any
 
 from tollway.app.admin.checks import check_reference
 from tollway.app.admin.outcome import Ensured, Kind, Rejected
-from tollway.app.admin.queries.routing import read_provider
+from tollway.app.admin.reach import provider_in_reach
 from tollway.app.admin.sealing import seal_credential
 from tollway.app.admin.work import Work, absent
 from tollway.app.views import CredentialView, ProviderView
@@ -114,7 +114,7 @@ def remove_credential(
 
 def changeable_provider(work: Work, provider_id: ProviderId) -> Result[ProviderView, Rejected]:
     """The provider, if the actor may change it."""
-    found = read_provider(work, provider_id)
+    found = provider_in_reach(work, provider_id)
     if isinstance(found, Err):
         return found
     owner = found.value.tenant_id

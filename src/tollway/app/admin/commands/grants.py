@@ -3,9 +3,8 @@ administrators give and take them.
 """
 
 from tollway.app.admin.checks import check_name
-from tollway.app.admin.commands.tenants import living_tenant
 from tollway.app.admin.outcome import Ensured, Kind, Rejected
-from tollway.app.admin.reach import GROUP
+from tollway.app.admin.reach import GROUP, tenant_in_reach
 from tollway.app.admin.work import Work, absent
 from tollway.app.views import GrantView
 from tollway.domain.ids import ModelId, TenantId
@@ -74,7 +73,7 @@ def _check(
     if (tenant_id is None) == (group is None):
         return Rejected("tenant_id", "A grant is to a tenant or to a group: give one of the two.")
     if tenant_id is not None:
-        tenant = living_tenant(work, tenant_id)
+        tenant = tenant_in_reach(work, tenant_id)
         if isinstance(tenant, Err):
             return tenant.error
     wrong = None if group is None else check_name(group, "group")

@@ -11,8 +11,7 @@ from typing import Any
 from tollway.app.admin.checks import check_model_name, check_name
 from tollway.app.admin.commands.fallbacks import check_fallbacks
 from tollway.app.admin.outcome import Ensured, Kind, Rejected
-from tollway.app.admin.queries.routing import read_model
-from tollway.app.admin.reach import owner_for
+from tollway.app.admin.reach import model_in_reach, owner_for
 from tollway.app.admin.work import Work
 from tollway.app.views import ModelView
 from tollway.domain.ids import ModelId, TenantId, make_id
@@ -115,7 +114,7 @@ def delete_model(work: Work, model_id: ModelId) -> Result[None, Rejected]:
 
 def _found(work: Work, model_id: ModelId) -> Result[ModelView, Rejected]:
     """The model, if the actor may change it, as it was when they saw it."""
-    found = read_model(work, model_id)
+    found = model_in_reach(work, model_id)
     if isinstance(found, Err):
         return found
     model = found.value

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tollway.app.admin.commands.tenants import living_tenant
 from tollway.app.admin.outcome import Kind, Rejected
+from tollway.app.admin.reach import tenant_in_reach
 from tollway.app.admin.work import Work, absent
 from tollway.app.views import PriceView
 from tollway.domain.ids import ProviderId, TenantId, make_id
@@ -115,7 +115,7 @@ def _check(spec: PriceSpec) -> Rejected | None:
 
 def _check_place(work: Work, spec: PriceSpec) -> Rejected | None:
     if spec.tenant_id is not None:
-        tenant = living_tenant(work, spec.tenant_id)
+        tenant = tenant_in_reach(work, spec.tenant_id)
         if isinstance(tenant, Err):
             return tenant.error
     if spec.provider_id is None:

@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tollway.app.admin.checks import check_name, check_slug
 from tollway.app.admin.outcome import Ensured, Kind, Rejected
+from tollway.app.admin.reach import tenant_in_reach
 from tollway.app.admin.work import Work, absent, changes_between
 from tollway.app.views import TenantSettings, TenantView
 from tollway.domain.ids import TenantId, make_id
@@ -151,10 +152,7 @@ def check_settings(settings: TenantSettings) -> Rejected | None:
 
 def living_tenant(work: Work, tenant_id: TenantId) -> Result[TenantView, Rejected]:
     """The tenant, unless it is absent, deleted, or not the actor's to know of."""
-    tenant = work.uow.tenants.get(tenant_id) if work.actor.knows(tenant_id) else None
-    if tenant is None or tenant.deleted_s is not None:
-        return Err(absent("tenant"))
-    return Ok(tenant)
+    return tenant_in_reach(work, tenant_id)
 
 
 def _governed(work: Work, tenant_id: TenantId) -> Result[TenantView, Rejected]:

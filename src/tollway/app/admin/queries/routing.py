@@ -3,16 +3,15 @@ the platform's the models opened to them: by name, not where those lead.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from tollway.app.admin.outcome import Rejected
 from tollway.app.admin.reach import (
     GROUP,
+    discreet,
     holders_of,
-    sees,
-    tenants_allowing,
+    model_in_reach,
+    provider_in_reach,
     tenants_in_view,
-    within_reach,
 )
 from tollway.app.admin.work import Work, absent
 from tollway.app.ports_directory import Page
@@ -42,13 +41,7 @@ def list_providers(
 
 def read_provider(work: Work, provider_id: ProviderId) -> Result[ProviderView, Rejected]:
     """One provider. The platform's are its administrators' alone."""
-    provider = work.uow.providers.get(provider_id)
-    if provider is None:
-        return Err(absent("provider"))
-    if provider.tenant_id is None:
-        return Ok(provider) if work.actor.platform_admin else Err(absent("provider"))
-    wrong = within_reach(work, Action.PROVIDER_READ, provider.tenant_id, kind="provider")
-    return Ok(provider) if wrong is None else Err(wrong)
+    return provider_in_reach(work, provider_id)
 
 
 def read_credential(
@@ -78,22 +71,12 @@ def list_models(
     if any(tenant.settings.models == "all" for tenant in shown.value):
         owners.append(None)
     found = work.uow.models.page(at, owners=owners, granted_to=_holders(shown.value))
-    return Ok([_discreet(work, model) for model in found])
+    return Ok([discreet(work, model) for model in found])
 
 
 def read_model(work: Work, model_id: ModelId) -> Result[ModelView, Rejected]:
     """One model. A platform model that is opened to none of the actor's tenants is absent."""
-    model = work.uow.models.get(model_id)
-    if model is None:
-        return Err(absent("model"))
-    if model.tenant_id is not None:
-        wrong = within_reach(work, Action.MODEL_READ, model.tenant_id, kind="model")
-        return Ok(model) if wrong is None else Err(wrong)
-    if work.actor.platform_admin or any(
-        sees(work, tenant, model) for tenant in tenants_allowing(work, Action.MODEL_READ)
-    ):
-        return Ok(_discreet(work, model))
-    return Err(absent("model"))
+    return model_in_reach(work, model_id)
 
 
 def list_grants(
@@ -149,10 +132,3 @@ def read_price(work: Work, price_id: str) -> Result[PriceView, Rejected]:
 
 def _holders(tenants: Sequence[TenantView]) -> list[str]:
     return [holder for tenant in tenants for holder in holders_of(tenant)]
-
-
-def _discreet(work: Work, model: ModelView) -> ModelView:
-    """Where a platform model leads is the platform's business."""
-    if model.tenant_id is not None or work.actor.platform_admin:
-        return model
-    return replace(model, targets=(), fallbacks=())
