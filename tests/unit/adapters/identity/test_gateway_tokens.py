@@ -223,7 +223,10 @@ def test_withdrawn_keys_are_noticed_without_new_ones(gate: Gate) -> None:
     assert isinstance(gate.ask(token), Claims)
     assert gate.issuer.asked["/jwks"] == 1
     gate.clock.now_ns += 1 * 10**9
-    assert isinstance(gate.ask(token), Claims)  # does not wait; the fetch has begun
+    gate.issuer.hold.clear()
+    assert isinstance(gate.ask(token), Claims)  # does not wait, but the fetch has begun
+    assert [t.name for t in threading.enumerate()].count("issuer-keys") == 1
+    gate.issuer.hold.set()
     assert gate.judge(sign(gate.claims(exp=NOW_S + 9999), kid="unknown")) is None  # waits
     assert gate.ask(token) is None
     assert gate.issuer.asked["/jwks"] == 2
