@@ -23,7 +23,7 @@ DONE = @echo "make $@: $$(( $$(date +%s) - $$(cat $(CLOCK)) )) s"
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo serve quick test check torture-ci torture bench openid lock clean
+.PHONY: help demo serve quick test check torture-ci torture bench openid prices lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
@@ -87,6 +87,9 @@ bench: $(STAMPS)/package $(STAMPS)/bench ## the gateway beside nginx and Envoy; 
 	@$(PY) -m bench $(ARGS)
 
 openid: $(STAMPS)/openid ## the OpenID provider that sign-in is tested against (needs npm)
+
+prices: $(STAMPS)/test ## the seeded price book, afresh from the pinned genai-prices
+	$(PY) -m tools.make_prices
 
 lock: $(STAMPS)/lock ## resolve requirements/*.txt afresh from pyproject.toml
 	$(PY) -m tools.make_locks
