@@ -16,7 +16,7 @@ QuotaId = NewType("QuotaId", str)
 RequestId = NewType("RequestId", str)
 EventId = NewType("EventId", str)
 
-ID_PREFIXES = ("ten", "acc", "prj", "key", "prv", "crd", "mdl", "quo", "req", "evt")
+ID_PREFIXES = ("ten", "acc", "prj", "key", "prv", "crd", "mdl", "prc", "quo", "req", "evt")
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base32, lower case: no i, l, o, u
 
