@@ -15,6 +15,7 @@ from tollway.app.admin.work import Request as Origin
 from tollway.app.admin.work import Work
 from tollway.app.ports import SecretError
 from tollway.app.ports_admin import UnitOfWork
+from tollway.domain.brand import LOGIN_COOKIE
 from tollway.domain.oidc import PENDING_S, PendingLogin, pack_pending, unpack_pending
 from tollway.domain.policy import Action
 from tollway.domain.result import Err
@@ -26,7 +27,7 @@ from tollway.web.admin.services import Services, SignInAt
 from tollway.web.admin.signing_in import COOKIE, own_origin, refuse_forged
 
 router = APIRouter(tags=["sign-in"])
-PENDING_COOKIE = "__Host-tollway-sign-in"
+PENDING_COOKIE = f"__Host-{LOGIN_COOKIE}"
 _PURPOSE = "oidc pending"
 ProviderPath = Annotated[
     str, PathParameter(max_length=64, description="A provider's name.", examples=["corp"])

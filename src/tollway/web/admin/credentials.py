@@ -107,7 +107,7 @@ def create_credential(caller: Caller, provider_id: ProviderPath, body: Credentia
     **route(Action.PROVIDER_READ, "readCredential"),
 )
 def read_credential(
-    caller: Caller, provider_id: ProviderPath, credential_id: CredentialPath, response: Response
+    caller: Caller, provider_id: ProviderPath, credential_id: CredentialPath, *, response: Response
 ) -> CredentialOut:
     """One credential."""
     found = caller.read(
@@ -127,6 +127,7 @@ def update_credential(
     caller: Caller,
     provider_id: ProviderPath,
     credential_id: CredentialPath,
+    *,
     body: CredentialChange,
     response: Response,
 ) -> CredentialOut:

@@ -50,6 +50,7 @@ class GrantOut(BaseModel):
 def list_grants(
     caller: Caller,
     paging: Paging,
+    *,
     tenant_id: Annotated[
         str | None, Query(max_length=64, description="What this tenant holds, itself or by group.")
     ] = None,
@@ -93,7 +94,7 @@ def create_grant(caller: Caller, body: GrantIn) -> Response:
 
 @router.get("/grants/{model_id}/{holder:path}", **route(Action.GRANT_READ, "readGrant"))
 def read_grant(
-    caller: Caller, model_id: ModelPath, holder: HolderPath, response: Response
+    caller: Caller, model_id: ModelPath, holder: HolderPath, *, response: Response
 ) -> GrantOut:
     """One grant."""
     found = caller.read(lambda work: queries.read_grant(work, ModelId(model_id), holder))

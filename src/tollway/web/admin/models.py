@@ -130,7 +130,7 @@ def read_model(caller: Caller, model_id: ModelPath, response: Response) -> Model
 
 @router.patch("/models/{model_id}", **route(Action.MODEL_WRITE, "updateModel"))
 def update_model(
-    caller: Caller, model_id: ModelPath, body: ModelChange, response: Response
+    caller: Caller, model_id: ModelPath, body: ModelChange, *, response: Response
 ) -> ModelOut:
     """Another name, other targets, fallbacks or limits; `targets` are replaced as a whole."""
 

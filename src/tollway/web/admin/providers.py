@@ -154,7 +154,7 @@ def read_provider(caller: Caller, provider_id: ProviderPath, response: Response)
 
 @router.patch("/providers/{provider_id}", **route(Action.PROVIDER_WRITE, "updateProvider"))
 def update_provider(
-    caller: Caller, provider_id: ProviderPath, body: ProviderChange, response: Response
+    caller: Caller, provider_id: ProviderPath, body: ProviderChange, *, response: Response
 ) -> ProviderOut:
     """Another name, address or configuration."""
 

@@ -7,11 +7,12 @@ from urllib.parse import urlsplit
 from fastapi import Request
 
 from tollway.app.admin.authenticate import SignedIn, by_cookie, by_token
+from tollway.domain.brand import SESSION_COOKIE
 from tollway.domain.session import csrf_matches
 from tollway.web.admin.problems import ProblemError
 from tollway.web.admin.services import Services
 
-COOKIE = "__Host-tollway"
+COOKIE = f"__Host-{SESSION_COOKIE}"
 CSRF_HEADER = "x-csrf-token"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 

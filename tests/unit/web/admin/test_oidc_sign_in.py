@@ -185,7 +185,7 @@ def test_another_browser_cannot_end_a_sign_in(plane):
     else by a link."""
     begun = plane.ask("GET", "/auth/oidc/corp/login", token=None, headers=HOST)
     params = Browser().sign_in(begun.headers["location"], "ada", back_at=ADMIN_REDIRECT_URI)
-    for cookie in ({}, {"cookie": "__Host-tollway-sign-in=AAAA"}):
+    for cookie in ({}, {"cookie": "__Host-tollway_login=AAAA"}):
         answer = plane.ask(
             "GET", f"/auth/oidc/corp/callback?{urlencode(params)}", token=None,
             query=params, headers={**HOST, **cookie},

@@ -76,7 +76,7 @@ def sign_in(plane, email=ANN, password=PASSWORD, **asked):
 def test_the_cookie_is_held_to_this_host(plane, ann):
     """The browser sends it over TLS, to us alone, to no script and with no other site's request."""
     cookie = sign_in(plane).set_cookie
-    assert cookie.startswith("__Host-tollway=")
+    assert cookie.startswith("__Host-tollway_session=")
     for part in ("Secure", "HttpOnly", "SameSite=lax", "Path=/"):
         assert part in cookie
     assert "Domain" not in cookie
