@@ -16,7 +16,7 @@ from tollway.cli.session import Running, find_running
 from tollway.config import SECRETS, Settings, SettingsError, as_values
 from tollway.domain.brand import COMMAND, ENV_PREFIX
 from tollway.domain.snapshot import SnapshotRows
-from tollway.wiring.checkup import check_peppers, inspect, read_configuration, unresolved
+from tollway.wiring.checkup import check_peppers, inspect, read_configuration, unopened, unresolved
 
 _FEW_BYTES = 1 << 30
 _FEW_FILES = 4096
@@ -89,13 +89,8 @@ def _configuration(
     if not rows.models:
         remedy = f"{COMMAND} init --provider openai --api-key-env OPENAI_API_KEY --tenant acme"
         yield Finding("warn", "no model is configured", remedy)
+    yield from _secrets(settings, rows, running)
     providers = {provider.id: provider for provider in rows.providers}
-    for provider in rows.providers:
-        for credential in provider.credentials:
-            problem = _missing(credential.reference, running)
-            if problem is not None:
-                remedy = "set it where the gateway is started, and restart it"
-                yield Finding("fail", f"provider {provider.name}: {problem}", remedy)
     for model in rows.models:
         usable = [
             target
@@ -104,6 +99,21 @@ def _configuration(
         ]
         if not usable:
             yield Finding("fail", f"model {model.name} has no enabled provider", "enable one")
+
+
+def _secrets(settings: Settings, rows: SnapshotRows, running: Running | None) -> Iterator[Finding]:
+    for provider in rows.providers:
+        for credential in provider.credentials:
+            problem = _missing(credential.reference, running)
+            if problem is not None:
+                remedy = "set it where the gateway is started, and restart it"
+                yield Finding("fail", f"provider {provider.name}: {problem}", remedy)
+        try:
+            problem = unopened(settings, provider)
+        except SecretError:  # about the master key itself: said of the peppers already
+            continue
+        if problem is not None:
+            yield Finding("fail", problem, "give the right master key, or its secret once more")
 
 
 def _missing(reference: str, running: Running | None) -> str | None:

@@ -8,6 +8,7 @@ from tollway.adapters.journal.inspection import SlotReport, inspect_journals
 from tollway.adapters.sql.snapshot import SqlSnapshotStore
 from tollway.app.admin.commands.peppers import open_peppers
 from tollway.config import Settings
+from tollway.domain.provider import ProviderRecord
 from tollway.domain.snapshot import SnapshotRows
 from tollway.wiring.database import open_database
 from tollway.wiring.master_key import master_box
@@ -30,6 +31,18 @@ def check_peppers(settings: Settings, rows: SnapshotRows) -> None:
 def inspect(settings: Settings) -> list[SlotReport]:
     """The journals of this machine."""
     return inspect_journals(Path(settings.journal_dir))
+
+
+def unopened(settings: Settings, provider: ProviderRecord) -> str | None:
+    """Why a sealed secret of a provider does not open; None when all do. Raises SecretError."""
+    secrets = Secrets(master_box(settings))
+    for credential in provider.credentials:
+        if credential.envelope:
+            try:
+                secrets.resolve(provider, credential)
+            except CredentialError as error:
+                return str(error)
+    return None
 
 
 def unresolved(reference: str) -> str | None:
