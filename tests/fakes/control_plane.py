@@ -71,9 +71,14 @@ class ControlPlane:
         }
         self.app = build_app(Services(**{**given, **services}))
         self._runner = asyncio.Runner()
+        # One task answers all: a worker thread lives as long as the task that took it.
+        self._asked: asyncio.Queue[tuple[dict[str, Any], bytes, asyncio.Future[Answer]]]
+        self._asked = asyncio.Queue()
+        self._answering = self._runner.get_loop().create_task(self._answer())
 
     def close(self) -> None:
         """End the loop."""
+        self._answering.cancel()
         self._runner.close()
 
     def ask(
@@ -110,7 +115,18 @@ class ControlPlane:
             "server": ("admin.test", 443),
             "state": {},
         }
-        return self._runner.run(self._ask(scope, content or b""))
+        loop = self._runner.get_loop()
+        answer: asyncio.Future[Answer] = loop.create_future()
+        self._asked.put_nowait((scope, content or b"", answer))
+        return loop.run_until_complete(answer)
+
+    async def _answer(self) -> None:
+        while True:
+            scope, content, answer = await self._asked.get()
+            try:
+                answer.set_result(await self._ask(scope, content))
+            except Exception as error:  # a bug of the application is the asker's to see
+                answer.set_exception(error)
 
     async def _ask(self, scope: dict[str, Any], content: bytes) -> Answer:
         messages = [{"type": "http.request", "body": content, "more_body": False}]
