@@ -27,7 +27,7 @@ from tollway.web.admin import (
     usage,
 )
 from tollway.web.admin.callers import new_request_id
-from tollway.web.admin.problems import Problem
+from tollway.web.admin.document import REFUSALS, describe
 from tollway.web.admin.services import Services
 
 PREFIX = "/api/v1"
@@ -70,22 +70,10 @@ def build_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     for router in _ROUTERS:
-        app.include_router(
-            router,
-            prefix=PREFIX,
-            responses={
-                status: {"model": Problem, "description": text}
-                for status, text in (
-                    (400, "What was sent cannot be."),
-                    (401, "No credential, or none that opens anything."),
-                    (403, "Known, but not allowed."),
-                    (404, "No such thing, or it is another tenant's."),
-                    (503, "The database cannot be used right now."),
-                )
-            },
-        )
+        app.include_router(router, prefix=PREFIX, responses=REFUSALS)
     app.include_router(docs.router)
     problems.install(app)
+    describe(app)
     app.add_middleware(_Frame)
     return app
 
