@@ -44,6 +44,7 @@ from tollway.web.admin.signing_in import COOKIE, CSRF_HEADER
 
 MINE, THEIRS = "aaaa", "zqzq"
 LEAK = THEIRS.encode()
+NOBODYS = f"{MINE}x"
 THIRD = "ten_cccc000000000000"  # a tenant that one person of A is in too
 PASSWORD = "correct horse battery staple"  # of those who call
 EACH = 19  # objects of each kind that tenant B has
@@ -58,6 +59,7 @@ KINDS = (
     "granted",
     "price",
     "token",
+    "service_token",
     "session",
     "holder",
     "group",
@@ -74,6 +76,7 @@ _PREFIXES = {
     "model": "mdl",
     "price": "prc",
     "token": "tok",
+    "service_token": "tok",
 }
 _RATES = {"input": "1", "output": "2"}
 
@@ -179,8 +182,11 @@ def named(kind: str, owner: str, number: int) -> str:
         return f"{owner}-model-{number:02}"
     if kind == "email":
         return f"{owner}{number:02}@people.example"
-    length = 12 if kind in ("key", "token") else 16
+    length = 12 if kind in ("key", "token", "service_token") else 16
     return f"{_PREFIXES[kind]}_{owner}{number:0{length - len(owner)}}"
+
+
+NOBODYS_MODEL = named("model", NOBODYS, 1)  # the platform's, and granted to nobody
 
 
 def absent_like(present: str) -> str:
@@ -198,6 +204,7 @@ def build(directory: Path, **services: Any) -> World:
     for kind in KINDS:
         world.mine[kind] = [named(kind, MINE, number) for number in range(EACH)]
         world.theirs[kind] = [named(kind, THEIRS, number) for number in range(EACH)]
+    world.mine["service_token"] = world.mine["token"][::2]
     with plane.configuration.begin() as uow:
         _furnish(world, uow)
         uow.commit()
@@ -231,7 +238,7 @@ def _furnish(world: World, uow: Any) -> None:
     for owner, tenant_id in ((MINE, a), (THEIRS, b)):
         for number in reversed(range(EACH)):
             _things(world, uow, owner, tenant_id, number)
-    _routing(uow, None, f"{MINE}x", 1)
+    _routing(uow, None, NOBODYS, 1)
     _keys(world, uow)
 
 

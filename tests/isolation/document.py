@@ -90,6 +90,8 @@ def kind_of(name: str, path: str) -> str:
     word = _KINDS.get(word, word)
     if word == "model" and path.startswith("/grants"):
         return "granted"
+    if word == "token" and path.startswith("/tenants"):
+        return "service_token"
     known = {"tenant", "account", "project", "key", "provider", "credential", "model", "price"}
     known |= {"token", "session", "holder", "group", "model_name", "email"}
     return word if word in known else ANY

@@ -31,6 +31,7 @@ def world(tmp_path_factory):
     world.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", WITH_SLOTS, ids=lambda operation: operation.id)
 def test_another_tenants_things_are_absent(world, operation):
     """Status, body, headers and time are those of an id that never was, and nothing is written."""

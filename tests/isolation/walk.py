@@ -9,7 +9,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tests.fakes.world import EACH, KINDS, LEAK, PASSWORD, World, absent_like
+from tests.fakes.world import (
+    EACH,
+    KINDS,
+    LEAK,
+    MINE,
+    NOBODYS_MODEL,
+    PASSWORD,
+    World,
+    absent_like,
+    named,
+)
 from tests.isolation.document import ANY, Operation, Slot, put, sample
 from tollway.domain.policy import Action, Verdict, decide
 from tollway.web.admin.paging import sealed
@@ -27,7 +37,7 @@ ACTORS = (
 )
 # What a body needs besides what its schema requires, to be right.
 EXTRAS: Mapping[str, Mapping[str, Any]] = {
-    "createGrant": {"group": "not granted yet"},
+    "createGrant": {"model_id": NOBODYS_MODEL, "tenant_id": named("tenant", MINE, 0)},
     "createPrice": {"rates": {"input": "1"}},
     "changeMyPassword": {"current": PASSWORD, "password": "another long enough one"},
     "createCredential": {"api_key": "sk-something"},
@@ -161,7 +171,13 @@ def cases(world: World, operation: Operation) -> Iterator[Case]:
                 )
 
 
-def ask(world: World, operation: Operation, who: str | None, placed: Mapping[Slot, str]) -> Any:
+def ask(
+    world: World,
+    operation: Operation,
+    who: str | None,
+    placed: Mapping[Slot, str],
+    **request: Any,
+) -> Any:
     """The operation, right and on the caller's own things, but for what is placed."""
     fill = Own(world, who or "user")
     path = operation.path

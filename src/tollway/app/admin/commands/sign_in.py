@@ -123,7 +123,7 @@ def open_session(
 def sign_out(work: Work, cookie: str | None, *, everywhere: bool) -> Result[int, Rejected]:
     """The session ends; with `everywhere` all of the account's. How many ended."""
     account_id = work.actor.account_id
-    wrong = work.denied(Action.ME_UPDATE, kind="session", owner=account_id, writes=False)
+    wrong = work.denied(Action.ME_UPDATE, kind="session", owner=account_id)
     if wrong is not None or account_id is None:
         return Err(wrong or Rejected("", "Only people sign out.", Kind.FORBIDDEN))
     if everywhere:
