@@ -2,9 +2,10 @@
 
 import click
 
+from tollway.app.ports import StoreUnavailableError
 from tollway.cli.session import command_settings, fail
 from tollway.config import SettingsError
-from tollway.wiring.database import open_database
+from tollway.wiring.database import migrate_database, open_database
 
 
 @click.command(name="migrate")
@@ -13,7 +14,13 @@ from tollway.wiring.database import open_database
 def command(check: bool, data_dir: str | None) -> None:
     """Bring the database up to date. Safe to run at any time."""
     try:
-        open_database(command_settings(data_dir), upgrade=not check).dispose()
+        settings = command_settings(data_dir)
+        if check:
+            open_database(settings, upgrade=False).dispose()
+        else:
+            migrate_database(settings)
     except SettingsError as error:
         fail(str(error))
+    except StoreUnavailableError as error:
+        fail(f"The database cannot be used right now: {error}")
     print("The database is up to date.")

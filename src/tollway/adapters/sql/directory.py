@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine
 
-from tollway.adapters.sql.engine import reading, writing
+from tollway.adapters.sql.announce import announce
+from tollway.adapters.sql.engine import reading, take_turn, writing
 from tollway.adapters.sql.repositories.accounts import SqlAccounts
 from tollway.adapters.sql.repositories.grants import SqlGrants
 from tollway.adapters.sql.repositories.keys import SqlKeys, SqlPeppers
@@ -21,6 +22,7 @@ from tollway.adapters.sql.repositories.sessions import SqlSessions
 from tollway.adapters.sql.repositories.tenants import SqlTenants
 from tollway.adapters.sql.repositories.tokens import SqlTokens
 from tollway.adapters.sql.repositories.unit import Unit
+from tollway.adapters.sql.tenancy import enter_scope
 from tollway.app.ports import Clock
 from tollway.app.ports_admin import Scope, UnitOfWork
 
@@ -36,6 +38,8 @@ class SqlConfiguration:
     def begin(self, scope: Scope = None) -> Iterator[UnitOfWork]:
         """One write transaction, undone unless it was committed. Raises StoreUnavailableError."""
         with writing(self._engine) as connection:
+            take_turn(connection)
+            enter_scope(connection, scope)
             unit = SqlUnitOfWork(connection, self._now_s())
             yield unit
             if not unit.committed:
@@ -45,6 +49,7 @@ class SqlConfiguration:
     def read(self, scope: Scope = None) -> Iterator[UnitOfWork]:
         """One read transaction. Raises StoreUnavailableError."""
         with reading(self._engine) as connection:
+            enter_scope(connection, scope)
             yield SqlUnitOfWork(connection, self._now_s())
 
     def _now_s(self) -> int:
@@ -79,5 +84,7 @@ class SqlUnitOfWork:
         return self._unit.version
 
     def commit(self) -> None:
+        if self._unit.version is not None:
+            announce(self._connection, self._unit.version)
         self._connection.commit()
         self.committed = True

@@ -4,12 +4,12 @@ something to do: a start-up that finds the newest revision pays one small query.
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from tollway.adapters.sql.engine import reading, writing
+from tollway.adapters.sql.engine import POSTGRES, reading, take_turn, writing
 from tollway.domain.brand import COMMAND, NAME
 from tollway.domain.result import Err, Ok, Result
 
 # Every revision, oldest first. A test compares it with the migration files.
-REVISIONS = ("r0001", "r0002", "r0003")
+REVISIONS = ("r0001", "r0002", "r0003", "r0004")
 HEAD = REVISIONS[-1]
 SCRIPTS = "tollway.adapters.sql:migrations"
 
@@ -31,6 +31,7 @@ def upgrade(engine: Engine) -> Result[bool, str]:
     if revision == HEAD:
         return Ok(False)
     with writing(engine) as connection:
+        take_turn(connection)
         revision = _revision(connection)
         if revision == HEAD:
             return Ok(False)
@@ -67,6 +68,8 @@ def _revision(connection: Connection) -> str | None:
 
 
 def _run(connection: Connection) -> None:
+    if connection.dialect.name == POSTGRES:  # a large table may take its time
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
     from alembic import command  # noqa: PLC0415  # 0.3 s of imports that a usual start does not need
     from alembic.config import Config  # noqa: PLC0415  # the same
 
