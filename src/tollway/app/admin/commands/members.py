@@ -24,6 +24,7 @@ class MemberSpec:
     role: Role = Role.USER
     name: str | None = None  # for an account that does not exist yet
     models: tuple[str, ...] | None = None
+    source: str = "manual"
 
 
 def add_member(work: Work, tenant_id: TenantId, spec: MemberSpec) -> Result[MemberView, Rejected]:
@@ -40,7 +41,7 @@ def add_member(work: Work, tenant_id: TenantId, spec: MemberSpec) -> Result[Memb
         account = made.value
     if work.uow.members.get(tenant_id, account.id) is not None:
         return Err(Rejected("email", f"{account.email} is a member already.", Kind.CONFLICT))
-    return Ok(join(work, tenant_id, account, spec.role, models=spec.models))
+    return Ok(join(work, tenant_id, account, spec.role, models=spec.models, source=spec.source))
 
 
 def join(
