@@ -64,6 +64,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     connections: Count = 20_000
     connections_per_ip: Count = 10_000
     drain_timeout_s: Seconds = 600.0
+    revoked_streams: Literal["cut", "finish"] = "cut"  # what runs when its key is revoked
     drain_delay_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 0.5
 
     # Providers. Each may be overridden per provider where it says so in the docs.

@@ -41,6 +41,7 @@ class GatewayTree:
         self._settings: dict[str, object] = {
             "data_dir": self.data_dir,
             "gateway_port": 0,
+            "admin_port": 0,
             "ops_port": 0,
             "workers": workers,
             **settings,

@@ -18,7 +18,7 @@ from tollway.domain.ids import ModelId, ProviderId, TenantId
 from tollway.domain.key import KeyRecord, digest_key, make_key, split_key
 from tollway.domain.model import ModelRecord, Target
 from tollway.domain.provider import CredentialRecord, ProviderKind, ProviderRecord
-from tollway.domain.snapshot import Snapshot
+from tollway.domain.snapshot import Snapshot, names_by_owner
 from tollway.domain.tenant import TenantRecord
 
 PEPPER = b"pepper"
@@ -53,6 +53,7 @@ def snapshot(targets=("one",), **changes):
             for rank, name in enumerate(targets)
         ),
     )
+    models = changes.pop("models", {(None, "m"): model})
     return Snapshot(
         **{
             "version": 1,
@@ -60,7 +61,8 @@ def snapshot(targets=("one",), **changes):
             "tenants": {TENANT.id: TENANT},
             "keys": {RECORD.id: RECORD},
             "providers": {ProviderId(f"prv_{name}"): provider(name) for name in targets},
-            "models": {(None, "m"): model},
+            "models": models,
+            "names": names_by_owner(models.values()),
             **changes,
         }
     )

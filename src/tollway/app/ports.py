@@ -4,7 +4,7 @@ Each docstring gives the failure mode and the deadline. Implementations live in 
 `web/`; nothing here knows them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from tollway.domain.access import Principal
@@ -13,7 +13,7 @@ from tollway.domain.model import ModelRecord
 from tollway.domain.provider import CredentialRecord, ProviderRecord
 from tollway.domain.receipt import Intent, Receipt
 from tollway.domain.refusal import QuotaExceeded, Refusal
-from tollway.domain.snapshot import Snapshot, SnapshotRows
+from tollway.domain.snapshot import Snapshot, SnapshotChanges, SnapshotRows
 
 Header = tuple[bytes, bytes]  # the name in lower case, the value stripped
 
@@ -232,7 +232,15 @@ class SnapshotStore(Protocol):
         """The newest committed version. Cheap: one row."""
 
     def load(self) -> SnapshotRows:
-        """All rows at one version, in one read transaction."""
+        """All rows at one version, for whoever wants to look at them."""
+
+    def stream(self) -> Iterator[SnapshotRows]:
+        """All rows at one version, in pieces of a bounded size. The state that is read is held
+        until the iterator ends or is closed."""
+
+    def changes(self, since: int, limit: int) -> SnapshotChanges | None:
+        """What has become of a version by now; None when it is more than so many rows of a kind:
+        then all of it is needed."""
 
 
 class SecretBox(Protocol):

@@ -11,12 +11,11 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from tollway.adapters.control.client import ControlError, ask
 from tollway.adapters.control.lifeline import FINISH, ChildLifeline
 from tollway.adapters.control.server import Ask, ControlServer
-from tollway.adapters.control.snapshot_file import write_snapshot
 from tollway.app.ports import StoreUnavailableError
 from tollway.cli.logs import configure_logs
+from tollway.cli.publishing import Publisher
 from tollway.config import Settings, from_values
 from tollway.wiring.keeper import Keeper
 
@@ -29,42 +28,11 @@ _NICE = 15  # shipping comes in bursts; on a busy core a request must never wait
 SOCKET_NAME = "keeper.sock"
 
 
-class Publisher:
-    """Writes the snapshot file whenever the database holds a newer version, and tells workers."""
-
-    def __init__(self, keeper: Keeper, run_dir: str) -> None:
-        self._keeper = keeper
-        self._run_dir = run_dir
-        self._lock = asyncio.Lock()
-        self.version = -1
-
-    async def publish(self) -> int:
-        """Publish if there is news; returns the version every worker that answers now serves."""
-        async with self._lock:
-            version = await asyncio.to_thread(self._keeper.snapshots.version)
-            if version != self.version:
-                rows = await asyncio.to_thread(self._keeper.snapshots.load)
-                await asyncio.to_thread(write_snapshot, self._run_dir, rows)
-                self.version = rows.version
-                await asyncio.gather(*(self._nudge(path) for path in self._worker_sockets()))
-            return self.version
-
-    async def _nudge(self, path: str) -> None:
-        try:
-            await ask(path, "version", timeout_s=2.0)
-        except ControlError as error:  # it polls the file anyway
-            _log.debug("worker not reached", extra={"error": str(error)})
-
-    def _worker_sockets(self) -> list[str]:
-        names = [name for name in os.listdir(self._run_dir) if name[:-5].isdigit()]
-        return [os.path.join(self._run_dir, name) for name in names if name.endswith(".sock")]
-
-
 async def run(lifeline: ChildLifeline, settings: Settings) -> None:
     """Publish and ship until told to leave; then ship what is left."""
     keeper = await asyncio.to_thread(Keeper, settings)
-    publisher = Publisher(keeper, settings.run_dir)
-    await publisher.publish()
+    publisher = Publisher(keeper.snapshots, settings.run_dir)
+    await publisher.begin()
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     loop.add_signal_handler(FINISH, stop.set)
     # These two are the supervisor's to handle: we stay until the workers have written their last.
@@ -89,6 +57,7 @@ async def run(lifeline: ChildLifeline, settings: Settings) -> None:
     for task in (left, *jobs):
         task.cancel()
     ends = await asyncio.gather(*jobs, return_exceptions=True)
+    await publisher.close()
     await asyncio.to_thread(keeper.ship_all)
     await control.close()
     for end in ends:

@@ -5,6 +5,7 @@ settles all of it and leaves.
 
 import asyncio
 import gc
+import logging
 import os
 import signal
 import socket
@@ -16,10 +17,12 @@ import uvloop
 
 from tollway.adapters.control.lifeline import FINISH, ChildLifeline
 from tollway.adapters.control.server import Ask, ControlServer
+from tollway.app.ports import SecretError
 from tollway.cli.logs import configure_logs
 from tollway.config import Settings, from_values
 from tollway.wiring.gateway import Worker
 
+_log = logging.getLogger(__name__)
 _REFRESH_S = 0.5
 # Requests leave few cycles behind; looking for them every 700 objects costs more than they weigh.
 _GC_THRESHOLD = 20_000
@@ -76,11 +79,20 @@ async def _drain(worker: Worker, settings: Settings, hurry: asyncio.Event) -> No
 
 
 async def _refresh(worker: Worker) -> None:
-    """Serve a newer configuration soon even if no nudge comes."""
+    """Serve a newer configuration soon even if no nudge comes. One that cannot be read must end
+    neither the looking nor the serving; it is said once."""
+    failing = False
     while True:
         await asyncio.sleep(_REFRESH_S)
-        if worker.source.changed():
+        if not worker.source.changed():
+            continue
+        try:
             await worker.refresh()
+            failing = False
+        except (SecretError, OSError) as error:
+            if not failing:
+                _log.error("a newer configuration cannot be used", extra={"error": str(error)})
+            failing = True
 
 
 def _actions(worker: Worker, leave: Any) -> dict[str, Any]:

@@ -32,3 +32,21 @@ class ProjectRecord:
     id: ProjectId
     tenant_id: TenantId
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectScope:
+    """What a project narrows on the data plane: the models of all its keys. None: nothing."""
+
+    id: ProjectId
+    tenant_id: TenantId
+    models: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberScope:
+    """What a membership narrows: the models of all keys of this person in this tenant."""
+
+    tenant_id: TenantId
+    account_id: AccountId
+    models: tuple[str, ...] | None = None

@@ -1,17 +1,47 @@
-"""The configuration one worker serves from: immutable, versioned, swapped as a whole."""
+"""The configuration one worker serves from: immutable, versioned, swapped as a whole. It is asked
+through look-ups, so that a million rows need not be a million objects; dicts will do as well.
+"""
 
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol, TypeVar
 
-from tollway.domain.ids import KeyId, ProviderId, TenantId
+from tollway.domain.account import MemberScope, ProjectScope
+from tollway.domain.grant import GrantRecord
+from tollway.domain.ids import AccountId, KeyId, ProjectId, ProviderId, TenantId
 from tollway.domain.key import KeyRecord
 from tollway.domain.model import ModelRecord
 from tollway.domain.provider import ProviderRecord
 from tollway.domain.tenant import TenantRecord
 
+K_contra = TypeVar("K_contra", contravariant=True)
+V_co = TypeVar("V_co", covariant=True)
+
+
+class Lookup(Protocol[K_contra, V_co]):
+    """Rows by their key. What is found once for a snapshot is found always."""
+
+    def get(self, key: K_contra, /) -> V_co | None:
+        """The row, or None."""
+
+
+class Kind(StrEnum):
+    """What a snapshot holds. The values stand in the database (tombstones)."""
+
+    TENANT = "tenant"
+    KEY = "key"
+    PROJECT = "project"
+    MEMBER = "member"
+    PROVIDER = "provider"
+    MODEL = "model"
+    GRANT = "grant"
+
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRows:
-    """A snapshot as it travels: rows only. `peppers` are wrapped by the master key."""
+    """Rows as they travel. `peppers` are wrapped by the master key."""
 
     version: int
     peppers: tuple[tuple[int, bytes], ...] = ()
@@ -19,25 +49,51 @@ class SnapshotRows:
     keys: tuple[KeyRecord, ...] = ()
     providers: tuple[ProviderRecord, ...] = ()
     models: tuple[ModelRecord, ...] = ()
+    projects: tuple[ProjectScope, ...] = ()
+    members: tuple[MemberScope, ...] = ()
+    grants: tuple[GrantRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotChanges:
+    """What became of version `since`: rows as they are at `rows.version`, and what is gone. A
+    member's id is `tenant|account`, a grant's its holder. Removals come before rows."""
+
+    since: int
+    rows: SnapshotRows
+    removed: tuple[tuple[Kind, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A snapshot as it is asked: indexed once, then only read. `peppers` are opened."""
+    """A configuration as it is asked. `peppers` are opened; `names` are those of an owner's
+    models, None for the platform's."""
 
     version: int
-    peppers: dict[int, bytes] = field(default_factory=dict)
-    tenants: dict[TenantId, TenantRecord] = field(default_factory=dict)
-    keys: dict[KeyId, KeyRecord] = field(default_factory=dict)
-    providers: dict[ProviderId, ProviderRecord] = field(default_factory=dict)
-    models: dict[tuple[TenantId | None, str], ModelRecord] = field(default_factory=dict)
+    peppers: Lookup[int, bytes] = field(default_factory=dict[int, bytes])
+    tenants: Lookup[TenantId, TenantRecord] = field(default_factory=dict[TenantId, TenantRecord])
+    keys: Lookup[KeyId, KeyRecord] = field(default_factory=dict[KeyId, KeyRecord])
+    providers: Lookup[ProviderId, ProviderRecord] = field(
+        default_factory=dict[ProviderId, ProviderRecord]
+    )
+    models: Lookup[tuple[TenantId | None, str], ModelRecord] = field(
+        default_factory=dict[tuple[TenantId | None, str], ModelRecord]
+    )
+    names: Lookup[TenantId | None, Collection[str]] = field(
+        default_factory=dict[TenantId | None, Collection[str]]
+    )
+    projects: Lookup[ProjectId, ProjectScope] = field(default_factory=dict[ProjectId, ProjectScope])
+    members: Lookup[tuple[TenantId, AccountId], MemberScope] = field(
+        default_factory=dict[tuple[TenantId, AccountId], MemberScope]
+    )
+    grants: Lookup[str, GrantRecord] = field(default_factory=dict[str, GrantRecord])
 
 
 EMPTY = Snapshot(version=-1)
 
 
 def index(rows: SnapshotRows, peppers: dict[int, bytes]) -> Snapshot:
-    """The asked form of travelled rows, with the peppers somebody opened."""
+    """The asked form of travelled rows in plain dicts, with the peppers somebody opened."""
     return Snapshot(
         version=rows.version,
         peppers=peppers,
@@ -45,7 +101,19 @@ def index(rows: SnapshotRows, peppers: dict[int, bytes]) -> Snapshot:
         keys={row.id: row for row in rows.keys},
         providers={row.id: row for row in rows.providers},
         models={(row.tenant_id, row.name): row for row in rows.models},
+        names=names_by_owner(rows.models),
+        projects={row.id: row for row in rows.projects},
+        members={(row.tenant_id, row.account_id): row for row in rows.members},
+        grants={row.holder: row for row in rows.grants},
     )
+
+
+def names_by_owner(models: Iterable[ModelRecord]) -> dict[TenantId | None, Collection[str]]:
+    """The names each owner gave its models."""
+    names: dict[TenantId | None, list[str]] = defaultdict(list)
+    for model in models:
+        names[model.tenant_id].append(model.name)
+    return {owner: tuple(given) for owner, given in names.items()}
 
 
 def find_model(snapshot: Snapshot, tenant_id: TenantId, name: str) -> ModelRecord | None:
@@ -56,8 +124,6 @@ def find_model(snapshot: Snapshot, tenant_id: TenantId, name: str) -> ModelRecor
 
 def visible_models(snapshot: Snapshot, tenant_id: TenantId) -> list[ModelRecord]:
     """Every enabled model a tenant can name, by name; its own shadow the platform's."""
-    found: dict[str, ModelRecord] = {}
-    for (owner, name), model in snapshot.models.items():
-        if owner == tenant_id or (owner is None and (tenant_id, name) not in snapshot.models):
-            found[name] = model
-    return [found[name] for name in sorted(found) if found[name].enabled]
+    names = {*(snapshot.names.get(None) or ()), *(snapshot.names.get(tenant_id) or ())}
+    found = (find_model(snapshot, tenant_id, name) for name in sorted(names))
+    return [model for model in found if model is not None]

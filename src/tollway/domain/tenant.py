@@ -15,3 +15,4 @@ class TenantRecord:
     salt: bytes
     active: bool = True
     models: str = "all"  # all | listed
+    group: str | None = None  # whose grants it has besides its own

@@ -1,11 +1,13 @@
 """A worker's parts: the pipeline on its ports, the server in front of it."""
 
 import asyncio
+import logging
 import os
 import ssl
 import time
 from pathlib import Path
 
+from tollway.adapters.control.client import ControlError, ask
 from tollway.adapters.control.snapshot_file import FileSnapshotSource
 from tollway.adapters.echo.upstream import EchoUpstream
 from tollway.adapters.http.upstream import HttpUpstream
@@ -15,8 +17,10 @@ from tollway.adapters.memory.cache import MemoryResponseCache
 from tollway.adapters.memory.quota import MemoryQuotaStore
 from tollway.adapters.prometheus.tally import Tally
 from tollway.adapters.system.clock import SystemClock
+from tollway.app.gateway.newcomers import Newcomers
 from tollway.app.gateway.request_ids import RequestIds
 from tollway.app.gateway.runtime import Gateway
+from tollway.app.ports import SecretError
 from tollway.config import Settings, SettingsError
 from tollway.domain.provider import ProviderKind
 from tollway.web.gateway.handler import GatewayHandler
@@ -24,6 +28,10 @@ from tollway.web.gateway.server import GatewayServer
 from tollway.web.gateway.tls import server_tls
 from tollway.wiring.master_key import master_box
 from tollway.wiring.options import echo_options, journal_options, server_options, upstream_options
+
+_log = logging.getLogger(__name__)
+_NEWS_TIMEOUT_S = 0.25
+KEEPER_SOCKET = "keeper.sock"
 
 
 class Worker:
@@ -50,6 +58,10 @@ class Worker:
             ) from error
         self.source = FileSnapshotSource(settings.run_dir, box)
         self.source.refresh()
+        self._refreshing = asyncio.Lock()
+        self._keeper = os.path.join(settings.run_dir, KEEPER_SOCKET)
+        self._cuts = settings.revoked_streams == "cut"
+        self._clock = clock
         self.tally = Tally()
         self.gateway = Gateway(
             clock=clock,
@@ -65,6 +77,7 @@ class Worker:
             guards=(),
             observers=[self.tally],
             request_ids=RequestIds(os.urandom, _day_text),
+            newcomers=Newcomers(self._ask_for_news),
         )
         self.server = GatewayServer(
             GatewayHandler(self.gateway, settings.body_bytes, {}), server_options(settings)
@@ -74,8 +87,23 @@ class Worker:
             self.tls = server_tls(settings.tls_cert_file, settings.tls_key_file)
 
     async def refresh(self) -> None:
-        """Serve the newest configuration; reading it must not hold up the loop."""
-        await asyncio.to_thread(self.source.refresh)
+        """Serve the newest configuration; taking it over must not hold up the loop. Then the
+        streams end of those who may not go on. Raises SecretError."""
+        async with self._refreshing:
+            before = self.source.current
+            for _ in self.source.steps():
+                await asyncio.sleep(0)
+            now = self.source.current
+            if now is not before and self._cuts:
+                await self.gateway.running.cut_revoked(now, self._clock.wall_ns() / 1e9)
+
+    async def _ask_for_news(self) -> None:
+        """Have the keeper look for what is new at once. Without a keeper all goes on as it is."""
+        try:
+            await ask(self._keeper, "publish", timeout_s=_NEWS_TIMEOUT_S)
+            await self.refresh()
+        except (ControlError, SecretError) as error:
+            _log.debug("nothing new could be had", extra={"error": str(error)})
 
     def leave(self) -> None:
         """The drain begins: connections to providers are not kept any more."""

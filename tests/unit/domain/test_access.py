@@ -8,7 +8,7 @@ from tollway.domain.access import Principal, granted_model, granted_models, may_
 from tollway.domain.key import KeyRecord
 from tollway.domain.model import ModelRecord
 from tollway.domain.refusal import ModelNotFound
-from tollway.domain.snapshot import Snapshot
+from tollway.domain.snapshot import SnapshotRows, index
 from tollway.domain.tenant import TenantRecord
 
 TENANT = TenantRecord("ten_a", "acme", "Acme", b"")
@@ -35,7 +35,7 @@ MODELS = [
     model("shadowed-off"),
     model("shadowed-off", "ten_a", enabled=False),
 ]
-SNAPSHOT = Snapshot(1, models={(one.tenant_id, one.name): one for one in MODELS})
+SNAPSHOT = index(SnapshotRows(1, models=tuple(MODELS)), {})
 
 
 def test_a_principal_is_what_its_key_says():

@@ -1,87 +1,122 @@
-"""The configuration as a file: the keeper writes it whole and renames it into place, every worker
-reads it. Workers need no SQL, start in the time of one read, and keep the last good configuration
-when the database is gone.
+"""The configuration as files that the keeper writes and every worker reads: a base that is mapped
+and a delta that grows. Workers need no SQL, start without loading anything, and keep the last good
+configuration when the database is gone or a file is not what it should be.
 """
 
+import logging
 import os
-from pathlib import Path
+from collections.abc import Iterator
 
-import msgspec
-
+from tollway.adapters.control.snapshot_base import Base, BaseError, Peppers
+from tollway.adapters.control.snapshot_delta import DeltaError, DeltaReader
+from tollway.adapters.control.snapshot_view import Draft
 from tollway.app.ports import SecretBox
-from tollway.domain.snapshot import EMPTY, Snapshot, SnapshotRows, index
+from tollway.domain.snapshot import EMPTY, Snapshot
 
-_FORMAT = b"tollway-snapshot-1\n"
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(SnapshotRows).decode
+_log = logging.getLogger(__name__)
 
 FILE_NAME = "snapshot.bin"
 
-
-def write_snapshot(run_dir: str, rows: SnapshotRows) -> None:
-    """Replace the machine's snapshot; a crash leaves the old one or the new one, never a part."""
-    path = Path(run_dir) / FILE_NAME
-    fresh = path.with_suffix(".new")
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        file.write(_FORMAT + _encode(rows))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(fresh, path)
+_Stamp = tuple[int, int, int]  # of a file: inode, time of the last change, size
 
 
-def read_snapshot(run_dir: str) -> SnapshotRows | None:
-    """The machine's snapshot; None when none was ever written or it is of another format."""
-    try:
-        data = (Path(run_dir) / FILE_NAME).read_bytes()
-    except FileNotFoundError:
-        return None
-    if not data.startswith(_FORMAT):
-        return None
-    try:
-        return _decode(memoryview(data)[len(_FORMAT) :])
-    except msgspec.DecodeError:
-        return None
+def base_path(run_dir: str) -> str:
+    """Where the base stands."""
+    return os.path.join(run_dir, FILE_NAME)
+
+
+class SnapshotFiles:
+    """One base, and what its delta makes of it so far."""
+
+    __slots__ = ("base", "draft", "reader", "stamp", "unserved")
+
+    def __init__(self, run_dir: str, stamp: _Stamp | None) -> None:
+        """Raises BaseError, OSError."""
+        self.base = Base(base_path(run_dir))
+        self.stamp = stamp
+        self.draft = Draft(self.base)
+        self.reader = DeltaReader(run_dir, self.base.header.id)
+        self.unserved = True  # the draft is a whole version that no snapshot was made of yet
+
+    def steps(self) -> Iterator[None]:
+        """Read the delta on. Raises DeltaError, OSError."""
+        draft = self.draft
+        for part in self.reader.parts():
+            if part.since > draft.version:
+                raise DeltaError(f"versions after {draft.version} are missing from the delta")
+            if part.version > draft.version:
+                draft.apply(part)
+                self.unserved = part.last
+            yield
 
 
 class FileSnapshotSource:
-    """`SnapshotSource` over the file. An older version never replaces a newer one."""
+    """`SnapshotSource` over the files. An older version never replaces a newer one."""
 
-    __slots__ = ("_box", "_peppers", "_run_dir", "_stamp", "current")
+    __slots__ = ("_box", "_files", "_opened", "_reader", "_run_dir", "_seen", "current")
 
     def __init__(self, run_dir: str, box: SecretBox) -> None:
         self._run_dir = run_dir
         self._box = box
-        self._stamp: tuple[int, int, int] | None = None
-        self._peppers: dict[bytes, bytes] = {}
+        self._files: SnapshotFiles | None = None
+        self._reader: DeltaReader | None = None
+        self._seen: tuple[_Stamp | None, int] = None, 0
+        self._opened: dict[bytes, bytes] = {}
         self.current: Snapshot = EMPTY
 
     def changed(self) -> bool:
-        """Whether the file is another one than the one last read. One `stat`, no read."""
-        return self._look() != self._stamp
+        """Whether the files are others than those last read. Two `stat`, no read."""
+        return (self._look(), self._delta_size()) != self._seen
 
     def refresh(self) -> Snapshot:
-        """Read the file if it changed. Raises `SecretError` when a pepper cannot be opened; the
+        """Take over what is new, at once. Raises `SecretError` when a pepper cannot be opened; the
         last good configuration then stays."""
-        stamp = self._look()
-        if stamp == self._stamp:
-            return self.current
-        rows = read_snapshot(self._run_dir)
-        if rows is not None and rows.version >= self.current.version:
-            peppers = {version: self._open(version, wrapped) for version, wrapped in rows.peppers}
-            self.current = index(rows, peppers)
-        self._stamp = stamp
+        for _ in self.steps():
+            pass
         return self.current
 
-    def _open(self, version: int, wrapped: bytes) -> bytes:
-        pepper = self._peppers.get(wrapped)
-        if pepper is None:
-            pepper = self._peppers[wrapped] = self._box.open(wrapped, f"pepper|{version}")
-        return pepper
-
-    def _look(self) -> tuple[int, int, int] | None:
+    def steps(self) -> Iterator[None]:
+        """The same in steps of at most 500 rows, so that a loop can serve in between. To be run to
+        its end before the next; the new snapshot is served as a whole, when all of it was read."""
+        if not self.changed():
+            return
+        stamp = self._look()
         try:
-            stat = os.stat(os.path.join(self._run_dir, FILE_NAME))
+            if stamp is not None:
+                yield from self._take(stamp)
+            self._seen = stamp, 0 if self._reader is None else self._reader.whole
+        except (BaseError, DeltaError, OSError) as error:
+            _log.error(
+                "the snapshot cannot be read: the last good one stays",
+                extra={"error": str(error), "version": self.current.version},
+            )
+            self._files = None
+            self._seen = stamp, self._delta_size()
+
+    def _take(self, stamp: _Stamp) -> Iterator[None]:
+        files = self._files
+        if files is None or files.stamp != stamp:
+            files = SnapshotFiles(self._run_dir, stamp)
+            self._reader = files.reader
+            yield
+        yield from files.steps()
+        self._files = files
+        if files.unserved and files.draft.version >= self.current.version:
+            self.current = files.draft.snapshot(self._open(files.draft.peppers))
+            files.unserved = False
+
+    def _open(self, peppers: Peppers) -> dict[int, bytes]:
+        for version, wrapped in peppers:
+            if wrapped not in self._opened:
+                self._opened[wrapped] = self._box.open(wrapped, f"pepper|{version}")
+        return {version: self._opened[wrapped] for version, wrapped in peppers}
+
+    def _look(self) -> _Stamp | None:
+        try:
+            stat = os.stat(base_path(self._run_dir))
         except FileNotFoundError:
             return None
         return stat.st_ino, stat.st_mtime_ns, stat.st_size
+
+    def _delta_size(self) -> int:
+        return 0 if self._reader is None else self._reader.size

@@ -1,18 +1,21 @@
-"""Configuration rows as domain records: plain tuples from one Core statement per table. Shared by
-the snapshot (all rows) and by the unit of work (single rows); nothing is decided here.
-
-Rows of deleted tenants do not exist for either.
+"""Configuration rows as the data plane's records: plain tuples from one Core statement per table.
+Nothing is decided here; which rows are asked for is the caller's (`snapshot.py`).
 """
 
 import json
 from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Text, cast, select
+from sqlalchemy import ColumnElement, Connection, Select, Text, cast, select
 
 from tollway.adapters.sql.tables import (
     api_keys,
+    grants,
+    memberships,
     model_targets,
     models,
+    projects,
     provider_config,
     provider_credentials,
     providers,
@@ -20,6 +23,8 @@ from tollway.adapters.sql.tables import (
     tenant_settings,
     tenants,
 )
+from tollway.domain.account import MemberScope, ProjectScope
+from tollway.domain.grant import GrantRecord
 from tollway.domain.ids import (
     AccountId,
     CredentialId,
@@ -37,7 +42,6 @@ from tollway.domain.tenant import TenantRecord
 Condition = ColumnElement[bool]
 
 _VERSION = select(snapshot_version.c.version)
-_LIVING = select(tenants.c.id).where(tenants.c.deleted_s.is_(None)).scalar_subquery()
 _TENANTS = (
     select(
         tenants.c.id,
@@ -46,37 +50,40 @@ _TENANTS = (
         tenants.c.salt,
         tenants.c.active,
         tenant_settings.c.models,
+        tenant_settings.c.grant_group,
     )
     .join(tenant_settings, tenant_settings.c.tenant_id == tenants.c.id)
     .where(tenants.c.deleted_s.is_(None))
     .order_by(tenants.c.id)
 )
 # JSON stays text until it is seen not to be NULL, which it nearly always is.
-_KEYS = (
-    select(
-        api_keys.c.id,
-        api_keys.c.tenant_id,
-        api_keys.c.digest,
-        api_keys.c.pepper_version,
-        api_keys.c.name,
-        api_keys.c.project_id,
-        api_keys.c.account_id,
-        api_keys.c.not_before_s,
-        api_keys.c.expires_s,
-        api_keys.c.revoked_s,
-        *(
-            cast(column, Text)
-            for column in (
-                api_keys.c.models,
-                api_keys.c.endpoints,
-                api_keys.c.ip_allow,
-                api_keys.c.tags,
-            )
-        ),
-    )
-    .where(api_keys.c.tenant_id.in_(_LIVING))
-    .order_by(api_keys.c.id)
+_KEYS = select(
+    api_keys.c.id,
+    api_keys.c.tenant_id,
+    api_keys.c.digest,
+    api_keys.c.pepper_version,
+    api_keys.c.name,
+    api_keys.c.project_id,
+    api_keys.c.account_id,
+    api_keys.c.not_before_s,
+    api_keys.c.expires_s,
+    api_keys.c.revoked_s,
+    *(
+        cast(column, Text)
+        for column in (
+            api_keys.c.models,
+            api_keys.c.endpoints,
+            api_keys.c.ip_allow,
+            api_keys.c.tags,
+        )
+    ),
+).order_by(api_keys.c.id)
+_PROJECTS = select(projects.c.id, projects.c.tenant_id, cast(projects.c.models, Text)).order_by(
+    projects.c.id
 )
+_MEMBERS = select(
+    memberships.c.tenant_id, memberships.c.account_id, cast(memberships.c.models, Text)
+).order_by(memberships.c.tenant_id, memberships.c.account_id)
 _PROVIDERS = (
     select(
         providers.c.id,
@@ -93,7 +100,6 @@ _PROVIDERS = (
         provider_config.c.total_timeout_s,
     )
     .join(provider_config, provider_config.c.provider_id == providers.c.id)
-    .where(providers.c.tenant_id.is_(None) | providers.c.tenant_id.in_(_LIVING))
     .order_by(providers.c.id)
 )
 _CREDENTIALS = select(
@@ -101,21 +107,18 @@ _CREDENTIALS = select(
     provider_credentials.c.id,
     provider_credentials.c.reference,
     provider_credentials.c.weight,
+    provider_credentials.c.envelope,
 ).order_by(provider_credentials.c.id)
-_MODELS = (
-    select(
-        models.c.id,
-        models.c.name,
-        models.c.tenant_id,
-        models.c.strategy,
-        models.c.enabled,
-        models.c.max_output_tokens,
-        models.c.created_s,
-        models.c.version,
-    )
-    .where(models.c.tenant_id.is_(None) | models.c.tenant_id.in_(_LIVING))
-    .order_by(models.c.id)
-)
+_MODELS = select(
+    models.c.id,
+    models.c.name,
+    models.c.tenant_id,
+    models.c.strategy,
+    models.c.enabled,
+    models.c.max_output_tokens,
+    models.c.created_s,
+    models.c.version,
+).order_by(models.c.id)
 _TARGETS = select(
     model_targets.c.model_id,
     model_targets.c.provider_id,
@@ -123,6 +126,7 @@ _TARGETS = select(
     model_targets.c.weight,
     model_targets.c.priority,
 ).order_by(model_targets.c.model_id, model_targets.c.position)
+_GRANTS = select(grants.c.holder, grants.c.model_id).order_by(grants.c.holder, grants.c.model_id)
 
 
 def read_version(connection: Connection) -> int:
@@ -130,15 +134,19 @@ def read_version(connection: Connection) -> int:
     return connection.execute(_VERSION).scalar() or 0
 
 
-def read_tenants(connection: Connection, *only: Condition) -> tuple[TenantRecord, ...]:
-    """Tenants by id."""
+def read_tenants(
+    connection: Connection, *only: Condition, limit: int | None = None
+) -> tuple[TenantRecord, ...]:
+    """Tenants by id, without the deleted."""
     return tuple(
-        TenantRecord(TenantId(id_), slug, name, salt, active, seen)
-        for id_, slug, name, salt, active, seen in connection.execute(_TENANTS.where(*only))
+        TenantRecord(TenantId(id_), *rest)
+        for id_, *rest in connection.execute(_narrowed(_TENANTS, only, limit))
     )
 
 
-def read_keys(connection: Connection, *only: Condition) -> tuple[KeyRecord, ...]:
+def read_keys(
+    connection: Connection, *only: Condition, limit: int | None = None
+) -> tuple[KeyRecord, ...]:
     """Keys by id, revoked and expired ones too. About 7 us each."""
     return tuple(
         [
@@ -158,17 +166,40 @@ def read_keys(connection: Connection, *only: Condition) -> tuple[KeyRecord, ...]
                 _names(row[12]),
                 _pairs(row[13]),
             )
-            for row in connection.execute(_KEYS.where(*only))
+            for row in connection.execute(_narrowed(_KEYS, only, limit))
         ]
     )
 
 
-def read_providers(connection: Connection, *only: Condition) -> tuple[ProviderRecord, ...]:
+def read_projects(
+    connection: Connection, *only: Condition, limit: int | None = None
+) -> tuple[ProjectScope, ...]:
+    """What projects narrow, by id."""
+    return tuple(
+        ProjectScope(ProjectId(id_), TenantId(tenant_id), _names(allowed))
+        for id_, tenant_id, allowed in connection.execute(_narrowed(_PROJECTS, only, limit))
+    )
+
+
+def read_members(
+    connection: Connection, *only: Condition, limit: int | None = None
+) -> tuple[MemberScope, ...]:
+    """What memberships narrow, by tenant and account."""
+    return tuple(
+        MemberScope(TenantId(tenant_id), AccountId(account_id), _names(allowed))
+        for tenant_id, account_id, allowed in connection.execute(_narrowed(_MEMBERS, only, limit))
+    )
+
+
+def read_providers(
+    connection: Connection, *only: Condition, limit: int | None = None
+) -> tuple[ProviderRecord, ...]:
     """Providers by id, each with its credentials."""
+    found = connection.execute(_narrowed(_PROVIDERS, only, limit)).all()
     credentials = defaultdict(list)
-    for provider_id, id_, reference, weight in connection.execute(_CREDENTIALS):
-        # An envelope has no reference. Its name must not read as "no secret needed".
-        credential = CredentialRecord(CredentialId(id_), reference or f"sealed:{id_}", weight)
+    mine = _CREDENTIALS.where(provider_credentials.c.provider_id.in_([row[0] for row in found]))
+    for provider_id, id_, reference, weight, envelope in connection.execute(mine):
+        credential = CredentialRecord(CredentialId(id_), reference or "", weight, envelope or b"")
         credentials[provider_id].append(credential)
     return tuple(
         ProviderRecord(
@@ -182,14 +213,18 @@ def read_providers(connection: Connection, *only: Condition) -> tuple[ProviderRe
             tuple(credentials[row[0]]),
             *row[7:],
         )
-        for row in connection.execute(_PROVIDERS.where(*only))
+        for row in found
     )
 
 
-def read_models(connection: Connection, *only: Condition) -> tuple[ModelRecord, ...]:
+def read_models(
+    connection: Connection, *only: Condition, limit: int | None = None
+) -> tuple[ModelRecord, ...]:
     """Models by id, each with its targets in order."""
+    found = connection.execute(_narrowed(_MODELS, only, limit)).all()
     targets = defaultdict(list)
-    for model_id, provider_id, model, weight, priority in connection.execute(_TARGETS):
+    mine = _TARGETS.where(model_targets.c.model_id.in_([row[0] for row in found]))
+    for model_id, provider_id, model, weight, priority in connection.execute(mine):
         targets[model_id].append(Target(ProviderId(provider_id), model, weight, priority))
     return tuple(
         ModelRecord(
@@ -200,8 +235,24 @@ def read_models(connection: Connection, *only: Condition) -> tuple[ModelRecord, 
             Strategy(strategy),
             *rest,
         )
-        for id_, name, owner, strategy, *rest in connection.execute(_MODELS.where(*only))
+        for id_, name, owner, strategy, *rest in found
     )
+
+
+def read_grants(
+    connection: Connection, *only: Condition, limit: int | None = None
+) -> tuple[GrantRecord, ...]:
+    """All that each of these holders was granted, by holder. `limit` counts holders."""
+    holders = _narrowed(select(grants.c.holder).distinct().order_by(grants.c.holder), only, limit)
+    named = [row.holder for row in connection.execute(holders)]
+    granted = defaultdict(list)
+    for holder, model_id in connection.execute(_GRANTS.where(grants.c.holder.in_(named))):
+        granted[holder].append(ModelId(model_id))
+    return tuple(GrantRecord(holder, tuple(granted[holder])) for holder in named)
+
+
+def _narrowed(query: Select[Any], only: Iterable[Condition], limit: int | None) -> Select[Any]:
+    return query.where(*only).limit(limit)
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:

@@ -5,7 +5,7 @@ In-memory only: no I/O, no counters. The tenant comes from the credential and fr
 from collections.abc import Sequence
 
 from tollway.app.gateway.exchange import Exchange, Labels
-from tollway.app.gateway.keyring import Keyring
+from tollway.app.gateway.keyring import Keyring, unknown_key
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.ports import Header
 from tollway.domain.access import Principal, granted_model, may_call
@@ -18,7 +18,7 @@ _MISSING = Unauthenticated(
     "No API key was given. Send it as 'Authorization: Bearer tw_...' or as 'x-api-key'.",
     "missing_api_key",
 )
-_WRONG = Unauthenticated("The API key is not valid. Check that it was copied whole.")
+WRONG_KEY = Unauthenticated("The API key is not valid. Check that it was copied whole.")
 _TWO_KEYS = BadRequest("'Authorization' and 'x-api-key' hold two different keys. Send one.")
 _LABELS = frozenset({b"x-request-id", b"x-tollway-end-user", b"x-tollway-tags"})
 
@@ -62,7 +62,21 @@ def authenticate(
     given = _credential(headers, facts)
     if not isinstance(given, bytes):
         return given
-    return keyring.open(given, snapshot, now_s) or _WRONG
+    return keyring.open(given, snapshot, now_s) or WRONG_KEY
+
+
+async def arrived(
+    gateway: Gateway, headers: Sequence[Header], *, facts: dict[bytes, bytes], snapshot: Snapshot
+) -> bool:
+    """After `WRONG_KEY`: whether there is a newer configuration now, which may have the key. Asks
+    for one only if the key is well-formed and unknown, and not too often."""
+    now_s = gateway.clock.monotonic()
+    if gateway.newcomers.may_ask(now_s):
+        given = _credential(headers, facts)
+        key_id = unknown_key(given, snapshot) if isinstance(given, bytes) else None
+        if key_id is not None:
+            await gateway.newcomers.ask_for(key_id, now_s)
+    return gateway.source.current is not snapshot
 
 
 def _credential(

@@ -38,20 +38,19 @@ async def attempt(gateway: Gateway, exchange: Exchange) -> Verdict:
     """Serve from the first target that can; otherwise the last failure, or why we may not try."""
     targets = exchange.targets[: gateway.options.attempts]
     verdict: Verdict = None
-    for position, target in enumerate(targets):
+    for position, (target, provider) in enumerate(targets):
         last = position == len(targets) - 1
-        verdict = await _try_target(gateway, exchange, target, last=last)
+        verdict = await _try_target(gateway, exchange, target, provider, last=last)
         if not isinstance(verdict, Failure) or last or not may_try_another(verdict):
             return verdict
     return verdict
 
 
 async def _try_target(
-    gateway: Gateway, exchange: Exchange, target: Target, *, last: bool
+    gateway: Gateway, exchange: Exchange, target: Target, provider: ProviderRecord, *, last: bool
 ) -> Verdict:
     if exchange.client.gone:
         return Failure(Phase.CONNECT, Cause.CLIENT_GONE, "The client left.")
-    provider = exchange.snapshot.providers[target.provider_id]
     call = _call(exchange, target, provider)
     journal = gateway.journal
     slot, ticket = journal.claim()
@@ -59,7 +58,7 @@ async def _try_target(
     intent = _intent(exchange, call, target, slot, ticket)
     if not journal.intend(intent):
         return _JOURNAL_FULL
-    relay = (StreamRelay if call.stream else BufferedRelay)(gateway, exchange, intent)
+    relay = (StreamRelay if call.stream else BufferedRelay)(gateway, exchange, intent, provider)
     gateway.running.add(relay)
     failure: Failure | None = _OUR_BUG
     try:

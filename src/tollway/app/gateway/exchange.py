@@ -11,6 +11,7 @@ from tollway.dialects.registry import Endpoint
 from tollway.domain.access import Principal
 from tollway.domain.failure import Failure
 from tollway.domain.model import ModelRecord, Target
+from tollway.domain.provider import ProviderRecord
 from tollway.domain.refusal import Refusal
 from tollway.domain.snapshot import Snapshot
 
@@ -36,7 +37,8 @@ class Labels(NamedTuple):
 
 
 class Exchange:
-    """Filled phase by phase. A field that no phase has reached yet must not be read."""
+    """Filled phase by phase. A field that no phase has reached yet must not be read, nor the
+    snapshot once the targets were planned."""
 
     __slots__ = (
         "ask",
@@ -58,7 +60,7 @@ class Exchange:
     facts: dict[bytes, bytes]  # the headers by name, the last of a repeated one
     principal: Principal | None
     model: ModelRecord
-    targets: Sequence[Target]
+    targets: Sequence[tuple[Target, ProviderRecord]]
 
     def __init__(
         self,

@@ -17,10 +17,12 @@ def plan(gateway: Gateway, exchange: Exchange) -> Unavailable | None:
         gateway.turns[model.id] = turn + 1
     providers = exchange.snapshot.providers
     exchange.targets = [
-        target
+        (target, provider)
         for target in order_targets(model.strategy, model.targets, turn)
         if (provider := providers.get(target.provider_id)) is not None and provider.enabled
     ]
+    # Nobody asks it again, and a long stream must not keep a whole configuration mapped.
+    del exchange.snapshot
     if exchange.targets:
         return None
     return Unavailable(f"No provider behind the model '{model.name}' is enabled.", "no_target")

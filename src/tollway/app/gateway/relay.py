@@ -12,8 +12,9 @@ from tollway.app.gateway.exchange import Exchange
 from tollway.app.gateway.recall import scope_of
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.ports import Flow, Header
+from tollway.domain.access import Principal
 from tollway.domain.failure import Cause, Failure, Phase
-from tollway.domain.ids import ProviderId
+from tollway.domain.provider import ProviderRecord
 from tollway.domain.receipt import Intent
 from tollway.domain.retry import retry_after_s
 from tollway.domain.usage import Usage
@@ -46,6 +47,7 @@ class BufferedRelay:
         "_headers",
         "_limit",
         "_pieces",
+        "_provider",
         "_size",
         "_stopped",
         "answered",
@@ -55,9 +57,12 @@ class BufferedRelay:
         "usage",
     )
 
-    def __init__(self, gateway: Gateway, exchange: Exchange, intent: Intent) -> None:
+    def __init__(
+        self, gateway: Gateway, exchange: Exchange, intent: Intent, provider: ProviderRecord
+    ) -> None:
         self._gateway = gateway
         self._exchange = exchange
+        self._provider = provider
         self._client = exchange.client
         self.intent = intent
         self._flow: Flow | None = None
@@ -99,6 +104,18 @@ class BufferedRelay:
 
     # The exchange's side.
 
+    @property
+    def principal(self) -> Principal:
+        """Whose call it is."""
+        principal = self._exchange.principal
+        assert principal is not None
+        return principal
+
+    @property
+    def streams(self) -> bool:
+        """Whether the answer goes out as it comes."""
+        return self.intent.stream
+
     def stop(self, failure: Failure) -> None:
         """End the upstream call with this failure, now or as soon as it begins."""
         self._stopped = failure
@@ -139,11 +156,9 @@ class BufferedRelay:
 
     def answer_headers(self) -> list[Header]:
         """The answer's head as the client may see it, but for the type."""
-        intent = self.intent
-        provider = self._exchange.snapshot.providers[ProviderId(intent.provider_id)]
         headers = [
-            (b"x-request-id", intent.request_id.encode()),
-            (b"x-tollway-provider", provider.name.encode("ascii", "replace")),
+            (b"x-request-id", self.intent.request_id.encode()),
+            (b"x-tollway-provider", self._provider.name.encode("ascii", "replace")),
         ]
         headers += [header for header in self._headers if header[0] in PASSED_HEADERS]
         return headers

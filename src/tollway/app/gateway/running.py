@@ -1,13 +1,28 @@
-"""The exchanges under way: so that a drain can wait for them, and end those it cannot wait for."""
+"""The exchanges under way: so that a drain can wait for them and end those it cannot wait for, and
+so that streams end whose key was revoked.
+"""
 
 import asyncio
 from typing import Protocol
 
+from tollway.domain.access import Principal, may_go_on
 from tollway.domain.failure import Cause, Failure, Phase
+from tollway.domain.snapshot import Snapshot
+
+_LOOKED_AT_ONCE = 200
+_REVOKED = Failure(Phase.BODY, Cause.REVOKED, "The API key was revoked while the answer ran.")
 
 
 class Stoppable(Protocol):
     """A relay that can be told to end."""
+
+    @property
+    def principal(self) -> Principal:
+        """Whose call it is."""
+
+    @property
+    def streams(self) -> bool:
+        """Whether the answer goes out as it comes."""
 
     def stop(self, failure: Failure) -> None:
         """End the upstream call with this failure."""
@@ -55,3 +70,15 @@ class Running:
         for relay in relays:
             relay.stop(failure)
         return len(relays)
+
+    async def cut_revoked(self, snapshot: Snapshot, now_s: float) -> int:
+        """End the streams of those who may not go on, a few hundred looks at a time. A whole
+        answer is let finish: what it costs is spent. Returns how many were ended."""
+        cut = 0
+        for number, relay in enumerate(list(self._relays), 1):
+            if relay.streams and not may_go_on(snapshot, relay.principal, now_s):
+                relay.stop(_REVOKED)
+                cut += 1
+            if number % _LOOKED_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return cut

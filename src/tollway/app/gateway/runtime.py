@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tollway.app.gateway.keyring import Keyring
+from tollway.app.gateway.newcomers import Newcomers
 from tollway.app.gateway.request_ids import RequestIds
 from tollway.app.gateway.running import Running
 from tollway.app.ports import (
@@ -45,4 +46,5 @@ class Gateway:
     options: GatewayOptions = field(default_factory=GatewayOptions)
     running: Running = field(default_factory=Running)
     keyring: Keyring = field(default_factory=Keyring)
+    newcomers: Newcomers = field(default_factory=Newcomers)
     turns: dict[ModelId, int] = field(default_factory=dict)  # requests so far, per model

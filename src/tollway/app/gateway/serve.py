@@ -2,7 +2,7 @@
 the order. The task that runs `serve` owns the settlement, and nobody cancels it.
 """
 
-from tollway.app.gateway.admit import admit
+from tollway.app.gateway.admit import WRONG_KEY, admit, arrived
 from tollway.app.gateway.attempt import attempt
 from tollway.app.gateway.exchange import Exchange, Inbound, Verdict
 from tollway.app.gateway.parse import parse
@@ -31,7 +31,10 @@ async def serve(gateway: Gateway, inbound: Inbound, client: Client) -> tuple[str
     )
     verdict: Verdict = None
     try:
-        verdict = parse(exchange) or admit(gateway, exchange) or screen(gateway, exchange)
+        verdict = parse(exchange) or admit(gateway, exchange)
+        if verdict is WRONG_KEY:
+            verdict = await _admit_newcomer(gateway, exchange)
+        verdict = verdict or screen(gateway, exchange)
         if verdict is None and not recall(gateway, exchange):
             verdict = plan(gateway, exchange) or reserve(gateway, exchange)
             if verdict is None:
@@ -39,3 +42,12 @@ async def serve(gateway: Gateway, inbound: Inbound, client: Client) -> tuple[str
     finally:
         settle(gateway, exchange, verdict)
     return exchange.request_id, verdict
+
+
+async def _admit_newcomer(gateway: Gateway, exchange: Exchange) -> Verdict:
+    """Once more for a key that was unknown, if a newer configuration came meanwhile."""
+    headers, snapshot = exchange.inbound.headers, exchange.snapshot
+    if not await arrived(gateway, headers, facts=exchange.facts, snapshot=snapshot):
+        return WRONG_KEY
+    exchange.snapshot = gateway.source.current
+    return admit(gateway, exchange)

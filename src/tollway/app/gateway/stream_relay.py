@@ -15,6 +15,7 @@ from tollway.app.ports import Header
 from tollway.dialects.errors import error_event
 from tollway.dialects.stream import StreamReader
 from tollway.domain.failure import Cause, Failure, Phase, client_status
+from tollway.domain.provider import ProviderRecord
 from tollway.domain.receipt import Intent
 
 _STREAM_HEADERS: list[Header] = [
@@ -29,8 +30,10 @@ class StreamRelay(BufferedRelay):
 
     __slots__ = ("_events", "_read", "_reader", "_streaming")
 
-    def __init__(self, gateway: Gateway, exchange: Exchange, intent: Intent) -> None:
-        super().__init__(gateway, exchange, intent)
+    def __init__(
+        self, gateway: Gateway, exchange: Exchange, intent: Intent, provider: ProviderRecord
+    ) -> None:
+        super().__init__(gateway, exchange, intent, provider)
         make_reader = exchange.inbound.endpoint.stream_reader
         assert make_reader is not None, "an endpoint that cannot stream was asked to"
         self._reader: StreamReader = make_reader(exchange.ask.wants_usage)

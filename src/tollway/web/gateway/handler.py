@@ -63,11 +63,15 @@ class GatewayHandler:
         elif not _is_json(request):
             self._fail(client, 415, "Send the body as 'content-type: application/json'.")
         else:
-            self._tasks[client] = self._loop.create_task(self._serve(endpoint, request, client))
+            self._tasks[client] = self._loop.create_task(self._run(endpoint, request, client))
 
-    async def _serve(self, endpoint: Endpoint, request: Request, client: Answer) -> None:
-        inbound = Inbound(endpoint, request.headers, request.body, request.peer_ip)
+    async def _run(self, endpoint: Endpoint | None, request: Request, client: Answer) -> None:
+        """One request's task: of an endpoint, or else of the list of models."""
         try:
+            if endpoint is None:
+                await self._list(request, client)
+                return
+            inbound = Inbound(endpoint, request.headers, request.body, request.peer_ip)
             request_id, verdict = await serve(self._gateway, inbound, client)
             if verdict is not None:
                 _render(client, verdict, endpoint.shape, request_id)
@@ -84,22 +88,22 @@ class GatewayHandler:
         elif request.method != b"GET":
             self._fail(client, 405, "Use GET.", _ALLOW_GET)
         else:
-            self._list(request, client)
+            self._tasks[client] = self._loop.create_task(self._run(None, request, client))
 
-    def _list(self, request: Request, client: Answer) -> None:
+    async def _list(self, request: Request, client: Answer) -> None:
         anthropic = request.header(b"anthropic-version") is not None
         shape: Shape = "anthropic" if anthropic else "openai"
         gateway, headers, request_id = self._gateway, request.headers, self._make_id()
         good = _with_id(_JSON_HEADERS, request_id)
         if request.path == _MODELS:
-            models = list_models(gateway, headers, request.peer_ip)
+            models = await list_models(gateway, headers, request.peer_ip)
             if isinstance(models, list):
                 client.respond(200, good, render_models(models, anthropic))
             else:
                 _refuse(client, models, shape, request_id)
             return
         name = unquote_to_bytes(request.path[len(_MODEL) :]).decode("utf-8", "replace")
-        model = find_listed(gateway, headers, request.peer_ip, name)
+        model = await find_listed(gateway, headers, request.peer_ip, name)
         if isinstance(model, ModelRecord):
             client.respond(200, good, render_model(model, anthropic))
         else:

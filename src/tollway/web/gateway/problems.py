@@ -135,4 +135,5 @@ _FAILURES: dict[Cause, tuple[str, str]] = {
     Cause.CREDENTIAL: ("upstream_error", "The gateway has no usable credential for the provider."),
     Cause.CLIENT_GONE: ("client_closed_request", "The client left."),
     Cause.DRAINED: ("service_unavailable", "The gateway is restarting. Try again."),
+    Cause.REVOKED: ("invalid_api_key", ""),
 }

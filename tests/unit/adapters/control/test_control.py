@@ -1,4 +1,4 @@
-"""Control sockets, lifeline and the snapshot file."""
+"""Control sockets and the lifeline."""
 
 import asyncio
 import os
@@ -8,31 +8,6 @@ import pytest
 from tollway.adapters.control.client import ControlError, ask, ask_now
 from tollway.adapters.control.lifeline import ChildLifeline, ParentLifeline
 from tollway.adapters.control.server import ControlServer
-from tollway.adapters.control.snapshot_file import (
-    FileSnapshotSource,
-    read_snapshot,
-    write_snapshot,
-)
-from tollway.app.ports import SecretError
-from tollway.domain.ids import KeyId, ModelId, ProviderId, TenantId
-from tollway.domain.key import KeyRecord
-from tollway.domain.model import ModelRecord, Target
-from tollway.domain.provider import CredentialRecord, ProviderKind, ProviderRecord
-from tollway.domain.snapshot import SnapshotRows
-from tollway.domain.tenant import TenantRecord
-
-
-class PlainBox:
-    """A `SecretBox` that only checks the purpose."""
-
-    def seal(self, secret, purpose):
-        return purpose.encode() + b":" + secret
-
-    def open(self, envelope, purpose):
-        head, _, secret = envelope.partition(b":")
-        if head != purpose.encode():
-            raise SecretError("wrong purpose")
-        return secret
 
 
 async def _double(question):
@@ -114,59 +89,3 @@ async def test_lifeline_carries_settings_reports_and_the_end():
     await asyncio.wait_for(ended.wait(), 5)
     child.report("ignored")
     child.close()
-
-
-ROWS = SnapshotRows(
-    version=7,
-    peppers=((1, b"pepper|1:salt"),),
-    tenants=(TenantRecord(TenantId("ten_a"), "acme", "Acme", b"\x00salt"),),
-    keys=(KeyRecord(KeyId("key_a"), TenantId("ten_a"), b"digest", 1, tags=(("a", "b"),)),),
-    providers=(
-        ProviderRecord(
-            ProviderId("prv_a"),
-            "local",
-            ProviderKind.ECHO,
-            "",
-            credentials=(CredentialRecord("crd_a", "env:X"),),
-        ),
-    ),
-    models=(ModelRecord(ModelId("mdl_a"), "m", (Target(ProviderId("prv_a"), "up"),)),),
-)
-
-
-def test_a_snapshot_file_gives_back_what_was_written(tmp_path):
-    """Rows survive the round trip, and the source opens the peppers."""
-    assert read_snapshot(str(tmp_path)) is None
-    write_snapshot(str(tmp_path), ROWS)
-    assert read_snapshot(str(tmp_path)) == ROWS
-    source = FileSnapshotSource(str(tmp_path), PlainBox())
-    assert source.changed()
-    snapshot = source.refresh()
-    assert snapshot.peppers == {1: b"salt"}
-    assert snapshot.models[(None, "m")].targets[0].model == "up"
-    assert not source.changed()
-
-
-def test_an_older_snapshot_never_replaces_a_newer_one(tmp_path):
-    """Versions only go forward, whatever the file holds."""
-    source = FileSnapshotSource(str(tmp_path), PlainBox())
-    write_snapshot(str(tmp_path), ROWS)
-    source.refresh()
-    write_snapshot(str(tmp_path), SnapshotRows(version=6))
-    source.refresh()
-    assert source.current.version == 7
-    assert source.current.tenants
-
-
-def test_a_damaged_file_or_pepper_keeps_the_last_good_configuration(tmp_path):
-    """Garbage is ignored; a pepper of another master key is an error that changes nothing."""
-    source = FileSnapshotSource(str(tmp_path), PlainBox())
-    write_snapshot(str(tmp_path), ROWS)
-    source.refresh()
-    (tmp_path / "snapshot.bin").write_bytes(b"tollway-snapshot-1\n\xff\xff")
-    source.refresh()
-    assert source.current.version == 7
-    write_snapshot(str(tmp_path), SnapshotRows(version=9, peppers=((2, b"other:x"),)))
-    with pytest.raises(SecretError):
-        source.refresh()
-    assert source.current.version == 7

@@ -11,41 +11,40 @@ from tollway.domain.refusal import Forbidden, ModelNotFound, Unauthenticated
 HEADERS = [(b"authorization", b"Bearer " + KEY.encode())]
 
 
-def _names(config, headers=HEADERS):
-    found = list_models(make_bench(config=config).gateway, headers, "127.0.0.1")
+async def _names(config, headers=HEADERS):
+    found = await list_models(make_bench(config=config).gateway, headers, "127.0.0.1")
     return [model.name for model in found] if isinstance(found, list) else found
 
 
 def _with(*extra):
-    base = snapshot()
-    return replace(base, models={**base.models, **dict(extra)})
+    return snapshot(models={**snapshot().models, **dict(extra)})
 
 
-def test_own_models_shadow_and_others_are_absent():
+async def test_own_models_shadow_and_others_are_absent():
     """A tenant sees the platform's models and its own, never another tenant's or disabled ones."""
     platform = snapshot().models[(None, "m")]
     own = replace(platform, id=ModelId("mdl_own"), tenant_id=TENANT.id)
     other = replace(platform, id=ModelId("mdl_o"), name="o", tenant_id=TenantId("ten_b"))
     off = replace(platform, id=ModelId("mdl_off"), name="off", enabled=False)
     config = _with(((TENANT.id, "m"), own), ((TenantId("ten_b"), "o"), other), ((None, "off"), off))
-    assert _names(config) == ["m"]
-    found = find_listed(make_bench(config=config).gateway, HEADERS, "127.0.0.1", "m")
+    assert await _names(config) == ["m"]
+    found = await find_listed(make_bench(config=config).gateway, HEADERS, "127.0.0.1", "m")
     assert isinstance(found, ModelRecord)
     assert found.id == "mdl_own"
     for name in ("o", "off", "none"):
         gateway = make_bench(config=config).gateway
-        assert find_listed(gateway, HEADERS, "127.0.0.1", name) == ModelNotFound(name)
+        assert await find_listed(gateway, HEADERS, "127.0.0.1", name) == ModelNotFound(name)
 
 
-def test_no_key_no_list():
+async def test_no_key_no_list():
     """The same admission as for inference, on both routes."""
     gateway = make_bench().gateway
-    assert isinstance(list_models(gateway, [], "127.0.0.1"), Unauthenticated)
-    assert isinstance(find_listed(gateway, [], "127.0.0.1", "m"), Unauthenticated)
+    assert isinstance(await list_models(gateway, [], "127.0.0.1"), Unauthenticated)
+    assert isinstance(await find_listed(gateway, [], "127.0.0.1", "m"), Unauthenticated)
 
 
-def test_scopes_narrow_the_list():
+async def test_scopes_narrow_the_list():
     """A key for one model lists that one; a key for other endpoints lists nothing."""
-    assert _names(snapshot(keys={RECORD.id: replace(RECORD, models=())})) == []
+    assert await _names(snapshot(keys={RECORD.id: replace(RECORD, models=())})) == []
     narrowed = snapshot(keys={RECORD.id: replace(RECORD, endpoints=("embeddings",))})
-    assert isinstance(_names(narrowed), Forbidden)
+    assert isinstance(await _names(narrowed), Forbidden)
