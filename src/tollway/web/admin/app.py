@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tollway.domain.brand import COMMAND, NAME
 from tollway.web.admin import (
     accounts,
+    apply,
     audit,
     auth,
     credentials,
@@ -48,6 +49,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     prices.router,
     usage.router,
     audit.router,
+    apply.router,
 )
 _HEADERS = {
     "cache-control": "no-store",

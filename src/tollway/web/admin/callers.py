@@ -74,6 +74,11 @@ class CallerOf:
         self._publish(version)
         return value
 
+    def rehearse(self, act: Callable[[Work], Result[T, Rejected]]) -> T:
+        """The value of a command, with everything undone: what it would have done."""
+        with self.services.configuration.begin(self.scope) as uow:
+            return _value(act(self._work(uow)))
+
     def create(
         self,
         act: Callable[[Work], Result[T, Rejected]],

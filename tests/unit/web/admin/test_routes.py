@@ -29,8 +29,6 @@ UNDOCUMENTED = {  # pages, the same for everybody
 }
 UNROUTED = {
     Action.USAGE_READ: "asked by `readUsage`, whose row is the lesser usage.read_own",
-    Action.SYSTEM_READ: "the command line's",
-    Action.SYSTEM_WRITE: "the command line's: apply, master key",
 }
 CALLERS = ("viewer", "user", "admin", "reader", "other_admin", "platform")
 TENANTS_OWN = {
