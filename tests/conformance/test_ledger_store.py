@@ -1,9 +1,9 @@
-"""The promises of `LedgerStore`, kept by the SQL ledger and by its twin in memory."""
+"""The promises of `LedgerStore`, kept on each database and by the twin in memory."""
 
 import pytest
 
-from tests.fakes.database import database
 from tests.fakes.receipts import an_outcome
+from tests.fakes.stores import STORES, store
 from tollway.adapters.memory.ledger import MemoryLedger
 from tollway.adapters.sql.ledger import SqlLedger
 
@@ -19,14 +19,13 @@ def total(rows, name):
     return sum(getattr(row, name) or 0 for row in rows)
 
 
-@pytest.fixture(params=["memory", "sql"])
+@pytest.fixture(params=["memory", *STORES])
 def ledger(request, tmp_path):
     if request.param == "memory":
         yield MemoryLedger()
         return
-    engine = database(tmp_path)
-    yield SqlLedger(engine)
-    engine.dispose()
+    with store(request.param, tmp_path) as engine:
+        yield SqlLedger(engine)
 
 
 def test_a_new_source_begins_at_zero(ledger):

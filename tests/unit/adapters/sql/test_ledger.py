@@ -8,9 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text
+from sqlalchemy.exc import ProgrammingError
 
 from tests.fakes.database import database
 from tests.fakes.receipts import an_outcome
+from tests.fakes.stores import STORES, store
 from tollway.adapters.sql.engine import reading, writing
 from tollway.adapters.sql.ledger import SqlLedger
 from tollway.adapters.sql.tables import (
@@ -32,13 +34,6 @@ QUARTER_NS = 900 * 1_000_000_000
 def receipt(number=1, attempt=1, **fields):
     request_id = f"req_20261118abcdefabcdef{number:08x}"
     return an_outcome(request_id, attempt, **{"started_ns": STARTED_NS, **fields})
-
-
-@pytest.fixture
-def engine(tmp_path):
-    engine = database(tmp_path)
-    yield engine
-    engine.dispose()
 
 
 def entries(engine):
@@ -98,7 +93,7 @@ def test_a_batch_is_whole_or_not_at_all(engine):
     with writing(engine) as connection:
         connection.execute(text("DROP TABLE usage_rollups_day"))
     ledger = SqlLedger(engine)
-    with pytest.raises(StoreUnavailableError):
+    with pytest.raises((StoreUnavailableError, ProgrammingError)):
         ledger.append("0", [receipt()], (1, 1))
     assert entries(engine) == []
     assert ledger.cursor("0") == (0, 0)
@@ -106,13 +101,13 @@ def test_a_batch_is_whole_or_not_at_all(engine):
 
 def test_what_only_the_database_refuses_is_set_aside(engine):
     """A row that passed every check and still breaks a constraint holds up nothing."""
+    refused = {
+        "sqlite": "CREATE TRIGGER no_odd BEFORE INSERT ON ledger_entries "
+        "WHEN new.model = 'odd' BEGIN SELECT RAISE(ABORT, 'odd is refused'); END",
+        "postgresql": "ALTER TABLE ledger_entries ADD CHECK (model <> 'odd')",
+    }
     with writing(engine) as connection:
-        connection.execute(
-            text(
-                "CREATE TRIGGER no_small BEFORE INSERT ON ledger_entries "
-                "WHEN new.model = 'odd' BEGIN SELECT RAISE(ABORT, 'odd is refused'); END"
-            )
-        )
+        connection.execute(text(refused[engine.dialect.name]))
     ledger = SqlLedger(engine)
     batch = [receipt(1), receipt(2, model="odd"), receipt(3)]
     assert ledger.append("0", batch, (1, 3)) == 2
@@ -120,16 +115,19 @@ def test_what_only_the_database_refuses_is_set_aside(engine):
     assert_rollups_fold_the_ledger(engine)
 
 
-def test_a_locked_database_is_unavailable(tmp_path):
+@pytest.mark.parametrize("kind", STORES)
+def test_a_locked_database_is_unavailable(tmp_path, kind):
     """A writer that waits too long says so, and keeps nothing."""
-    engine = database(tmp_path, busy_timeout_s=0.05)
-    ledger = SqlLedger(engine)
-    with writing(engine):
-        with pytest.raises(StoreUnavailableError, match="locked"):
-            ledger.append("0", [receipt()], (1, 1))
+    with store(kind, tmp_path, busy_timeout_s=0.05) as engine:
+        ledger = SqlLedger(engine)
+        with writing(engine) as connection:
+            if kind == "postgres":
+                connection.exec_driver_sql("LOCK TABLE ship_cursors, ledger_entries")
+            with pytest.raises(StoreUnavailableError, match="lock"):
+                ledger.append("0", [receipt()], (1, 1))
+            connection.rollback()
         assert ledger.cursor("0") == (0, 0)
-    assert ledger.append("0", [receipt()], (1, 1)) == 1
-    engine.dispose()
+        assert ledger.append("0", [receipt()], (1, 1)) == 1
 
 
 def test_the_entry_columns_are_the_receipt(engine):

@@ -2,12 +2,11 @@
 
 import pytest
 
-from tests.fakes.database import configuration, database
 from tests.fakes.receipts import an_outcome
 from tollway.adapters.sql.ledger import SqlLedger
 from tollway.adapters.sql.usage import SqlUsageReader
 from tollway.app.ports_admin import UsageQuery
-from tollway.domain.tenant import TenantRecord
+from tollway.app.views import TenantView
 
 DAY_S = 1_794_960_000  # 2026-11-18 00:00 UTC
 END_S = DAY_S + 86_400
@@ -19,10 +18,9 @@ def receipt(number, *, at_s=0, **fields):
 
 
 @pytest.fixture
-def reader(tmp_path):
-    engine = database(tmp_path)
-    with configuration(engine).begin() as uow:
-        uow.add_tenant(TenantRecord("ten_1", "acme", "Acme", b"s"))
+def reader(engine, configuration):
+    with configuration.begin() as uow:
+        uow.tenants.add(TenantView("ten_1", "acme", "Acme"), b"s")
         uow.commit()
     SqlLedger(engine).append(
         "0",
@@ -34,8 +32,7 @@ def reader(tmp_path):
         ],
         (1, 1),
     )
-    yield SqlUsageReader(engine)
-    engine.dispose()
+    return SqlUsageReader(engine)
 
 
 def ask(reader, *group_by, since_s=DAY_S, until_s=END_S, tenant_id=None):
