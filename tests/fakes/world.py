@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 
 from tests.fakes.control_plane import ADMIN_TOKEN, MASTER_KEY, Answer, ControlPlane
 from tests.fakes.database import NOW_S, database
@@ -96,6 +96,7 @@ class World:
     """The stage. `mine` and `theirs` hold ids by kind; the same index belongs together."""
 
     plane: ControlPlane
+    engine: Engine
     path: str
     people: dict[str, Who] = field(default_factory=dict)
     mine: dict[str, list[str]] = field(default_factory=dict)
@@ -134,16 +135,20 @@ class World:
         """Back to the kept state."""
         self._kept.backup(self._watch)
 
-    def changed(self, marked: str = "") -> set[str]:
-        """The tables that are not as they were kept, in rows with this mark in an id. When
-        something was last used does not count."""
+    def changed(self, marked: str = "", *, but: str | None = None) -> set[str]:
+        """The tables that are not as they were kept, in rows with this mark in an id, rows that
+        name `but` left out. When something was last used does not count."""
         mark = f"_{marked}" if marked else ""
         if self._before is None:
             self._before = _dump(self._kept)
         now, before = _dump(self._watch), self._before
 
         def of(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-            return [row for row in rows if mark in repr(row)] if mark else rows
+            return [
+                row
+                for row in rows
+                if mark in (shown := repr(row)) and (but is None or but not in shown)
+            ]
 
         return {
             table
@@ -151,12 +156,17 @@ class World:
             if now[table] != before[table] and of(now[table]) != of(before[table])
         }
 
+    def query(self, statement: str, *, kept: bool = False) -> list[tuple[Any, ...]]:
+        """Rows as they are, or as they were kept."""
+        return (self._kept if kept else self._watch).execute(statement).fetchall()
+
     def close(self) -> None:
         """Let go of the files."""
         for connection in (self._watch, self._kept):
             if connection is not None:
                 connection.close()
         self.plane.close()
+        self.engine.dispose()
 
 
 def _dump(database: sqlite3.Connection) -> dict[str, list[tuple[Any, ...]]]:
@@ -200,7 +210,7 @@ def build(directory: Path, **services: Any) -> World:
     engine = database(directory)
     event.listen(engine, "connect", _careless)
     plane = ControlPlane(engine, **services)
-    world = World(plane, str(directory / "tollway.db"))
+    world = World(plane, engine, str(directory / "tollway.db"))
     for kind in KINDS:
         world.mine[kind] = [named(kind, MINE, number) for number in range(EACH)]
         world.theirs[kind] = [named(kind, THEIRS, number) for number in range(EACH)]

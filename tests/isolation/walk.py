@@ -176,6 +176,8 @@ def ask(
     operation: Operation,
     who: str | None,
     placed: Mapping[Slot, str],
+    *,
+    extra: Mapping[str, Any] | None = None,
     **request: Any,
 ) -> Any:
     """The operation, right and on the caller's own things, but for what is placed."""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import pytest
 
 from tollway.cli import supervisor as module
-from tollway.cli.supervisor import Supervisor
+from tollway.cli.supervisor import Listeners, Supervisor
 from tollway.config import Settings
 
 
@@ -50,7 +50,7 @@ class FakeListener:
 async def supervisor(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Supervisor:
     monkeypatch.setattr(module, "Child", FakeChild)
     monkeypatch.setattr(FakeChild, "started", [])
-    made = Supervisor(Settings(data_dir=str(tmp_path)), [FakeListener()], {})  # type: ignore[list-item]  # a fake
+    made = Supervisor(Settings(data_dir=str(tmp_path)), Listeners([FakeListener()]), {})  # type: ignore[list-item]  # a fake
     await made._start_worker(0)
     FakeChild.started[0].serving = True
     return made

@@ -102,7 +102,7 @@ def read_account(caller: Caller, account_id: AccountPath, response: Response) ->
 
 @router.patch("/accounts/{account_id}", **route(Action.ACCOUNT_UPDATE, "updateAccount"))
 def update_account(
-    caller: Caller, account_id: AccountPath, body: AccountChange, response: Response
+    *, caller: Caller, account_id: AccountPath, body: AccountChange, response: Response
 ) -> AccountOut:
     """Another address, name or standing."""
 

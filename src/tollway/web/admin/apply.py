@@ -73,6 +73,7 @@ def _applying() -> dict[str, Any]:
 
 @router.post("/apply", **_applying())
 def apply(
+    *,
     caller: Caller,
     body: Annotated[dict[str, Any], Body()],
     dry_run: Annotated[bool, Query(description="Change nothing; say what would be.")] = False,

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from tollway.app.admin.queries.audit import list_audit
@@ -38,21 +38,27 @@ class AuditOut(BaseModel):
     digest: str
 
 
+def _asked(
+    *,
+    action: Filter = None,
+    object_id: Filter = None,
+    actor_id: Filter = None,
+    since: Annotated[Moment | None, Query()] = None,
+    until: Annotated[Moment | None, Query()] = None,
+) -> AuditFilter:
+    return AuditFilter(None, action, object_id, actor_id, seconds(since), seconds(until))
+
+
 @router.get("/audit", **route(Action.AUDIT_READ, "listAudit"))
 def list_rows(
     *,
     caller: Caller,
     paging: Paging,
     tenant_id: Filter = None,
-    action: Filter = None,
-    object_id: Filter = None,
-    actor_id: Filter = None,
-    since: Annotated[Moment | None, Query()] = None,
-    until: Annotated[Moment | None, Query()] = None,
+    only: Annotated[AuditFilter, Depends(_asked)],
 ) -> Listed[AuditOut]:
     """Changes, the newest first."""
     before = _number(paging.after)
-    only = AuditFilter(None, action, object_id, actor_id, seconds(since), seconds(until))
     rows = caller.read(
         lambda work: list_audit(
             work,

@@ -153,6 +153,7 @@ def begin_oidc(http: Request, name: ProviderPath) -> Response:
     **route(None, "finishOidcSignIn"),
 )
 def finish_oidc(
+    *,
     http: Request,
     name: ProviderPath,
     code: Annotated[str | None, Query(max_length=4096)] = None,  # noqa: ARG001 - for the document

@@ -93,6 +93,7 @@ class NewKeyOut(KeyOut):
 
 @router.get("/tenants/{tenant_id}/keys", **route(Action.KEY_LIST, "listKeys"))
 def list_keys(
+    *,
     caller: Caller,
     tenant_id: TenantPath,
     paging: Paging,
@@ -106,7 +107,9 @@ def list_keys(
         None if project_id is None else ProjectId(project_id),
         live,
     )
-    found = caller.read(lambda work: queries.list_keys(work, TenantId(tenant_id), paging, only))
+    found = caller.read(
+        lambda work: queries.list_keys(work, TenantId(tenant_id), at=paging, only=only)
+    )
     return listed(found, paging, out=_out, key=lambda view: view.id)
 
 
@@ -139,7 +142,9 @@ def create_key(caller: Caller, tenant_id: TenantPath, body: KeyIn) -> Response:
 
 
 @router.get("/tenants/{tenant_id}/keys/{key_id}", **route(Action.KEY_READ, "readKey"))
-def read_key(caller: Caller, tenant_id: TenantPath, key_id: KeyPath, response: Response) -> KeyOut:
+def read_key(
+    *, caller: Caller, tenant_id: TenantPath, key_id: KeyPath, response: Response
+) -> KeyOut:
     """One key."""
     found = caller.read(lambda work: queries.read_key(work, TenantId(tenant_id), KeyId(key_id)))
     tagged(response, found.version)
@@ -148,7 +153,7 @@ def read_key(caller: Caller, tenant_id: TenantPath, key_id: KeyPath, response: R
 
 @router.patch("/tenants/{tenant_id}/keys/{key_id}", **route(Action.KEY_UPDATE, "updateKey"))
 def update_key(
-    caller: Caller, tenant_id: TenantPath, key_id: KeyPath, body: KeyChange, response: Response
+    *, caller: Caller, tenant_id: TenantPath, key_id: KeyPath, body: KeyChange, response: Response
 ) -> KeyOut:
     """Another name or scope."""
 
@@ -172,7 +177,7 @@ def update_key(
     **route(Action.KEY_UPDATE, "rotateKey"),
 )
 def rotate_key(
-    caller: Caller, tenant_id: TenantPath, key_id: KeyPath, body: Rotation | None = None
+    *, caller: Caller, tenant_id: TenantPath, key_id: KeyPath, body: Rotation | None = None
 ) -> Response:
     """A new key with the same scope. The old one opens for `overlap_s` longer."""
     overlap_s = 0 if body is None else body.overlap_s
@@ -188,7 +193,7 @@ def rotate_key(
 
 @router.post("/tenants/{tenant_id}/keys/{key_id}/revoke", **route(Action.KEY_UPDATE, "revokeKey"))
 def revoke_key(
-    caller: Caller, tenant_id: TenantPath, key_id: KeyPath, response: Response
+    *, caller: Caller, tenant_id: TenantPath, key_id: KeyPath, response: Response
 ) -> KeyOut:
     """The key opens nothing any more, within a second everywhere."""
     revoked = caller.write(

@@ -82,7 +82,7 @@ def add_member(caller: Caller, tenant_id: TenantPath, body: MemberIn) -> Respons
 
 @router.get("/tenants/{tenant_id}/members/{account_id}", **route(Action.MEMBER_LIST, "readMember"))
 def read_member(
-    caller: Caller, tenant_id: TenantPath, account_id: AccountPath, response: Response
+    *, caller: Caller, tenant_id: TenantPath, account_id: AccountPath, response: Response
 ) -> MemberOut:
     """One membership."""
     return _answer(
@@ -97,6 +97,7 @@ def read_member(
     "/tenants/{tenant_id}/members/{account_id}", **route(Action.MEMBER_WRITE, "updateMember")
 )
 def update_member(
+    *,
     caller: Caller,
     tenant_id: TenantPath,
     account_id: AccountPath,

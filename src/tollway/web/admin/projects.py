@@ -81,7 +81,7 @@ def create_project(caller: Caller, tenant_id: TenantPath, body: ProjectIn) -> Re
     "/tenants/{tenant_id}/projects/{project_id}", **route(Action.PROJECT_READ, "readProject")
 )
 def read_project(
-    caller: Caller, tenant_id: TenantPath, project_id: ProjectPath, response: Response
+    *, caller: Caller, tenant_id: TenantPath, project_id: ProjectPath, response: Response
 ) -> ProjectOut:
     """One project."""
     found = caller.read(
@@ -95,6 +95,7 @@ def read_project(
     "/tenants/{tenant_id}/projects/{project_id}", **route(Action.PROJECT_WRITE, "updateProject")
 )
 def update_project(
+    *,
     caller: Caller,
     tenant_id: TenantPath,
     project_id: ProjectPath,

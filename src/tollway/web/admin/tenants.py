@@ -66,6 +66,7 @@ class TenantOut(BaseModel):
 
 @router.get("/tenants", **route(Action.TENANT_LIST, "listTenants"))
 def list_tenants(
+    *,
     caller: Caller,
     paging: Paging,
     q: Annotated[str | None, Query(max_length=200, description="Part of slug or name.")] = None,
@@ -102,7 +103,7 @@ def read_tenant(caller: Caller, tenant_id: TenantPath, response: Response) -> Te
 
 @router.patch("/tenants/{tenant_id}", **route(Action.TENANT_UPDATE, "updateTenant"))
 def update_tenant(
-    caller: Caller, tenant_id: TenantPath, body: TenantChange, response: Response
+    *, caller: Caller, tenant_id: TenantPath, body: TenantChange, response: Response
 ) -> TenantOut:
     """Another name or other settings."""
 

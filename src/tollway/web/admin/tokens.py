@@ -110,7 +110,9 @@ def create_token(caller: Caller, tenant_id: TenantPath, body: ServiceTokenIn) ->
     """A token for a machine, with a role in the tenant: yours at most."""
     spec = commands.TokenSpec(body.name, seconds(body.expires_at), body.read_only)
     return caller.create(
-        lambda work: commands.create_service_token(work, TenantId(tenant_id), body.role, spec),
+        lambda work: commands.create_service_token(
+            work, TenantId(tenant_id), role=body.role, spec=spec
+        ),
         out=_issued,
         location=lambda made: f"/api/v1/tenants/{made.tenant_id}/tokens/{made.id}",
         secret=("token",),

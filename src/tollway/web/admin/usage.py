@@ -49,6 +49,7 @@ class UsageReport(BaseModel):
 
 @router.get("/usage", **route(Action.USAGE_READ_OWN, "readUsage"))
 def read_usage(
+    *,
     caller: Caller,
     tenant_id: Annotated[str | None, Query(max_length=64)] = None,
     group_by: Annotated[

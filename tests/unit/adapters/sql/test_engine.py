@@ -109,7 +109,7 @@ def write_ledger(url, worker, barrier):
         ]
         assert ledger.append(f"slot-{worker}", rows, (1, batch + 1)) == ROWS
         with units.begin() as uow:
-            uow.add_pepper(worker * BATCHES + batch, b"w")
+            uow.peppers.add(worker * BATCHES + batch, b"w")
             uow.commit()
     engine.dispose()
 

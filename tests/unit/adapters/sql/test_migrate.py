@@ -39,7 +39,7 @@ def schema(engine):
                     for c in seen.get_columns(table)
                 ),
                 **{
-                    kind: sorted(map(repr, ask(table)))
+                    kind: sorted(map(_words, ask(table)))
                     for kind, ask in (
                         ("indices", seen.get_indexes),
                         ("unique", seen.get_unique_constraints),
@@ -51,6 +51,18 @@ def schema(engine):
             for table in seen.get_table_names()
             if table != "alembic_version"
         }
+
+
+def _words(found):
+    """What the database said, as text: conditions are objects that equal nobody but themselves."""
+    return repr(
+        {
+            name: {option: str(it) for option, it in value.items()}
+            if isinstance(value, dict)
+            else value
+            for name, value in found.items()
+        }
+    )
 
 
 def stamp(engine, revision):

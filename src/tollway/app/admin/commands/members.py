@@ -41,15 +41,17 @@ def add_member(work: Work, tenant_id: TenantId, spec: MemberSpec) -> Result[Memb
         account = made.value
     if work.uow.members.get(tenant_id, account.id) is not None:
         return Err(Rejected("email", f"{account.email} is a member already.", Kind.CONFLICT))
-    return Ok(join(work, tenant_id, account, spec.role, models=spec.models, source=spec.source))
+    return Ok(
+        join(work, tenant_id, account, role=spec.role, models=spec.models, source=spec.source)
+    )
 
 
 def join(
     work: Work,
     tenant_id: TenantId,
     account: AccountView,
-    role: Role,
     *,
+    role: Role,
     models: tuple[str, ...] | None = None,
     source: str = "manual",
 ) -> MemberView:

@@ -237,7 +237,7 @@ def _follow_groups(
                 changes={"role": [member.role, given]},
             )
     for tenant in work.uow.tenants.page(Page(max(len(wanted), 1)), within=list(wanted)):
-        join(work, tenant.id, account, wanted[tenant.id], source=issuer.issuer)
+        join(work, tenant.id, account, role=wanted[tenant.id], source=issuer.issuer)
 
 
 def _end(work: Work, cookie: str | None) -> int:

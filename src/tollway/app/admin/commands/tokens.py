@@ -62,7 +62,7 @@ def create_token(work: Work, spec: TokenSpec) -> Result[IssuedToken, Rejected]:
 
 
 def create_service_token(
-    work: Work, tenant_id: TenantId, role: Role, spec: TokenSpec
+    work: Work, tenant_id: TenantId, *, role: Role, spec: TokenSpec
 ) -> Result[IssuedToken, Rejected]:
     """A token of a tenant's machine, with a role there."""
     tenant = living_tenant(work, tenant_id)

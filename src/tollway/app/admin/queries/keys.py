@@ -22,7 +22,7 @@ class KeyFilter:
 
 
 def list_keys(
-    work: Work, tenant_id: TenantId, at: Page, only: KeyFilter
+    work: Work, tenant_id: TenantId, *, at: Page, only: KeyFilter
 ) -> Result[list[KeyView], Rejected]:
     """A tenant's keys; a user's list holds their own alone."""
     tenant = living_tenant(work, tenant_id)
