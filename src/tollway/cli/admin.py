@@ -12,7 +12,7 @@ from typing import Any
 
 import uvicorn
 
-from tollway.adapters.control.lifeline import ChildLifeline
+from tollway.adapters.control.lifeline import FINISH, ChildLifeline
 from tollway.cli.logs import configure_logs
 from tollway.config import Settings, from_values
 from tollway.wiring.admin import Admin
@@ -58,15 +58,19 @@ async def run(lifeline: ChildLifeline, settings: Settings, given: dict[str, Any]
     )
     loop = asyncio.get_running_loop()
 
-    def leave() -> None:
+    def leave(*_signal: Any) -> None:
         server.should_exit = True
 
-    loop.add_signal_handler(signal.SIGTERM, leave)
-    loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C is the supervisor's to handle
+    # Not the loop's handlers: they end with the loop. The server looks at `should_exit` often.
+    for number in (signal.SIGTERM, FINISH):
+        signal.signal(number, leave)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to handle
     lifeline.watch(loop, leave)
     try:
         await server.serve(sockets=[socket.socket(fileno=given["listen_fd"])])
     finally:
+        for number in (signal.SIGTERM, FINISH):  # asked again, it would die of leaving
+            signal.signal(number, signal.SIG_IGN)
         admin.close()
 
 

@@ -63,6 +63,12 @@ class Child:
         """Whether it became ready and still lives."""
         return self.ready.is_set() and not self.ended.is_set()
 
+    @property
+    def ended_well(self) -> bool:
+        """Whether it ended as it was asked to. One that had not begun may die of the signal."""
+        early = not self.ready.is_set() and self.returncode == -signal.SIGTERM
+        return self.returncode == 0 or early
+
     def age_s(self) -> float:
         """How long ago it was started."""
         return time.monotonic() - self._started

@@ -85,7 +85,8 @@ class Supervisor:
         self._write_state()
 
     async def _expect(self, child: Child | None, name: str) -> None:
-        if child is None or not await child.wait_ready(_START_TIMEOUT_S):
+        ready = child is not None and await child.wait_ready(_START_TIMEOUT_S)
+        if not ready and not self._stop.is_set():
             raise StartError(f"The {name} did not start; see the lines above.")
 
     async def run(self) -> None:
@@ -248,7 +249,7 @@ class Supervisor:
             child.signal(signal.SIGKILL)
         for wait in both:
             wait.cancel()
-        return all(child.returncode == 0 for child in children)
+        return all(child.ended_well for child in children)
 
     def _watch_signals(self) -> None:
         loop = asyncio.get_running_loop()
