@@ -48,6 +48,7 @@ async def run(lifeline: ChildLifeline, settings: Settings) -> None:
         asyncio.create_task(_every(_POLL_S, publisher.publish)),
         asyncio.create_task(_every(settings.ship_interval_s, _in_thread(keeper.ship))),
         asyncio.create_task(_every(_RECOVER_S, _in_thread(keeper.recover))),
+        asyncio.create_task(_every(_TIDY_S, _in_thread(keeper.seed_prices))),
         asyncio.create_task(_every(_TIDY_S, _in_thread(keeper.tidy))),
         asyncio.create_task(_every(_AUDIT_HEAD_S, _in_thread(keeper.export_audit_head))),
     ]

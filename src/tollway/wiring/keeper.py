@@ -13,6 +13,8 @@ from tollway.adapters.sql.directory import SqlConfiguration
 from tollway.adapters.sql.ledger import SqlLedger
 from tollway.adapters.sql.snapshot import SqlSnapshotStore
 from tollway.adapters.system.clock import SystemClock
+from tollway.adapters.system.price_seed import read_seed
+from tollway.app.jobs.seed import seed_prices
 from tollway.app.jobs.ship import Shipped, Shipper
 from tollway.app.jobs.tidy import tidy
 from tollway.config import Settings
@@ -61,6 +63,13 @@ class Keeper:
         tidied = tidy(self._configuration)
         if any(tidied):
             _log.info("cleared away", extra=tidied._asdict())
+
+    def seed_prices(self) -> None:
+        """Put the package's prices into the book, what is missing of them: a newer package brings
+        newer ones, and never takes one away."""
+        added = seed_prices(self._configuration, read_seed())
+        if added:
+            _log.info("prices seeded", extra={"added": added})
 
     def export_audit_head(self) -> None:
         """Say in the log how long the audit is by now, with a proof: `audit verify --head` takes

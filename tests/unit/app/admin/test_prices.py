@@ -7,10 +7,9 @@ import pytest
 from tests.fakes import database
 from tests.fakes.acting import PLATFORM_ADMIN, acting, actor, done, facts, furnish, refused, work_of
 from tests.fakes.database import NOW_S
-from tollway.app.admin.commands.prices import PriceSpec, create_price, delete_price, seed_prices
+from tollway.app.admin.commands.prices import PriceSpec, create_price, delete_price
 from tollway.app.admin.queries.routing import list_prices, read_price
 from tollway.app.ports_directory import Page
-from tollway.app.views import PriceView
 
 ADMIN = actor(ten_open="tenant_admin")
 STRANGER = actor("eve", ten_listed="user")
@@ -86,7 +85,6 @@ def test_only_the_platform_makes_prices(work):
     assert refused(create_price(theirs, spec(tenant_id="ten_listed"))) == ("not_found", "")
     assert refused(delete_price(theirs, price.id))[0] == "forbidden"
     assert refused(delete_price(theirs, "prc_none"))[0] == "forbidden"
-    assert refused(seed_prices(theirs, []))[0] == "forbidden"
 
 
 def test_what_was_agreed_with_a_tenant_is_theirs_to_read(work):
@@ -117,12 +115,3 @@ def test_only_a_price_that_has_not_begun_can_be_taken_out(work):
     done(delete_price(work, future.id))
     assert refused(delete_price(work, future.id)) == ("not_found", "")
     assert [fact[0] for fact in facts(work.uow)] == ["price.created"] * 2 + ["price.deleted"]
-
-
-def test_seeding_again_adds_nothing(work):
-    """One row in the audit for all that was added, none for nothing."""
-    entries = [PriceView(f"seed_{n}", f"m{n}", 0, RATES, source="seed") for n in range(3)]
-    assert done(seed_prices(work, entries)) == 3
-    assert done(seed_prices(work, entries)) == 0
-    assert done(seed_prices(work, [])) == 0
-    assert facts(work.uow) == [("prices.seeded", "seed", {"added": 3})]

@@ -42,17 +42,22 @@ class SqlPrices:
         self._unit.add(prices, **self._columns(price))
 
     def add_seed(self, prices_: Sequence[PriceView]) -> int:
+        if not self._missing(prices_):
+            return 0
         version = self._unit.moved()  # our turn: what is not there now, nobody else adds
+        new = self._missing(prices_)
+        for batch in _batches(new):
+            rows = [{**self._columns(price), "version": version} for price in batch]
+            self._unit.connection.execute(insert(prices), rows)
+        return len(new)
+
+    def _missing(self, prices_: Sequence[PriceView]) -> list[PriceView]:
         known: set[str] = set()
         for batch in _batches(prices_):
             ids = [price.id for price in batch]
             found = self._unit.rows(select(prices.c.id).where(prices.c.id.in_(ids)))
             known.update(row.id for row in found)
-        new = [price for price in prices_ if price.id not in known]
-        for batch in _batches(new):
-            rows = [{**self._columns(price), "version": version} for price in batch]
-            self._unit.connection.execute(insert(prices), rows)
-        return len(new)
+        return [price for price in prices_ if price.id not in known]
 
     def remove(self, price_id: str) -> None:
         self._unit.remove(prices, prices.c.id == price_id)

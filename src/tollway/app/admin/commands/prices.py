@@ -3,7 +3,7 @@ was billed: an entry in force is never taken out, a newer one takes its place.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,18 +82,6 @@ def delete_price(work: Work, price_id: str) -> Result[None, Rejected]:
     work.uow.prices.remove(price_id)
     _record(work, "price.deleted", price, {"model": price.model})
     return Ok(None)
-
-
-def seed_prices(work: Work, entries: Sequence[PriceView]) -> Result[int, Rejected]:
-    """Add the seeded entries that are not there yet; how many those were. Ids name the same entry
-    for ever, so seeding again adds nothing."""
-    wrong = work.denied(Action.PRICE_WRITE, kind="price")
-    if wrong is not None:
-        return Err(wrong)
-    added = work.uow.prices.add_seed(entries) if entries else 0
-    if added:
-        work.record("prices.seeded", kind="price", object_id="seed", changes={"added": added})
-    return Ok(added)
 
 
 def _check(spec: PriceSpec) -> Rejected | None:
