@@ -1,5 +1,5 @@
 """The prices that come with the package, put into the book: what is missing of them. A newer
-package brings newer entries; none is ever taken away, and those of the administrators are not touched.
+package brings newer entries; none is ever taken away, and administrators' own are not touched.
 """
 
 from collections.abc import Sequence
