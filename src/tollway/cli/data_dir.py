@@ -14,6 +14,7 @@ import msgspec
 from tollway.config import Settings, SettingsError
 
 MASTER_KEY_FILE = "master.key"
+MASTER_KEY_PREVIOUS_FILE = "master.key.previous"  # there while the master key is changed
 ADMIN_TOKEN_FILE = "admin.token"  # noqa: S105 - the name of a file
 _MAKE_KEY = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
 
@@ -43,7 +44,7 @@ def prepare_data_dir(settings: Settings) -> Prepared:
             f"The data directory {folder} belongs to another user. Run as that user, or set "
             "TOLLWAY_DATA_DIR to a folder of your own."
         )
-    master_key = settings.master_key
+    master_key, previous = settings.master_key, settings.master_key_previous
     if master_key is None:
         if settings.database_url is not None and not settings.database_url.startswith("sqlite"):
             raise SettingsError(
@@ -51,12 +52,16 @@ def prepare_data_dir(settings: Settings) -> Prepared:
                 f"key; make one with: {_MAKE_KEY}"
             )
         master_key = _kept_secret(folder / MASTER_KEY_FILE)
+        if previous is None and (folder / MASTER_KEY_PREVIOUS_FILE).exists():
+            previous = _kept_secret(folder / MASTER_KEY_PREVIOUS_FILE)
     token_path = None
     admin_token = settings.admin_token
     if admin_token is None:
         token_path = folder / ADMIN_TOKEN_FILE
         admin_token = _kept_secret(token_path)
-    settings = msgspec.structs.replace(settings, master_key=master_key, admin_token=admin_token)
+    settings = msgspec.structs.replace(
+        settings, master_key=master_key, master_key_previous=previous, admin_token=admin_token
+    )
     return Prepared(settings, None if token_path is None else str(token_path))
 
 

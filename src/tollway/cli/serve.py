@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from tollway.cli.data_dir import prepare_data_dir
+from tollway.cli.data_dir import Prepared, prepare_data_dir
 from tollway.cli.logs import configure_logs
 from tollway.cli.serving import Urls, serve_until_stopped
 from tollway.cli.supervisor import StartError
@@ -21,10 +21,13 @@ from tollway.config import SettingsError, load_settings
 @click.option("--data-dir", help="Where everything is kept (TOLLWAY_DATA_DIR).")
 def command(**overrides: str | int | None) -> None:
     """Run everything: the data plane on 5001, the admin API on 5000, health and metrics on 5002."""
+
+    def read() -> Prepared:
+        return prepare_data_dir(load_settings(os.environ, overrides=overrides))
+
     try:
-        settings = load_settings(os.environ, overrides=overrides)
-        prepared = prepare_data_dir(settings)
-        configure_logs("supervisor", settings.log_level)
+        prepared = read()
+        configure_logs("supervisor", prepared.settings.log_level)
 
         async def announce(urls: Urls) -> None:
             if urls.gateway:
@@ -41,7 +44,7 @@ def command(**overrides: str | int | None) -> None:
                 flush=True,
             )
 
-        code = serve_until_stopped(prepared.settings, announce)
+        code = serve_until_stopped(prepared.settings, announce, lambda: read().settings)
     except (SettingsError, StartError) as error:
         print(f"tollway: {error}", file=sys.stderr)
         sys.exit(1)

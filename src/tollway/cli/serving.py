@@ -30,20 +30,25 @@ class Urls:
 OnReady = Callable[[Urls], Awaitable[None]]
 
 
-def serve_until_stopped(settings: Settings, on_ready: OnReady) -> int:
+def serve_until_stopped(
+    settings: Settings, on_ready: OnReady, reread: Callable[[], Settings] | None = None
+) -> int:
     """Run everything until a signal; returns the exit code. Raises `SettingsError`, `StartError`.
 
-    `on_ready` is awaited once, when the first request can be sent.
+    `on_ready` is awaited once, when the first request can be sent. `reread` gives the settings
+    that successors start with after SIGHUP; without it they stay the same.
     """
     lock = _lock(settings)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_serve(settings, on_ready))
+            return runner.run(_serve(settings, on_ready, reread))
     finally:
         os.close(lock)
 
 
-async def _serve(settings: Settings, on_ready: OnReady) -> int:
+async def _serve(
+    settings: Settings, on_ready: OnReady, reread: Callable[[], Settings] | None
+) -> int:
     gateway: Sequence[socket.socket] = ()
     admin: socket.socket | None = None
     if settings.role != "admin":
@@ -64,7 +69,7 @@ async def _serve(settings: Settings, on_ready: OnReady) -> int:
         "ops_url": urls.ops,
         "admin_url": urls.admin,
     }
-    supervisor = Supervisor(settings, Listeners(gateway, admin), facts)
+    supervisor = Supervisor(settings, Listeners(gateway, admin), facts, reread=reread)
     ops = build_ops_server(supervisor.unready, supervisor.metrics)
     await ops.start(ops_listener, None)
     try:

@@ -12,7 +12,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,23 @@ from tollway.adapters.control.client import ControlError, ask
 from tollway.adapters.control.lifeline import FINISH
 from tollway.adapters.prometheus.exposition import Merged, merge, render
 from tollway.cli.child import Child, Report
-from tollway.config import Settings
+from tollway.config import Settings, SettingsError
 
 _log = logging.getLogger(__name__)
 _START_TIMEOUT_S = 60.0
 _START_GRACE_S = 10.0  # for one that is still starting when all of it is to end
 _RESTART_DELAYS_S = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
+# What all processes share is read once; the rest again when asked to.
+_FOR_LIFE = (
+    "data_dir",
+    "database_url",
+    "role",
+    "workers",
+    "host",
+    "gateway_port",
+    "admin_port",
+    "ops_port",
+)
 _STEADY_S = 2.0  # a process that lived this long is restarted without delay again
 
 WORKER = "tollway.cli.worker"
@@ -52,8 +63,16 @@ class StartError(Exception):
 class Supervisor:
     """One machine's processes. `start`, then `run` until a signal, then `stop`."""
 
-    def __init__(self, settings: Settings, listeners: Listeners, facts: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        listeners: Listeners,
+        facts: dict[str, Any],
+        *,
+        reread: Callable[[], Settings] | None = None,
+    ) -> None:
         self._settings = settings
+        self._reread = reread or (lambda: settings)
         self._listeners = listeners.workers
         self._admin_listener = listeners.admin
         self._facts = facts  # URLs, for state.json
@@ -90,7 +109,8 @@ class Supervisor:
             raise StartError(f"The {name} did not start; see the lines above.")
 
     async def run(self) -> None:
-        """Until SIGTERM or SIGINT. SIGHUP replaces the workers one after the other."""
+        """Until SIGTERM or SIGINT. SIGHUP reads the settings again and replaces the workers, one
+        after the other, then the admin process."""
         await self._stop.wait()
 
     async def stop(self) -> int:
@@ -212,6 +232,18 @@ class Supervisor:
                     await asyncio.sleep(self._delay_s(child))
                 await self._start_worker(index, after=child)
 
+    async def _replace_all(self) -> None:
+        try:
+            fresh = self._reread()
+        except SettingsError as error:
+            _log.error("the settings stay as they were", extra={"error": str(error)})
+        else:
+            kept = {name: getattr(self._settings, name) for name in _FOR_LIFE}
+            self._settings = msgspec.structs.replace(fresh, **kept)
+        await self._replace_workers()
+        if self._admin is not None:
+            self._admin.signal(signal.SIGTERM)
+
     async def _replace_workers(self) -> None:
         for index, worker in list(self._workers.items()):
             worker.signal(signal.SIGTERM)
@@ -255,7 +287,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._asked_to_stop)
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self._replace_workers()))
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self._replace_all()))
 
     def _asked_to_stop(self) -> None:
         if self._stop.is_set():
