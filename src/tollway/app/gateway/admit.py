@@ -70,12 +70,11 @@ async def arrived(
 ) -> bool:
     """After `WRONG_KEY`: whether there is a newer configuration now, which may have the key. Asks
     for one only if the key is well-formed and unknown, and not too often."""
-    now_s = gateway.clock.monotonic()
-    if gateway.newcomers.may_ask(now_s):
+    if gateway.newcomers.may_ask:
         given = _credential(headers, facts)
         key_id = unknown_key(given, snapshot) if isinstance(given, bytes) else None
         if key_id is not None:
-            await gateway.newcomers.ask_for(key_id, now_s)
+            await gateway.newcomers.ask_for(key_id, gateway.clock.monotonic())
     return gateway.source.current is not snapshot
 
 

@@ -1,7 +1,8 @@
 """Keys this worker does not have yet: made a moment ago, perhaps by another machine. The first
 request with such a key makes the worker ask once for what is new, and waits for the answer.
 
-Whoever sends keys that nobody ever made must not make us ask more than a few times a second.
+Whoever sends keys that nobody ever made must not make us ask more than a few times a second; a key
+that comes in between waits for its turn.
 """
 
 import asyncio
@@ -19,38 +20,44 @@ class Newcomers:
     """One per worker. `ask` has the newest configuration taken over; it ends in a fraction of a
     second and raises nothing. Without it, unknown stays unknown."""
 
-    __slots__ = ("_ask", "_asked", "_next_s", "_running", "_waiting")
+    __slots__ = ("_ask", "_asked", "_last", "_next", "_next_s", "_waiting")
 
     def __init__(self, ask: Callable[[], Awaitable[None]] | None = None) -> None:
         self._ask = ask
         self._asked: dict[KeyId, float] = {}
         self._next_s = 0.0
-        self._running: asyncio.Future[None] | None = None
+        self._last: asyncio.Future[None] | None = None  # the turn that began last
+        self._next: asyncio.Future[None] | None = None  # one that has not begun
         self._waiting = 0
 
-    def may_ask(self, now_s: float) -> bool:
-        """Whether asking is possible at all by now (monotonic seconds): what is cheap to know."""
-        if self._running is not None:
-            return self._waiting < _MAX_WAITING
-        return self._ask is not None and now_s >= self._next_s
+    @property
+    def may_ask(self) -> bool:
+        """Whether asking is possible at all: what is cheap to know."""
+        return self._ask is not None and self._waiting < _MAX_WAITING
 
     async def ask_for(self, key_id: KeyId, now_s: float) -> None:
-        """Wait until what is new was asked for, unless this was done for the key just now."""
-        if self._asked.get(key_id, -_SAME_KEY_S) + _SAME_KEY_S > now_s or not self.may_ask(now_s):
+        """Wait until what is new by `now_s` (monotonic seconds) was asked for, unless this was done
+        for the key just now."""
+        if self._asked.get(key_id, -_SAME_KEY_S) + _SAME_KEY_S > now_s or not self.may_ask:
             return
         if len(self._asked) >= _MAX_REMEMBERED:
             self._asked.clear()
         self._asked[key_id] = now_s
-        if self._running is None:
-            assert self._ask is not None
-            self._next_s = now_s + _ASK_EVERY_S
-            self._running = asyncio.ensure_future(self._ask())
-            self._running.add_done_callback(self._done)
+        # A turn that has begun may have looked before the key was there: it takes another.
+        if self._next is None:
+            delay_s = max(0.0, self._next_s - now_s)
+            self._next_s = now_s + delay_s + _ASK_EVERY_S
+            self._next = asyncio.ensure_future(self._turn(delay_s, self._last))
         self._waiting += 1
         try:
-            await asyncio.shield(self._running)
+            await asyncio.shield(self._next)
         finally:
             self._waiting -= 1
 
-    def _done(self, _: "asyncio.Future[None]") -> None:
-        self._running = None
+    async def _turn(self, delay_s: float, before: "asyncio.Future[None] | None") -> None:
+        assert self._ask is not None
+        if before is not None:
+            await before
+        await asyncio.sleep(delay_s)
+        self._last, self._next = self._next, None
+        await self._ask()

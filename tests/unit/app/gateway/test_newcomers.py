@@ -1,0 +1,114 @@
+"""Keys that are not known yet: asked for once, in turns, for everybody who waits."""
+
+import asyncio
+
+import pytest
+
+from tollway.app.gateway import newcomers as module
+from tollway.app.gateway.newcomers import Newcomers
+
+
+class Keeper:
+    """Says when it was asked; answers when told to."""
+
+    def __init__(self):
+        self.asked = 0
+        self.free = asyncio.Event()
+        self.free.set()
+
+    async def ask(self):
+        self.asked += 1
+        await self.free.wait()
+
+
+@pytest.fixture
+def keeper():
+    return Keeper()
+
+
+async def turns():
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_without_somebody_to_ask_unknown_stays_unknown():
+    """Nothing is waited for."""
+    alone = Newcomers()
+    assert not alone.may_ask
+    await alone.ask_for("key_1", 1.0)
+
+
+async def test_one_question_serves_all_who_wait_for_it(keeper):
+    """Two keys before the turn begins, one question; the same key again within seconds, none."""
+    newcomers = Newcomers(keeper.ask)
+    await asyncio.gather(newcomers.ask_for("key_1", 1.0), newcomers.ask_for("key_2", 1.0))
+    assert keeper.asked == 1
+    await newcomers.ask_for("key_1", 2.0)
+    assert keeper.asked == 1
+    await newcomers.ask_for("key_1", 7.0)
+    assert keeper.asked == 2
+
+
+async def test_who_comes_while_it_is_asked_gets_a_turn_of_their_own(keeper, monkeypatch):
+    """The turn under way may have looked before the key was there."""
+    monkeypatch.setattr(module, "_ASK_EVERY_S", 0.0)
+    newcomers = Newcomers(keeper.ask)
+    keeper.free.clear()
+    first = asyncio.ensure_future(newcomers.ask_for("key_1", 1.0))
+    await turns()
+    second = asyncio.ensure_future(newcomers.ask_for("key_2", 1.0))
+    await turns()
+    assert (keeper.asked, first.done(), second.done()) == (1, False, False)
+    keeper.free.set()
+    await asyncio.gather(first, second)
+    assert keeper.asked == 2
+
+
+async def test_unknown_keys_make_few_questions_and_lose_no_turn(keeper, monkeypatch):
+    """A flood of them is four questions a second; a new key among them waits, and is asked for."""
+    monkeypatch.setattr(module, "_ASK_EVERY_S", 0.05)
+    newcomers = Newcomers(keeper.ask)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    for number in range(6):
+        await newcomers.ask_for(f"key_{number}", loop.time())
+    assert keeper.asked == 6
+    assert loop.time() - began >= 5 * 0.05 * 0.9
+
+
+async def test_few_wait_at_once(keeper, monkeypatch):
+    """Beyond the bound a request is refused at once: waiting costs memory."""
+    monkeypatch.setattr(module, "_MAX_WAITING", 2)
+    newcomers = Newcomers(keeper.ask)
+    keeper.free.clear()
+    waiting = [asyncio.ensure_future(newcomers.ask_for(f"key_{n}", 1.0)) for n in range(2)]
+    await turns()
+    assert not newcomers.may_ask
+    await newcomers.ask_for("key_9", 1.0)
+    keeper.free.set()
+    await asyncio.gather(*waiting)
+    assert newcomers.may_ask
+
+
+async def test_what_was_asked_for_is_forgotten_in_time(keeper, monkeypatch):
+    """The memory of keys is bounded."""
+    monkeypatch.setattr(module, "_MAX_REMEMBERED", 1)
+    monkeypatch.setattr(module, "_ASK_EVERY_S", 0.0)
+    newcomers = Newcomers(keeper.ask)
+    for number in range(5):
+        await newcomers.ask_for(f"key_{number}", 1.0)
+    assert len(newcomers._asked) == 1
+
+
+async def test_a_client_that_leaves_takes_nobody_along(keeper):
+    """The others' turn goes on."""
+    newcomers = Newcomers(keeper.ask)
+    keeper.free.clear()
+    leaver = asyncio.ensure_future(newcomers.ask_for("key_1", 1.0))
+    stayer = asyncio.ensure_future(newcomers.ask_for("key_2", 1.0))
+    await turns()
+    leaver.cancel()
+    await turns()
+    keeper.free.set()
+    await stayer
+    assert keeper.asked == 1
