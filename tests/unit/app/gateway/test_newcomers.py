@@ -1,11 +1,17 @@
 """Keys that are not known yet: asked for once, in turns, for everybody who waits."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
+from tests.fakes.pipeline import KEY, RECORD, make_bench, snapshot, whole
 from tollway.app.gateway import newcomers as module
+from tollway.app.gateway.admit import WRONG_KEY
+from tollway.app.gateway.listing import list_models
 from tollway.app.gateway.newcomers import Newcomers
+
+BODY = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 
 
 class Keeper:
@@ -112,3 +118,44 @@ async def test_a_client_that_leaves_takes_nobody_along(keeper):
     keeper.free.set()
     await stayer
     assert keeper.asked == 1
+
+
+def with_news(bench, after):
+    """The bench's gateway, whose keeper has this configuration when asked."""
+
+    async def ask():
+        bench.gateway.source.current = after
+
+    bench.gateway = replace(bench.gateway, newcomers=Newcomers(ask))
+    return bench
+
+
+async def test_the_first_request_with_a_new_key_is_served():
+    """The worker takes over what is new, and goes on as if it had been there."""
+    bench = with_news(make_bench(whole(), config=snapshot(keys={})), snapshot())
+    client, verdict = await bench.ask(BODY)
+    assert (verdict, client.status) == (None, 200)
+    listed = with_news(make_bench(config=snapshot(keys={})), snapshot()).gateway
+    headers = [(b"authorization", b"Bearer " + KEY.encode())]
+    assert [model.name for model in await list_models(listed, headers, "127.0.0.1")] == ["m"]
+
+
+async def test_a_key_that_stays_unknown_is_refused():
+    """Asked for, and not there."""
+    bench = with_news(make_bench(config=snapshot(keys={})), snapshot(keys={}))
+    _, verdict = await bench.ask(BODY)
+    assert verdict is WRONG_KEY
+
+
+async def test_what_is_no_key_is_not_asked_for(keeper):
+    """Nor is one that is there and does not open."""
+    bench = make_bench()
+    bench.gateway = replace(bench.gateway, newcomers=Newcomers(keeper.ask))
+    for text in (b"nonsense", KEY.encode()[:-1]):
+        _, verdict = await bench.ask(BODY, headers=[(b"x-api-key", text)])
+        assert verdict is WRONG_KEY
+    revoked = snapshot(keys={RECORD.id: replace(RECORD, revoked_s=1.0)})
+    bench.gateway.source.current = revoked
+    _, verdict = await bench.ask(BODY)
+    assert verdict is WRONG_KEY
+    assert keeper.asked == 0
