@@ -1,196 +1,154 @@
-"""Creates what a manifest describes, in one transaction: all of it or nothing. What exists already
-is left as it is, so applying a file twice creates nothing the second time.
+"""`apply` and `get` where the configuration is: over the admin API when one is named, beside the
+database otherwise. Both run the same code and answer in the same form, that of the API.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import TypeVar
+import sys
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
 
-from tollway.app.admin.commands.accounts import AccountSpec, ensure_account
-from tollway.app.admin.commands.credentials import ensure_credential
-from tollway.app.admin.commands.keys import KeySpec, ensure_key
-from tollway.app.admin.commands.members import MemberSpec, ensure_member
-from tollway.app.admin.commands.models import ModelSpec, ensure_model
-from tollway.app.admin.commands.projects import ensure_project
-from tollway.app.admin.commands.providers import ProviderSpec, ensure_provider
-from tollway.app.admin.commands.tenants import TenantSpec, ensure_tenant
-from tollway.app.admin.outcome import Ensured, Rejected
-from tollway.app.admin.work import Work
-from tollway.app.views import TenantSettings
-from tollway.cli.manifest import (
-    AccountEntry,
-    KeyEntry,
-    Manifest,
-    ManifestError,
-    ModelEntry,
-    ProviderEntry,
-)
-from tollway.domain.ids import AccountId, ProjectId, TenantId
-from tollway.domain.model import Target
-from tollway.domain.result import Err, Result
+import click
+import msgspec
+import yaml
+
+from tollway.app.admin.applying.apply import apply_manifest
+from tollway.app.admin.applying.export import export_manifest
+from tollway.app.admin.applying.run import Applied
+from tollway.app.admin.manifest import Manifest, read_manifest, write_manifest
+from tollway.cli.access import Reach, admin_api
+from tollway.cli.admin_client import AdminClient
+from tollway.cli.outcomes import CommandError, value_of
+from tollway.cli.session import desk_for, publish_if_running
+from tollway.domain.result import Err
 from tollway.wiring.desk import Desk
 
-T = TypeVar("T")
+Plan = Mapping[str, Any]  # `AppliedOut` of the API
+Show = Callable[[Plan], None]
 
 
-@dataclass(slots=True)
-class Applied:
-    """What happened: a line for each object, and the texts of new keys, shown once."""
+class Place(Protocol):
+    """Where files are applied to."""
 
-    created: list[str] = field(default_factory=list)
-    unchanged: list[str] = field(default_factory=list)
-    keys: list[tuple[str, str]] = field(default_factory=list)  # (tenant/name, text)
+    def apply(self, content: object, *, prune: bool, dry_run: bool) -> Plan:
+        """Do it, or with `dry_run` say what would be done. Raises CommandError."""
+        ...
+
+    def read(self) -> tuple[Mapping[str, Any], list[str]]:
+        """Everything as a file would say it, and what no file holds. Raises CommandError."""
+        ...
 
 
-def apply_manifest(desk: Desk, manifest: Manifest) -> Applied:
-    """Create what is missing. Raises `ManifestError`; then nothing was created."""
-    with desk.configuration.begin() as uow:
-        applied = _Application(desk.work(uow)).run(manifest)
-        if applied.created:
+@contextmanager
+def place_for(reach: Reach) -> Iterator[Place]:
+    """The place; what goes wrong inside ends the command with its message and exit code."""
+    if reach.is_remote():
+        with admin_api(reach) as api:
+            yield Afar(api)
+    else:
+        with desk_for(reach.data_dir) as desk:
+            yield Beside(desk)
+
+
+def apply_shown(place: Place, content: object, *, prune: bool, show: Show) -> Plan:
+    """Show what will be done, then do it: in two transactions, so that no writer waits for whoever
+    reads the output. Where somebody came in between, what was done is shown too."""
+    plan = place.apply(content, prune=prune, dry_run=True)
+    show(plan)
+    if not plan["changes"]:
+        return plan
+    done = place.apply(content, prune=prune, dry_run=False)
+    if done["changes"] != plan["changes"]:
+        click.echo("Something was changed meanwhile. What was done:")
+        show(done)
+    return done
+
+
+@dataclass(frozen=True, slots=True)
+class Afar:
+    """Over the admin API."""
+
+    api: AdminClient
+
+    def apply(self, content: object, *, prune: bool, dry_run: bool) -> Plan:
+        """See `Place`."""
+        body = msgspec.to_builtins({} if content is None else content)  # moments become text
+        query = {"dry_run": dry_run, "prune": prune}
+        plan: Plan = self.api.ask("POST", "/apply", query=query, body=body).body
+        return plan
+
+    def read(self) -> tuple[Mapping[str, Any], list[str]]:
+        """See `Place`."""
+        body = self.api.ask("GET", "/manifest").body
+        return body["manifest"], body["missing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """At the database itself; a running gateway is told."""
+
+    desk: Desk
+
+    def apply(self, content: object, *, prune: bool, dry_run: bool) -> Plan:
+        """See `Place`."""
+        manifest = _manifest(content)
+        with self.desk.configuration.begin() as uow:
+            applied = value_of(apply_manifest(self.desk.work(uow), manifest, prune=prune))
+            if dry_run or not applied.changes:
+                return _form(applied, dry_run=dry_run)
             uow.commit()
-    return applied
+        publish_if_running(self.desk.settings)
+        return _form(applied, dry_run=False)
+
+    def read(self) -> tuple[Mapping[str, Any], list[str]]:
+        """See `Place`."""
+        with self.desk.configuration.read() as uow:
+            exported = value_of(export_manifest(self.desk.work(uow)))
+        return write_manifest(exported.manifest), list(exported.missing)
 
 
-class _Application:
-    def __init__(self, work: Work) -> None:
-        self._work = work
-        self._uow = work.uow
-        self._applied = Applied()
-
-    def run(self, manifest: Manifest) -> Applied:
-        for tenant in manifest.tenants:
-            spec = TenantSpec(tenant.slug, tenant.name, TenantSettings(models=tenant.models))
-            self._take(f"tenant {tenant.slug}", ensure_tenant(self._work, spec))
-        self._each(manifest.accounts, self._account)
-        for project in manifest.projects:
-            owner = self._tenant(project.tenant, f"project {project.name}")
-            self._take(
-                f"project {project.tenant}/{project.name}",
-                ensure_project(self._work, owner, name=project.name),
-            )
-        self._each(manifest.providers, self._provider)
-        self._each(manifest.models, self._model)
-        self._each(manifest.keys, self._key)
-        return self._applied
-
-    def _each(self, entries: tuple[T, ...], make: Callable[[T], None]) -> None:
-        for entry in entries:
-            make(entry)
-
-    def _account(self, entry: AccountEntry) -> None:
-        label = f"account {entry.email}"
-        self._take(label, ensure_account(self._work, AccountSpec(entry.email, entry.name)))
-        for member in entry.members:
-            tenant = self._tenant(member.tenant, label)
-            self._take(
-                f"{entry.email} as {member.role} of {member.tenant}",
-                ensure_member(self._work, tenant, MemberSpec(entry.email, member.role)),
-            )
-
-    def _provider(self, entry: ProviderEntry) -> None:
-        label = f"provider {_path(entry.tenant, entry.name)}"
-        spec = ProviderSpec(
-            name=entry.name,
-            kind=entry.kind.value,
-            base_url=entry.base_url,
-            tenant_id=None if entry.tenant is None else self._tenant(entry.tenant, label),
-            stream_usage=entry.stream_usage.value,
-            connect_timeout_s=entry.connect_timeout_s,
-            headers_timeout_s=entry.headers_timeout_s,
-            first_token_timeout_s=entry.first_token_timeout_s,
-            idle_timeout_s=entry.idle_timeout_s,
-            total_timeout_s=entry.total_timeout_s,
-        )
-        provider = self._take(label, ensure_provider(self._work, spec))
-        for credential in entry.credentials:
-            self._take(
-                f"{label} credential {credential.reference}",
-                ensure_credential(
-                    self._work,
-                    provider.id,
-                    reference=credential.reference,
-                    weight=credential.weight,
-                ),
-            )
-
-    def _model(self, entry: ModelEntry) -> None:
-        label = f"model {_path(entry.tenant, entry.name)}"
-        owner = None if entry.tenant is None else self._tenant(entry.tenant, label)
-        targets = []
-        for target in entry.targets:
-            provider = None
-            if owner is not None:  # a tenant's own provider shadows the platform's of that name
-                provider = self._uow.providers.find(owner, target.provider)
-            provider = provider or self._uow.providers.find(None, target.provider)
-            if provider is None:
-                raise ManifestError(f"{label}: there is no provider '{target.provider}'.")
-            targets.append(Target(provider.id, target.model, target.weight, target.priority))
-        spec = ModelSpec(
-            name=entry.name,
-            targets=tuple(targets),
-            tenant_id=owner,
-            strategy=entry.strategy.value,
-            max_output_tokens=entry.max_output_tokens,
-        )
-        self._take(label, ensure_model(self._work, spec))
-
-    def _key(self, entry: KeyEntry) -> None:
-        label = f"key {entry.tenant}/{entry.name}"
-        tenant = self._tenant(entry.tenant, label)
-        account_id: AccountId | None = None
-        project_id: ProjectId | None = None
-        if entry.account is not None:
-            account = self._uow.accounts.find(entry.account.lower())
-            if account is None:
-                raise ManifestError(f"{label}: there is no account '{entry.account}'.")
-            account_id = account.id
-        if entry.project is not None:
-            project = self._uow.projects.find(tenant, entry.project)
-            if project is None:
-                raise ManifestError(f"{label}: there is no project '{entry.project}'.")
-            project_id = project.id
-        spec = KeySpec(
-            name=entry.name,
-            env=entry.env,
-            account_id=account_id,
-            project_id=project_id,
-            models=entry.models,
-            endpoints=entry.endpoints,
-            ip_allow=entry.ip_allow,
-            tags=tuple(entry.tags.items()),
-            not_before_s=_seconds(entry.not_before, f"{label} not_before"),
-            expires_s=_seconds(entry.expires_at, f"{label} expires_at"),
-        )
-        issued = self._take(label, ensure_key(self._work, tenant, spec))
-        if issued.text is not None:
-            self._applied.keys.append((f"{entry.tenant}/{entry.name}", issued.text))
-
-    def _tenant(self, slug: str, label: str) -> TenantId:
-        tenant = self._uow.tenants.find(slug)
-        if tenant is None:
-            raise ManifestError(f"{label}: there is no tenant '{slug}'.")
-        return tenant.id
-
-    def _take(self, label: str, result: Result[Ensured[T], Rejected]) -> T:
-        if isinstance(result, Err):
-            raise ManifestError(f"{label}: {result.error.field}: {result.error.message}")
-        ensured = result.value
-        (self._applied.created if ensured.created else self._applied.unchanged).append(label)
-        return ensured.value
+def _manifest(content: object) -> Manifest:
+    read = read_manifest(content)
+    if isinstance(read, Err):
+        raise CommandError(read.error)
+    return read.value
 
 
-def _path(tenant: str | None, name: str) -> str:
-    return name if tenant is None else f"{tenant}/{name}"
+def _form(applied: Applied, *, dry_run: bool) -> Plan:
+    keys = () if dry_run else applied.keys
+    return {
+        "dry_run": dry_run,
+        "changes": [
+            {
+                "verb": change.verb.value,
+                "kind": change.kind,
+                "name": change.name,
+                "fields": {
+                    field: {"old": old, "new": new} for field, (old, new) in change.fields.items()
+                },
+            }
+            for change in applied.changes
+        ],
+        "unchanged": applied.unchanged,
+        "keys": [{"tenant": key.tenant, "name": key.name, "key": key.text} for key in keys],
+        "kept": list(applied.kept),
+    }
 
 
-def _seconds(text: str | None, label: str) -> int | None:
-    if text is None:
-        return None
+def read_file(path: str) -> object:
+    """What a file says: TOML by its ending, YAML otherwise (JSON is YAML); `-` is standard input.
+    Raises CommandError."""
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ManifestError(f"{label}: write a time such as 2027-01-31T12:00:00Z.") from error
-    if moment.tzinfo is None:
-        raise ManifestError(f"{label}: give the time zone, such as 2027-01-31T12:00:00Z.")
-    return int(moment.timestamp())
+        if path == "-":
+            text = sys.stdin.read()
+        else:
+            text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{path} cannot be read: {error}") from error
+    try:
+        content: object = tomllib.loads(text) if path.endswith(".toml") else yaml.safe_load(text)
+    except (yaml.YAMLError, tomllib.TOMLDecodeError) as error:
+        raise CommandError(f"{path} cannot be understood: {error}") from error
+    return content

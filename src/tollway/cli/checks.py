@@ -20,7 +20,7 @@ from tollway.wiring.checkup import check_peppers, inspect, read_configuration, u
 
 _FEW_BYTES = 1 << 30
 _FEW_FILES = 4096
-_OTHER_VARIABLES = frozenset({"URL", "TOKEN", "TORTURE"})  # of clients and tests
+_OTHER_VARIABLES = frozenset({"TOKEN", "TOKEN_FILE", "TORTURE"})  # of clients and tests
 _EARLIEST_S = 1_767_225_600  # 2026-01-01: a clock before that is wrong
 
 

@@ -15,7 +15,7 @@ from tollway.adapters.control.client import ControlError, ask_now
 from tollway.app.ports import SecretError, StoreUnavailableError
 from tollway.cli.data_dir import prepare_data_dir
 from tollway.cli.keeper import SOCKET_NAME
-from tollway.cli.manifest import ManifestError
+from tollway.cli.outcomes import REFUSED, CommandError
 from tollway.config import Settings, SettingsError, load_settings
 from tollway.wiring.desk import Desk, open_desk
 
@@ -28,20 +28,22 @@ def command_settings(data_dir: str | None) -> Settings:
 
 @contextmanager
 def desk_for(data_dir: str | None) -> Iterator[Desk]:
-    """A desk, or one clear line and exit code 1."""
+    """A desk; what goes wrong inside ends the command with one clear line and its exit code."""
     try:
         with open_desk(command_settings(data_dir)) as desk:
             yield desk
-    except (SettingsError, ManifestError, SecretError) as error:
+    except CommandError as error:
+        fail(str(error), error.code)
+    except (SettingsError, SecretError) as error:
         fail(str(error))
     except StoreUnavailableError as error:
         fail(f"The database cannot be used right now: {error}")
 
 
-def fail(message: str) -> NoReturn:
-    """Say it on stderr and leave with 1."""
+def fail(message: str, code: int = REFUSED) -> NoReturn:
+    """Say it on stderr and leave."""
     print(f"tollway: {message}", file=sys.stderr)
-    sys.exit(1)
+    sys.exit(code)
 
 
 class Running:
@@ -51,6 +53,7 @@ class Running:
         self._run_dir = run_dir
         self.gateway_url: str = state["gateway_url"]
         self.ops_url: str = state["ops_url"]
+        self.admin_url: str = state["admin_url"]
         self.slots: list[int] = [worker["slot"] for worker in state["workers"]]
 
     def publish(self) -> int:
