@@ -27,6 +27,8 @@ class VersionListener:
         self._engine = engine
         self._connection: Any = None
         self._retry_at = 0.0
+        # ValueError: closed under the waiting thread, its socket has no number any more.
+        self._troubles = (engine.dialect.loaded_dbapi.Error, OSError, ValueError)
 
     def wait(self, timeout_s: float) -> bool:
         """Whether there was news within the time. Without a server to listen to (SQLite, or it is
@@ -37,7 +39,7 @@ class VersionListener:
             if connection is not None:
                 heard = next(connection.notifies(timeout=timeout_s, stop_after=1), None)
                 return heard is not None
-        except Exception:  # noqa: BLE001 - whatever the driver says: polling stands behind us
+        except self._troubles:  # polling stands behind us
             self.close()
             self._retry_at = began + _RETRY_S
         time.sleep(max(0.0, began + timeout_s - time.monotonic()))
@@ -47,7 +49,7 @@ class VersionListener:
         """Let go of the connection; a thread that waits on it comes back."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(*self._troubles):
                 connection.close()
 
     def _listening(self, now: float) -> Any:
