@@ -92,11 +92,6 @@ class AdminClient:
                 return
             left = None if left is None else left - len(shown)
 
-    def all_of(self, path: str) -> list[dict[str, Any]]:
-        """A list that comes in one part."""
-        data: list[dict[str, Any]] = self.ask("GET", path).body["data"]
-        return data
-
     def _decoded(self, text: bytes) -> Any:
         try:
             return json.loads(text) if text else None
@@ -141,13 +136,15 @@ def _query(query: Mapping[str, Any]) -> str:
 
 
 def _problem(text: bytes) -> str | None:
-    """Title and detail, then a line for each field at fault that the detail does not name."""
+    """Title and detail, then the fields at fault that the detail does not name."""
     try:
         problem = json.loads(text)
         lines = [f"{problem['title']}: {problem['detail']}"]
         for wrong in problem.get("errors", ()):
-            if wrong["field"] not in lines[0] or wrong["message"] not in lines[0]:
+            if wrong["message"] not in problem["detail"]:
                 lines.append(f"  {wrong['field']}: {wrong['message']}")
+            elif wrong["field"] not in problem["detail"]:
+                lines[0] += f" ({wrong['field']})"
     except (ValueError, KeyError, TypeError):
         return None
     return "\n".join(lines)

@@ -9,6 +9,7 @@ import yaml
 
 OUTPUTS = ("table", "json", "yaml")
 
+_EMPTY: tuple[object, ...] = (None, [], {})
 F = TypeVar("F", bound=Callable[..., object])
 
 
@@ -52,7 +53,7 @@ def cell(value: Any) -> str:
     if isinstance(value, list):
         text = ", ".join(cell(one) for one in value) or "none"
     elif isinstance(value, Mapping):
-        text = " ".join(f"{name}={cell(one)}" for name, one in value.items())
+        text = " ".join(f"{name}={cell(one)}" for name, one in value.items() if one not in _EMPTY)
     else:
         text = str(value)
     return plain(text)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from tollway.cli.resources.table import NOUNS
 from tollway.domain.brand import COMMAND, NAME
 
 # name -> (module, one line of help). In the order `--help` shows them.
@@ -20,17 +21,21 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("tollway.cli.doctor", "Check the installation; each finding says what to do."),
     "migrate": ("tollway.cli.migrate", "Bring the database to this version's schema."),
 }
+_RESOURCES = "tollway.cli.resources.commands"
 
 
 class LazyGroup(click.Group):
     """A group whose commands are found by name in `COMMANDS`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All names, in the table's order."""
-        return list(COMMANDS)
+        """All names, in the tables' order."""
+        return [*COMMANDS, *NOUNS]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command's module and take its `command`."""
+        """Import the command's module and take its `command`; for a noun, make its group."""
+        if cmd_name in NOUNS:
+            group: click.Command = import_module(_RESOURCES).group_for(cmd_name)
+            return group
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
@@ -41,6 +46,8 @@ class LazyGroup(click.Group):
         """The list for `--help`, without importing anything."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+        with formatter.section("Over the admin API"):
+            formatter.write_dl([(noun.name, noun.help) for noun in NOUNS.values()])
 
 
 @click.group(cls=LazyGroup, name=COMMAND, context_settings={"help_option_names": ["-h", "--help"]})
