@@ -24,6 +24,7 @@ class Child:
     ) -> None:
         self.name = name
         self.facts: Report = {}
+        self.reason = ""  # why it would not start, in its own words
         self.ready = asyncio.Event()
         self.ended = asyncio.Event()
         self.returncode: int | None = None
@@ -92,6 +93,8 @@ class Child:
         if event == "ready":
             self.facts = report
             self.ready.set()
+        elif event == "refused":
+            self.reason = report["reason"]
         self._on_report(self, report)
 
     async def _watch(self, lifeline: ParentLifeline) -> None:

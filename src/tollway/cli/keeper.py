@@ -8,19 +8,23 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from tollway.adapters.control.lifeline import FINISH, ChildLifeline
-from tollway.adapters.control.server import Ask, ControlServer
+from tollway.adapters.control.server import Ask, ControlServer, Declined
+from tollway.adapters.control.snapshot_writer import SnapshotWriter
 from tollway.app.ports import StoreUnavailableError
 from tollway.cli.logs import configure_logs
 from tollway.cli.publishing import Publisher
-from tollway.config import Settings, from_values
+from tollway.config import Settings, SettingsError, from_values
 from tollway.wiring.keeper import Keeper
 
 _log = logging.getLogger(__name__)
 _POLL_S = 0.25
+_REOPEN_S = 0.5
 _RECOVER_S = 5.0
 _TIDY_S = 3600.0
 _AUDIT_HEAD_S = 60.0
@@ -29,45 +33,92 @@ SOCKET_NAME = "keeper.sock"
 
 
 async def run(lifeline: ChildLifeline, settings: Settings) -> None:
-    """Publish and ship until told to leave; then ship what is left."""
-    keeper = await asyncio.to_thread(Keeper, settings)
-    publisher = Publisher(keeper.snapshots, settings.run_dir)
-    await publisher.begin()
+    """Publish and ship until told to leave; then ship what is left. Raises SettingsError, and
+    StoreUnavailableError when there is nothing to serve from either."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     loop.add_signal_handler(FINISH, stop.set)
     # These two are the supervisor's to handle: we stay until the workers have written their last.
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, lambda: None)
     lifeline.watch(loop, stop.set)
+    left = asyncio.create_task(stop.wait())
+    opening = asyncio.create_task(_opened(lifeline, settings))
+    await asyncio.wait([left, opening], return_when=asyncio.FIRST_COMPLETED)
+    if not opening.done():
+        opening.cancel()  # what the journals hold stays there
+        return
+    keeper, publisher = opening.result()
     control = ControlServer(
         os.path.join(settings.run_dir, SOCKET_NAME), _actions(keeper, publisher)
     )
     await control.start()
     lifeline.report("ready", version=publisher.version)
-    jobs = [
-        asyncio.create_task(_every(_POLL_S, publisher.publish)),
-        asyncio.create_task(_every(settings.ship_interval_s, _in_thread(keeper.ship))),
-        asyncio.create_task(_every(_RECOVER_S, _in_thread(keeper.recover))),
-        asyncio.create_task(_every(_TIDY_S, _in_thread(keeper.seed_prices))),
-        asyncio.create_task(_every(_TIDY_S, _in_thread(keeper.tidy))),
-        asyncio.create_task(_every(_AUDIT_HEAD_S, _in_thread(keeper.export_audit_head))),
-    ]
-    left = asyncio.create_task(stop.wait())
-    # A job ends by a bug alone: then the process ends too, and starts afresh.
-    await asyncio.wait([left, *jobs], return_when=asyncio.FIRST_COMPLETED)
-    for task in (left, *jobs):
-        task.cancel()
-    ends = await asyncio.gather(*jobs, return_exceptions=True)
-    await publisher.close()
-    await asyncio.to_thread(keeper.ship_all)
-    await control.close()
+    try:
+        await _work(keeper, publisher, settings, left)
+    finally:
+        await publisher.close()
+        await asyncio.to_thread(keeper.ship_all)
+        await control.close()
+
+
+async def _opened(lifeline: ChildLifeline, settings: Settings) -> tuple[Keeper, Publisher]:
+    """The parts, with a first publication. While the database is away, the snapshot that a
+    predecessor left is served: what is known already goes on to work."""
+    waiting = False
+    while True:
+        try:
+            keeper = await asyncio.to_thread(Keeper, settings)
+            publisher = Publisher(keeper.snapshots, settings.run_dir)
+            await publisher.begin()
+        except StoreUnavailableError as error:
+            if not waiting:
+                last = SnapshotWriter(settings.run_dir)
+                if not await asyncio.to_thread(last.adopt):
+                    raise
+                _log.error(
+                    "the database is away; the last configuration is served until it is back",
+                    extra={"error": str(error), "version": last.version},
+                )
+                lifeline.report("ready", version=last.version)
+            waiting = True
+            await asyncio.sleep(_REOPEN_S)
+        else:
+            return keeper, publisher
+
+
+async def _work(
+    keeper: Keeper, publisher: Publisher, settings: Settings, left: "asyncio.Task[Any]"
+) -> None:
+    """The jobs, side by side, until it is time to leave."""
+    with ThreadPoolExecutor(1, "listener") as listening:  # it waits: nobody else's turn is its
+        listen = partial(
+            asyncio.get_running_loop().run_in_executor, listening, keeper.hear, _POLL_S
+        )
+        jobs = [
+            asyncio.create_task(_again(publisher.publish, listen)),
+            asyncio.create_task(_every(settings.ship_interval_s, keeper.ship)),
+            asyncio.create_task(_every(_RECOVER_S, keeper.recover)),
+            asyncio.create_task(_every(_TIDY_S, keeper.seed_prices)),
+            asyncio.create_task(_every(_TIDY_S, keeper.tidy)),
+            asyncio.create_task(_every(_AUDIT_HEAD_S, keeper.export_audit_head)),
+        ]
+        # A job ends by a bug alone: then the process ends too, and starts afresh.
+        await asyncio.wait([left, *jobs], return_when=asyncio.FIRST_COMPLETED)
+        for task in (left, *jobs):
+            task.cancel()
+        ends = await asyncio.gather(*jobs, return_exceptions=True)
     for end in ends:
         if isinstance(end, Exception):
             raise end
 
 
-async def _every(interval_s: float, job: Callable[[], Any]) -> None:
-    """Run a job again and again; a database that is away, or a full disk, is said once."""
+def _every(interval_s: float, job: Callable[[], Any]) -> Awaitable[None]:
+    """Run a job that blocks, again and again."""
+    return _again(_in_thread(job), lambda: asyncio.sleep(interval_s))
+
+
+async def _again(job: Callable[[], Awaitable[Any]], pause: Callable[[], Awaitable[Any]]) -> None:
+    """Run a job again after each pause; a database that is away, or a full disk, is said once."""
     failing = False
     while True:
         try:
@@ -77,7 +128,7 @@ async def _every(interval_s: float, job: Callable[[], Any]) -> None:
             if not failing:
                 _log.warning("trying again until it works", extra={"error": str(error)})
             failing = True
-        await asyncio.sleep(interval_s)
+        await pause()
 
 
 def _in_thread(job: Callable[[], Any]) -> Callable[[], Any]:
@@ -86,7 +137,10 @@ def _in_thread(job: Callable[[], Any]) -> Callable[[], Any]:
 
 def _actions(keeper: Keeper, publisher: Publisher) -> dict[str, Any]:
     async def publish(_: Ask) -> Ask:
-        return {"version": await publisher.publish()}
+        try:
+            return {"version": await publisher.publish()}
+        except StoreUnavailableError as error:
+            raise Declined(str(error)) from error
 
     async def ship(_: Ask) -> Ask:
         await asyncio.to_thread(keeper.ship_all)
@@ -101,7 +155,11 @@ def main() -> None:
     settings = from_values(lifeline.settings()["settings"])
     configure_logs("keeper", settings.log_level)
     os.nice(_NICE)
-    asyncio.run(run(lifeline, settings))
+    try:
+        asyncio.run(run(lifeline, settings))
+    except (SettingsError, StoreUnavailableError) as error:
+        lifeline.report("refused", reason=str(error))
+        sys.exit(1)
 
 
 if __name__ == "__main__":

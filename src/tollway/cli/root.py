@@ -17,9 +17,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("tollway.cli.init", "Connect a provider: tenant, models and a key in one step."),
     "apply": ("tollway.cli.apply", "Make what is there what a file says."),
     "get": ("tollway.cli.get", "Print what is there, in the form that apply takes."),
+    "audit": ("tollway.cli.audit", "What changed, by whom; whether that record is whole."),
     "usage": ("tollway.cli.usage", "Show tokens and cost by tenant, model, key, ..."),
     "doctor": ("tollway.cli.doctor", "Check the installation; each finding says what to do."),
     "migrate": ("tollway.cli.migrate", "Bring the database to this version's schema."),
+    "master-key": ("tollway.cli.master_key", "Move every stored secret to a new master key."),
+    "openapi": ("tollway.cli.openapi", "Print the admin API's OpenAPI document."),
 }
 _RESOURCES = "tollway.cli.resources.commands"
 

@@ -106,7 +106,8 @@ class Supervisor:
     async def _expect(self, child: Child | None, name: str) -> None:
         ready = child is not None and await child.wait_ready(_START_TIMEOUT_S)
         if not ready and not self._stop.is_set():
-            raise StartError(f"The {name} did not start; see the lines above.")
+            reason = "" if child is None else child.reason
+            raise StartError(reason or f"The {name} did not start; see the lines above.")
 
     async def run(self) -> None:
         """Until SIGTERM or SIGINT. SIGHUP reads the settings again and replaces the workers, one

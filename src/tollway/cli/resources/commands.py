@@ -22,11 +22,12 @@ _MANY = (Kind.PAIRS, Kind.TARGETS)
 def group_for(name: str) -> click.Group:
     """The group of a noun's commands."""
     noun = NOUNS[name]
-    commands = {verb.name: _command(noun, verb) for verb in noun.verbs}
+    commands = {verb.name: command_for(noun, verb) for verb in noun.verbs}
     return click.Group(noun.name, commands=commands, help=noun.help)
 
 
-def _command(noun: Noun, verb: Verb) -> click.Command:
+def command_for(noun: Noun, verb: Verb) -> click.Command:
+    """One command."""
     return click.Command(
         verb.name,
         params=list(_params(noun, verb)),
@@ -42,7 +43,13 @@ def _params(noun: Noun, verb: Verb) -> Iterator[click.Parameter]:
     for option in options_of(noun, verb):
         yield from _option(option)
     if verb.many:
-        yield click.Option(["--limit"], type=click.IntRange(min=1), help="At most so many.")
+        yield click.Option(
+            ["--limit"],
+            type=click.IntRange(min=1),
+            default=verb.limit,
+            show_default=verb.limit is not None,
+            help="At most so many.",
+        )
     if verb.method == "PATCH":
         yield click.Option(["--if-match"], help="The etag that `get -o json` showed.")
     yield click.Option(
@@ -79,7 +86,7 @@ def _run(noun: Noun, verb: Verb, **given: Any) -> None:
     reach = Reach(given.pop("url"), given.pop("token"), given.pop("data_dir"))
     output: str = given["output"]
     with admin_api(reach) as api:
-        request = build(Names(api), noun, verb, given)
+        request = build(noun, verb, given=given, names=Names(api))
         if verb.many:
             rows = list(api.listed(request.path, query=request.query, limit=given["limit"]))
             print(_rows(noun, rows) if output == "table" else written(rows, output))

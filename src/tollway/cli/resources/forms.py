@@ -50,11 +50,11 @@ def options_of(noun: Noun, verb: Verb) -> list[Option]:
     return sorted(found, key=lambda option: order.get(option.names, 2))
 
 
-def build(names: Names, noun: Noun, verb: Verb, given: Given) -> Request:
+def build(noun: Noun, verb: Verb, *, given: Given, names: Names) -> Request:
     """The request. Raises CommandError for names that lead nowhere, click.UsageError."""
     request = Request()
     for option in options_of(noun, verb):
-        value = _value(names, option, given, request)
+        value = _value(option, given, request, names=names)
         if value is not _ABSENT:
             _put(request, option, value)
     if verb.new:
@@ -84,7 +84,7 @@ class _Absent:
 _ABSENT = _Absent()
 
 
-def _value(names: Names, option: Option, given: Given, request: Request) -> Any:
+def _value(option: Option, given: Given, request: Request, *, names: Names) -> Any:
     if option.kind is Kind.SECRET:
         return _secret(option, given)
     raw = given[destination(option)]

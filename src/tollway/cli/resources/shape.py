@@ -67,6 +67,7 @@ class Verb:
     once: str = ""
     holds: str = ""
     alone: str = ""
+    limit: int | None = None  # of a list, where it is none of all
     options: tuple[Option, ...] = ()
 
 

@@ -1,6 +1,7 @@
 """The admin API as one application: routers, problems, bounds, packaged documentation."""
 
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, HTTPException
 from starlette.datastructures import MutableHeaders
@@ -61,6 +62,17 @@ _HEADERS = {
 
 def build_app(services: Services) -> FastAPI:
     """The application on its services."""
+    app = _application()
+    app.state.services = services
+    return app
+
+
+def openapi_document() -> dict[str, Any]:
+    """The OpenAPI document, which needs no services."""
+    return _application().openapi()
+
+
+def _application() -> FastAPI:
     app = FastAPI(
         title=f"{NAME} admin API",
         version=version(COMMAND),
@@ -70,7 +82,6 @@ def build_app(services: Services) -> FastAPI:
         redirect_slashes=False,
         separate_input_output_schemas=False,
     )
-    app.state.services = services
     for router in _ROUTERS:
         app.include_router(router, prefix=PREFIX, responses=REFUSALS)
     app.include_router(docs.router)
