@@ -23,7 +23,7 @@ DONE = @echo "make $@: $$(( $$(date +%s) - $$(cat $(CLOCK)) )) s"
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo serve quick test check torture-ci torture bench openid prices lock clean
+.PHONY: help demo serve seed quick test check torture-ci torture bench openid prices lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
@@ -34,6 +34,9 @@ demo: $(STAMPS)/package $(STAMPS)/demo ## a real small model behind a gateway, w
 
 serve: $(STAMPS)/package ## the gateway, with its data in ./tollway-data
 	@$(BIN)/tollway serve $(ARGS)
+
+seed: $(STAMPS)/package ## an example with two tenants into ./tollway-data; twice changes nothing
+	@$(BIN)/tollway apply -f examples/two-tenants.yaml $(ARGS)
 
 quick: $(STAMPS)/package $(STAMPS)/test ## style, types, sizes and the fast tests: under a minute
 	$(BEGIN)
