@@ -10,7 +10,6 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
 from tollway.adapters.control.lifeline import FINISH, ChildLifeline
@@ -90,31 +89,32 @@ async def _work(
     keeper: Keeper, publisher: Publisher, settings: Settings, left: "asyncio.Task[Any]"
 ) -> None:
     """The jobs, side by side, until it is time to leave."""
-    with ThreadPoolExecutor(1, "listener") as listening:  # it waits: nobody else's turn is its
-        listen = partial(
-            asyncio.get_running_loop().run_in_executor, listening, keeper.hear, _POLL_S
-        )
-        jobs = [
-            asyncio.create_task(_again(publisher.publish, listen)),
-            asyncio.create_task(_every(settings.ship_interval_s, keeper.ship)),
-            asyncio.create_task(_every(_RECOVER_S, keeper.recover)),
-            asyncio.create_task(_every(_TIDY_S, keeper.seed_prices)),
-            asyncio.create_task(_every(_TIDY_S, keeper.tidy)),
-            asyncio.create_task(_every(_AUDIT_HEAD_S, keeper.export_audit_head)),
-        ]
-        # A job ends by a bug alone: then the process ends too, and starts afresh.
-        await asyncio.wait([left, *jobs], return_when=asyncio.FIRST_COMPLETED)
-        for task in (left, *jobs):
-            task.cancel()
-        ends = await asyncio.gather(*jobs, return_exceptions=True)
+    listening = ThreadPoolExecutor(1, "listener")  # it waits: no other job's thread is for that
+    loop = asyncio.get_running_loop()
+    jobs = [
+        asyncio.create_task(
+            _again(publisher.publish, lambda: loop.run_in_executor(listening, keeper.hear, _POLL_S))
+        ),
+        asyncio.create_task(_every(settings.ship_interval_s, keeper.ship)),
+        asyncio.create_task(_every(_RECOVER_S, keeper.recover)),
+        asyncio.create_task(_every(_TIDY_S, keeper.seed_prices)),
+        asyncio.create_task(_every(_TIDY_S, keeper.tidy)),
+        asyncio.create_task(_every(_AUDIT_HEAD_S, keeper.export_audit_head)),
+    ]
+    # A job ends by a bug alone: then the process ends too, and starts afresh.
+    await asyncio.wait([left, *jobs], return_when=asyncio.FIRST_COMPLETED)
+    for task in (left, *jobs):
+        task.cancel()
+    ends = await asyncio.gather(*jobs, return_exceptions=True)
+    listening.shutdown(wait=False)
     for end in ends:
         if isinstance(end, Exception):
             raise end
 
 
-def _every(interval_s: float, job: Callable[[], Any]) -> Awaitable[None]:
+async def _every(interval_s: float, job: Callable[[], Any]) -> None:
     """Run a job that blocks, again and again."""
-    return _again(_in_thread(job), lambda: asyncio.sleep(interval_s))
+    await _again(_in_thread(job), lambda: asyncio.sleep(interval_s))
 
 
 async def _again(job: Callable[[], Awaitable[Any]], pause: Callable[[], Awaitable[Any]]) -> None:

@@ -30,7 +30,7 @@ from tollway.wiring.master_key import master_box
 from tollway.wiring.options import echo_options, journal_options, server_options, upstream_options
 
 _log = logging.getLogger(__name__)
-_NEWS_TIMEOUT_S = 0.25
+_NEWS_TIMEOUT_S = 1.0
 KEEPER_SOCKET = "keeper.sock"
 
 
@@ -101,8 +101,12 @@ class Worker:
         """Have the keeper look for what is new at once. Without a keeper all goes on as it is."""
         try:
             await ask(self._keeper, "publish", timeout_s=_NEWS_TIMEOUT_S)
+        except ControlError as error:
+            _log.debug("the keeper does not say what is new", extra={"error": str(error)})
+        try:
+            # Also after no answer: it may have published already, and wait for another worker.
             await self.refresh()
-        except (ControlError, SecretError) as error:
+        except (SecretError, OSError) as error:
             _log.debug("nothing new could be had", extra={"error": str(error)})
 
     def leave(self) -> None:

@@ -9,6 +9,7 @@ from tollway.adapters.journal.opening import recover_slot
 from tollway.adapters.journal.options import JournalUnusableError
 from tollway.adapters.journal.reader import DiskJournalReader
 from tollway.adapters.journal.slots import slot_folders, take_slot
+from tollway.adapters.sql.announce import VersionListener
 from tollway.adapters.sql.directory import SqlConfiguration
 from tollway.adapters.sql.ledger import SqlLedger
 from tollway.adapters.sql.snapshot import SqlSnapshotStore
@@ -36,12 +37,17 @@ class Keeper:
         self._recovering = threading.Lock()
         self._closed: dict[str, int | None] = {}
         self.snapshots = SqlSnapshotStore(self._engine)
+        self._listener = VersionListener(self._engine)
         self._configuration = SqlConfiguration(self._engine, SystemClock())
         self._audit_secret = audit_secret(settings)
         self._audit_head = 0
         self._shipper = Shipper(
             DiskJournalReader(self._journal_dir), SqlLedger(self._engine), SystemClock()
         )
+
+    def hear(self, timeout_s: float) -> bool:
+        """Whether the database told of a new version within the time."""
+        return self._listener.wait(timeout_s)
 
     def ship(self, *, drain: bool = False) -> Shipped:
         """One run of the shipper."""

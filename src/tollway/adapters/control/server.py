@@ -22,6 +22,10 @@ _log = logging.getLogger(__name__)
 _MAX_LINE_BYTES = 1024 * 1024
 
 
+class Declined(Exception):  # noqa: N818 - an answer, not a failure of ours
+    """An action cannot be done right now, for a reason that is no bug."""
+
+
 class ControlServer:
     """Serves named actions on one socket until closed."""
 
@@ -73,6 +77,8 @@ class ControlServer:
             return {"ok": False, "error": f"no action {ask.get('do')!r}"}
         try:
             return {"ok": True, **await action(ask)}
+        except Declined as error:
+            return {"ok": False, "error": str(error)}
         except Exception as error:  # noqa: BLE001 - the edge: a bug must not end the control
             _log.exception("control action failed", extra={"action": ask.get("do")})
             return {"ok": False, "error": f"{type(error).__name__}: {error}"}

@@ -1,0 +1,120 @@
+"""Machines that share one PostgreSQL: each a process tree over a data directory of its own."""
+
+import base64
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg.rows import dict_row
+
+from tests.fakes.gateway import GatewayTree
+
+ADMIN_TOKEN = "bootstrap-token-of-the-machines"
+MASTER_KEY = base64.urlsafe_b64encode(b"master-key-of-the-test-machines!").decode()
+CHAT = "/v1/chat/completions"
+
+
+class Machine(GatewayTree):
+    """A tree on a shared database, with its admin API at hand."""
+
+    def __init__(self, folder: Path, url: str, *, workers: int = 2, **settings: object) -> None:
+        folder.mkdir(exist_ok=True)
+        self._url = url
+        given = {"database_url": url, "master_key": MASTER_KEY, "admin_token": ADMIN_TOKEN}
+        super().__init__(folder, workers=workers, **{**given, **settings})
+
+    def start(self, timeout_s: float = 30) -> None:
+        """Start and wait until it is ready; later starts take the same ports."""
+        super().start(timeout_s)
+        self._settings["admin_port"] = urlsplit(self.admin_url).port
+
+    @property
+    def admin_url(self) -> str:
+        """The admin API, without `/api/v1`."""
+        return str(self.state["admin_url"])
+
+    def admin(
+        self, method: str, path: str, body: Any = None, *, timeout_s: float = 30, **headers: str
+    ) -> tuple[int, Any]:
+        """Status and decoded body of one request to this machine's admin API."""
+        request = urllib.request.Request(
+            f"{self.admin_url}/api/v1{path}",
+            None if body is None else json.dumps(body).encode(),
+            {
+                "authorization": f"Bearer {ADMIN_TOKEN}",
+                "content-type": "application/json",
+                **headers,
+            },
+            method=method,
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=timeout_s) as answer:
+                return answer.status, _decoded(answer.read())
+        except urllib.error.HTTPError as error:
+            return error.code, _decoded(error.read())
+
+    def made(self, path: str, body: Any) -> Any:
+        """What a POST created."""
+        status, answer = self.admin("POST", path, body)
+        assert status == 201, (status, answer)
+        return answer
+
+    def asker(self) -> "Asker":
+        """A client of this machine's gateway."""
+        return Asker(self.url)
+
+    def sql(self, query: str, values: Sequence[object] = ()) -> list[dict[str, Any]]:
+        """Rows of the shared database."""
+        with psycopg.connect(self._url, row_factory=dict_row) as connection:
+            return list(connection.execute(query.replace("?", "%s"), values))
+
+
+class Asker:
+    """One kept connection to a gateway."""
+
+    def __init__(self, url: str, *, timeout_s: float = 10) -> None:
+        parts = urlsplit(url)
+        assert parts.hostname is not None
+        self.connection = HTTPConnection(parts.hostname, parts.port, timeout=timeout_s)
+
+    def chat(self, key: str, nonce: str = "", *, model: str = "small", tokens: int = 1) -> int:
+        """The status of a small chat completion."""
+        prompt = f"hi [[tokens={tokens}{f' id={nonce}' if nonce else ''}]]"
+        body = {"model": model, "messages": [{"role": "user", "content": prompt}]}
+        headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+        if nonce:
+            headers["x-request-id"] = nonce
+        return self._ask("POST", CHAT, json.dumps(body), headers)
+
+    def models(self, key: str) -> int:
+        """The status of the list of models: authenticated like all else, and without a provider."""
+        return self._ask("GET", "/v1/models", None, {"authorization": f"Bearer {key}"})
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.connection.close()
+
+    def _ask(self, method: str, path: str, body: str | None, headers: dict[str, str]) -> int:
+        self.connection.request(method, path, body, headers)
+        answer = self.connection.getresponse()
+        answer.read()
+        return answer.status
+
+
+def seconds_until(asker: Asker, key: str, status: int, limit_s: float = 5) -> float:
+    """How long it took until a key was answered with this status, asked without a pause."""
+    began = time.monotonic()
+    while asker.models(key) != status:
+        assert time.monotonic() - began < limit_s, f"never {status}"
+    return time.monotonic() - began
+
+
+def _decoded(body: bytes) -> Any:
+    return json.loads(body) if body else None
