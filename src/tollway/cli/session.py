@@ -51,6 +51,9 @@ class Running:
 
     def __init__(self, run_dir: str, state: dict[str, Any]) -> None:
         self._run_dir = run_dir
+        self.pid: int = state["pid"]
+        self.worker_pids: list[int] = [worker["pid"] for worker in state["workers"]]
+        self.admin_pid: int = state["admin_pid"]
         self.gateway_url: str = state["gateway_url"]
         self.ops_url: str = state["ops_url"]
         self.admin_url: str = state["admin_url"]
