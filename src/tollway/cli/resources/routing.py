@@ -195,6 +195,8 @@ GRANTS = Noun(
     one="grant",
     help="Platform models opened to tenants and groups of tenants.",
     path="/grants",
+    id="holder",
+    called=(),
     columns=("model_id", "tenant_id", "group", "created_at"),
     verbs=(
         listing(
