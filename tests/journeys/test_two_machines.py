@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import Show
 from tests.fakes.gateway import a_manifest
-from tests.fakes.machines import Asker, Machine, seconds_until
+from tests.fakes.machines import Machine, seconds_until
 from tests.fakes.postgres import postgres_database
 from tests.fakes.provider import ProviderProcess
 
@@ -57,23 +57,21 @@ def test_the_first_request_after_a_201_succeeds_on_every_machine(pair: Pair, sho
     refused = []
     for number in range(100):
         _, key = new_key(pair.a, pair.tenant, f"first-{number}")
-        asker = pair.b.asker()
-        if asker.models(key) != 200:
-            refused.append(number)
-        asker.close()
+        with pair.b.asker() as asker:
+            if asker.models(key) != 200:
+                refused.append(number)
     assert refused == []
 
 
 def test_a_key_revoked_here_is_refused_there_within_a_second(pair: Pair, show: Show) -> None:
     """Told through the database; asked without a pause from the answer on."""
     took: list[float] = []
-    with_b: Asker = pair.b.asker()
-    for number in range(20):
-        key_id, key = new_key(pair.a, pair.tenant, f"revoked-{number}")
-        assert with_b.models(key) == 200
-        status, _ = pair.a.admin("POST", f"/tenants/{pair.tenant}/keys/{key_id}/revoke")
-        assert status == 200
-        took.append(seconds_until(with_b, key, 401))
-    with_b.close()
+    with pair.b.asker() as asker:
+        for number in range(20):
+            key_id, key = new_key(pair.a, pair.tenant, f"revoked-{number}")
+            assert asker.models(key) == 200
+            status, _ = pair.a.admin("POST", f"/tenants/{pair.tenant}/keys/{key_id}/revoke")
+            assert status == 200
+            took.append(seconds_until(asker, key, 401))
     show(f"20 revocations: median {statistics.median(took):.3f} s, max {max(took):.3f} s")
     assert max(took) <= 1.0

@@ -3,6 +3,7 @@ supervisor with a listening socket; leaves when asked or left alone, after the a
 """
 
 import asyncio
+import logging
 import signal
 import socket
 import sys
@@ -13,11 +14,14 @@ from typing import Any
 import uvicorn
 
 from tollway.adapters.control.lifeline import FINISH, ChildLifeline
+from tollway.app.ports import StoreUnavailableError
 from tollway.cli.logs import configure_logs
-from tollway.config import Settings, from_values
+from tollway.config import Settings, SettingsError, from_values
 from tollway.wiring.admin import Admin
 
+_log = logging.getLogger(__name__)
 _GRACE_S = 10
+_CHECK_S = 1.0
 
 
 class _Server(uvicorn.Server):
@@ -66,12 +70,29 @@ async def run(lifeline: ChildLifeline, settings: Settings, given: dict[str, Any]
         signal.signal(number, leave)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to handle
     lifeline.watch(loop, leave)
+    checking = asyncio.create_task(_check_later(admin, leave))
     try:
         await server.serve(sockets=[socket.socket(fileno=given["listen_fd"])])
     finally:
+        checking.cancel()
         for number in (signal.SIGTERM, FINISH):  # asked again, it would die of leaving
             signal.signal(number, signal.SIG_IGN)
         admin.close()
+
+
+async def _check_later(admin: Admin, leave: Callable[[], None]) -> None:
+    """A database that was away at the start may be one this program cannot use: then it ends, and
+    its successor says why."""
+    while not admin.checked:
+        await asyncio.sleep(_CHECK_S)
+        try:
+            await asyncio.to_thread(admin.check)
+        except StoreUnavailableError:
+            continue
+        except SettingsError as error:
+            _log.error("the admin API ends", extra={"error": str(error)})
+            leave()
+            return
 
 
 def main() -> None:
@@ -80,7 +101,11 @@ def main() -> None:
     given = lifeline.settings()
     settings = from_values(given["settings"])
     configure_logs("admin", settings.log_level)
-    asyncio.run(run(lifeline, settings, given))
+    try:
+        asyncio.run(run(lifeline, settings, given))
+    except SettingsError as error:
+        lifeline.report("refused", reason=str(error))
+        sys.exit(1)
 
 
 if __name__ == "__main__":

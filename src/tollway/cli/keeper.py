@@ -157,8 +157,11 @@ def main() -> None:
     os.nice(_NICE)
     try:
         asyncio.run(run(lifeline, settings))
-    except (SettingsError, StoreUnavailableError) as error:
+    except SettingsError as error:
         lifeline.report("refused", reason=str(error))
+        sys.exit(1)
+    except StoreUnavailableError as error:
+        lifeline.report("refused", reason=f"The database cannot be used right now: {error}")
         sys.exit(1)
 
 

@@ -206,7 +206,12 @@ class Supervisor:
             self._leaving.discard(child)
             if report["returncode"] != 0:
                 _log.warning(
-                    "process ended", extra={"name_": child.name, "code": report["returncode"]}
+                    "process ended",
+                    extra={
+                        "name_": child.name,
+                        "code": report["returncode"],
+                        "reason": child.reason,
+                    },
                 )
             self._spawn(self._succeed(child))
         elif event == "ready":

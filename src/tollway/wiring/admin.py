@@ -17,7 +17,7 @@ from tollway.adapters.system.entropy import system_entropy
 from tollway.config import Settings
 from tollway.web.admin.app import build_app
 from tollway.web.admin.services import Services, SignInAt
-from tollway.wiring.database import open_database
+from tollway.wiring.database import check_database, find_database
 from tollway.wiring.master_key import master_box
 from tollway.wiring.options import upstream_options
 
@@ -27,11 +27,12 @@ KEEPER_SOCKET = "keeper.sock"
 
 
 class Admin:
-    """The application, and what it holds open."""
+    """The application, and what it holds open. Without a database it stands and answers 503;
+    `checked` says whether the schema was seen to be right."""
 
     def __init__(self, settings: Settings) -> None:
         self._keeper = os.path.join(settings.run_dir, KEEPER_SOCKET)
-        self._engine = open_database(settings, upgrade=False)
+        self._engine, self.checked = find_database(settings)
         box = master_box(settings)
         self.app: FastAPI = build_app(
             Services(
@@ -47,6 +48,12 @@ class Admin:
                 admin_url=settings.admin_url,
             )
         )
+
+    def check(self) -> None:
+        """Look at the schema, once the database is there. Raises SettingsError when it is another,
+        StoreUnavailableError while it is away."""
+        check_database(self._engine)
+        self.checked = True
 
     def close(self) -> None:
         """Let go of the database."""

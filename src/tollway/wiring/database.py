@@ -11,8 +11,11 @@ from tollway.adapters.sql.engine import (
 )
 from tollway.adapters.sql.migrate import check
 from tollway.adapters.sql.migrate import upgrade as upgrade_schema
+from tollway.app.ports import StoreUnavailableError
 from tollway.config import Settings, SettingsError
 from tollway.domain.result import Err, Ok, Result
+
+_ASKED_S = 8.0  # what a person or a script waits for one statement of the admin API
 
 
 def database_url(settings: Settings) -> str:
@@ -32,24 +35,42 @@ def open_database(settings: Settings, *, upgrade: bool) -> Engine:
     With `upgrade` the embedded database is brought up to date on the way; one that others share is
     so only by the command that says so (`migrate_database`).
     """
-    engine = _open(settings)
+    engine = _open(SqlOptions(database_url(settings)))
     return _fitting(
         engine, upgrade_schema(engine) if upgrade and not is_shared(settings) else check(engine)
     )
 
 
+def check_database(engine: Engine) -> None:
+    """Raises SettingsError that says what to do when this program cannot use the database, and
+    StoreUnavailableError while that cannot be known."""
+    _fitting(engine, check(engine))
+
+
+def find_database(settings: Settings) -> tuple[Engine, bool]:
+    """An engine for what people wait for, and whether its schema was found right; False while the
+    database is away, then `check_database` is to be asked again. Raises SettingsError."""
+    url = database_url(settings)
+    engine = _open(SqlOptions(url, statement_timeout_s=_ASKED_S, answer_timeout_s=_ASKED_S + 2))
+    try:
+        check_database(engine)
+    except StoreUnavailableError:
+        return engine, False
+    return engine, True
+
+
 def migrate_database(settings: Settings) -> bool:
     """Bring the schema up to date, whoever shares it; whether there was anything to do. Raises
     SettingsError."""
-    engine = _open(settings)
+    engine = _open(SqlOptions(database_url(settings), answer_timeout_s=None))  # a large table may take its time
     verdict = upgrade_schema(engine)
     _fitting(engine, verdict).dispose()
     return isinstance(verdict, Ok) and verdict.value
 
 
-def _open(settings: Settings) -> Engine:
+def _open(options: SqlOptions) -> Engine:
     try:
-        return open_engine(SqlOptions(database_url(settings)))
+        return open_engine(options)
     except DriverMissingError as error:
         raise SettingsError(str(error)) from error
     except (ArgumentError, NoSuchModuleError) as error:

@@ -24,6 +24,7 @@ class FakeChild:
         self.lived_s = 0.0
         self.pid = 1
         self.facts: dict[str, Any] = {}
+        self.reason = ""
 
     async def start(self, _settings: Settings, _fds: list[int], **_extra: Any) -> None:
         await asyncio.sleep(0)  # as a real start, it lets others run meanwhile

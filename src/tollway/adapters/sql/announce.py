@@ -62,6 +62,9 @@ class VersionListener:
                 **self._engine.dialect.create_connect_args(self._engine.url)[1],
                 autocommit=True,
                 connect_timeout=5,
+                keepalives_idle=20,  # it only waits: a dead line would never show
+                keepalives_interval=5,
+                keepalives_count=3,
             )
             connection.execute(f"LISTEN {CHANNEL}")
             self._connection = connection

@@ -50,12 +50,15 @@ class DriverMissingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SqlOptions:
-    """Where the database is, as a SQLAlchemy URL, and how long a writer waits for another."""
+    """Where the database is, as a SQLAlchemy URL; how long a writer waits for another, a statement
+    may take, and anything is waited for at all (longer, so that a living server gives up first;
+    None: as long as it takes)."""
 
     url: str
     busy_timeout_s: float = 5.0
     connect_timeout_s: float = 5.0
     statement_timeout_s: float = 60.0
+    answer_timeout_s: float | None = 65.0
 
 
 def sqlite_url(path: str) -> str:
@@ -84,7 +87,7 @@ def _open_postgres(url: URL, options: SqlOptions) -> Engine:
     }
     settings = [f"-c {name}={int(seconds * 1000)}" for name, seconds in timeouts.items()]
     try:
-        return create_engine(
+        engine = create_engine(
             url,
             paramstyle="format",  # the ledger's statements are text with positional parameters
             pool_size=4,
@@ -101,6 +104,17 @@ def _open_postgres(url: URL, options: SqlOptions) -> Engine:
         raise DriverMissingError(
             f'PostgreSQL needs its driver. Install it: pip install "{COMMAND}[postgres]"'
         ) from error
+    if options.answer_timeout_s is not None:
+        bounded = import_module("tollway.adapters.sql.bounded")  # it needs the driver
+        event.listen(engine, "do_connect", _connect(bounded.connections(options.answer_timeout_s)))
+    return engine
+
+
+def _connect(connections: Any) -> Any:
+    def connect(_dialect: object, _record: object, args: Any, kwargs: Any) -> Any:
+        return connections.connect(*args, **kwargs)
+
+    return connect
 
 
 @contextmanager

@@ -149,7 +149,9 @@ def _unavailable(_request: Request, error: Exception) -> JSONResponse:
         ProblemError(
             503,
             "unavailable",
-            "The database cannot be used right now; nothing was changed. Try again.",
+            # Not "nothing was changed": the answer to a commit may be what got lost.
+            "The database cannot be used right now. Try again; with an Idempotency-Key that is "
+            "safe even if the change was made.",
             headers={"retry-after": "2"},
         )
     )

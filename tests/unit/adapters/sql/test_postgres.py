@@ -374,3 +374,23 @@ def test_a_server_that_is_away_is_unavailable():
     with pytest.raises(StoreUnavailableError), reading(engine) as connection:
         connection.execute(text("SELECT 1"))
     engine.dispose()
+
+
+def test_an_answer_that_does_not_come_is_not_waited_for(engine):
+    """A server that says nothing is away, after the time one was given; the next asker gets a
+    connection that works."""
+    bounded = open_engine(SqlOptions(str_url(engine), answer_timeout_s=0.3))
+    began = time.monotonic()
+    with (
+        pytest.raises(StoreUnavailableError, match=r"within 0.3 s"),
+        reading(bounded) as connection,
+    ):
+        connection.execute(text("SELECT pg_sleep(5)"))
+    assert time.monotonic() - began < 2
+    with reading(bounded) as connection:
+        assert connection.execute(text("SELECT 1")).scalar() == 1
+    bounded.dispose()
+
+
+def str_url(engine):
+    return engine.url.render_as_string(hide_password=False)
