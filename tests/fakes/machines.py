@@ -1,11 +1,15 @@
-"""Machines that share one PostgreSQL: each a process tree over a data directory of its own."""
+"""Machines with their admin APIs: each a process tree over a data directory of its own, several of
+them on one PostgreSQL; and clients that know which worker they speak to.
+"""
 
 import base64
 import json
+import os
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -14,7 +18,7 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg.rows import dict_row
 
-from tests.fakes.gateway import GatewayTree
+from tests.fakes.gateway import GatewayTree, wait_until
 
 ADMIN_TOKEN = "bootstrap-token-of-the-machines"
 MASTER_KEY = base64.urlsafe_b64encode(b"master-key-of-the-test-machines!").decode()
@@ -22,12 +26,16 @@ CHAT = "/v1/chat/completions"
 
 
 class Machine(GatewayTree):
-    """A tree on a shared database, with its admin API at hand."""
+    """A tree on a shared database (without a URL: the embedded one), its admin API at hand."""
 
-    def __init__(self, folder: Path, url: str, *, workers: int = 2, **settings: object) -> None:
+    def __init__(
+        self, folder: Path, url: str | None = None, *, workers: int = 2, **settings: object
+    ) -> None:
         folder.mkdir(exist_ok=True)
         self._url = url
-        given = {"database_url": url, "master_key": MASTER_KEY, "admin_token": ADMIN_TOKEN}
+        given: dict[str, object] = {"admin_token": ADMIN_TOKEN, "master_key": MASTER_KEY}
+        if url is not None:
+            given["database_url"] = url
         super().__init__(folder, workers=workers, **{**given, **settings})
 
     def start(self, timeout_s: float = 30) -> None:
@@ -71,7 +79,9 @@ class Machine(GatewayTree):
         return Asker(self.url)
 
     def sql(self, query: str, values: Sequence[object] = ()) -> list[dict[str, Any]]:
-        """Rows of the shared database."""
+        """Rows of the database."""
+        if self._url is None:
+            return super().sql(query, values)
         with psycopg.connect(self._url, row_factory=dict_row) as connection:
             return list(connection.execute(query.replace("?", "%s"), values))
 
@@ -108,6 +118,51 @@ class Asker:
         answer = self.connection.getresponse()
         answer.read()
         return answer.status
+
+
+def each_worker(machine: Machine, stack: ExitStack) -> dict[int, Asker]:
+    """A kept connection to each worker, by its process id: opened until the kernel has given one to
+    every worker, the others closed. They live as long as the stack."""
+    wanted, found = set(machine.worker_pids), dict[int, Asker]()
+    port = urlsplit(machine.url).port
+    while wanted - set(found):
+        asker = machine.asker()
+        asker.connection.connect()
+        pid = _holder((port, asker.connection.sock.getsockname()[1]), wanted)
+        if pid in found:
+            asker.connection.close()
+        else:
+            found[pid] = stack.enter_context(asker)
+    return found
+
+
+def _holder(ports: tuple[int | None, int], pids: Iterable[int]) -> int:
+    """Which of these processes has accepted the connection between two ports of this machine."""
+    found: list[int] = []
+
+    def accepted() -> bool:
+        name = f"socket:[{_inode(ports)}]"  # 0 until then
+        found[:] = [pid for pid in pids if name in _open_files(pid)]
+        return bool(found)
+
+    wait_until(accepted)
+    return found[0]
+
+
+def _inode(ports: tuple[int | None, int]) -> int:
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if tuple(int(fields[place].rpartition(":")[2], 16) for place in (1, 2)) == ports:
+            return int(fields[9])
+    return 0
+
+
+def _open_files(pid: int) -> set[str]:
+    held = set()
+    for fd in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):  # closed since it was listed
+            held.add(os.readlink(fd))
+    return held
 
 
 def seconds_until(asker: Asker, key: str, status: int, limit_s: float = 5) -> float:
