@@ -15,16 +15,22 @@ from tollway.cli.root import root
 
 
 class AdminServer:
-    """One control plane on a new database in a folder; answers until closed."""
+    """One control plane on a new database in a folder; answers until closed. `pem`: a file with a
+    certificate and its key, for TLS."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, pem: Path | None = None) -> None:
         self.folder = folder
         self.engine = database(folder)
         self.plane = ControlPlane(self.engine)
         listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        self.url = f"{'https' if pem else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
         config = uvicorn.Config(
-            self.plane.app, log_config=None, lifespan="off", ws="none", access_log=False
+            self.plane.app,
+            log_config=None,
+            lifespan="off",
+            ws="none",
+            access_log=False,
+            ssl_certfile=pem,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(

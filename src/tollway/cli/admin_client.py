@@ -64,6 +64,13 @@ class AdminClient:
             self._connection.request(method, target, content, headers)
             answer = self._connection.getresponse()
             text = answer.read()
+        except ssl.SSLCertVerificationError as error:
+            reason = error.verify_message.rstrip(".")
+            raise CommandError(
+                f"The certificate of {self.url} is not trusted: {reason}. "
+                "Its authority is one of the system's, or in the file that SSL_CERT_FILE names.",
+                UNAVAILABLE,
+            ) from error
         except (OSError, http.client.HTTPException) as error:
             raise CommandError(
                 f"The admin API at {self.url} does not answer: {error or type(error).__name__}. "

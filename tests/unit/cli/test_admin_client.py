@@ -9,10 +9,13 @@ from typing import ClassVar
 import pytest
 
 from tests.fakes.admin_server import AdminServer
+from tests.fakes.certificates import Authority
 from tests.fakes.control_plane import ADMIN_TOKEN
 from tollway.cli.access import Reach, open_client
 from tollway.cli.admin_client import AdminClient
 from tollway.cli.outcomes import CommandError
+
+PARTS = ("CERT", "KEY")
 
 
 class Odd(http.server.BaseHTTPRequestHandler):
@@ -160,6 +163,31 @@ def test_the_token_of_this_machine_is_sent_to_no_address_that_was_given(odd, tmp
     running(running_without, "")
     with pytest.raises(CommandError, match="without an admin API"):
         open_client(Reach(data_dir=str(running_without)), {})
+
+
+def test_over_tls_here_only_the_gateways_own_certificate_counts(tmp_path):
+    """Whatever name it has and whoever signed it; with any other certificate nobody is asked."""
+    authority = Authority()
+    for name in ("own", "other"):
+        (tmp_path / f"{name}.pem").write_bytes(authority.issue(["gateway.example"]))
+    server = AdminServer(tmp_path, pem=tmp_path / "own.pem")
+    running(tmp_path / "data", server.url)
+    (tmp_path / "data" / "admin.token").write_text(ADMIN_TOKEN)
+    environ = {"TOLLWAY_DATA_DIR": str(tmp_path / "data"), "TOLLWAY_TOKEN": ""}
+    environ["TOLLWAY_ADMIN_URL"] = ""
+    try:
+        for name, code in (("own", 0), ("other", 6), ("none", 1)):
+            files = {f"TOLLWAY_TLS_{part}_FILE": str(tmp_path / f"{name}.pem") for part in PARTS}
+            assert server.run("tenants", "list", env={**environ, **files}).exit_code == code
+        assert server.run("tenants", "list", env=environ).exit_code == 6
+        (tmp_path / "ca.pem").write_bytes(authority.pem())
+        trusting = {**environ, "SSL_CERT_FILE": str(tmp_path / "ca.pem"), "T": ADMIN_TOKEN}
+        named = ("--url", server.url.replace("127.0.0.1", "localhost"), "--token", "env:T")
+        done = server.run("tenants", "list", *named, env=trusting)
+        assert "Hostname mismatch" in done.stderr  # signed by whom it must, for another host
+        assert "SSL_CERT_FILE" in done.stderr
+    finally:
+        server.close()
 
 
 def test_a_token_without_a_url_goes_to_this_machine(tmp_path):

@@ -6,12 +6,26 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 from tests.fakes.admin_server import AdminServer
+from tollway.app.admin.manifest import SECTIONS, manifest_schema
 from tollway.cli.resources.table import NOUNS
 from tollway.cli.root import root
 
 PAGES = [Path("docs/cli.md"), Path("docs/config-as-code.md")]
+# Fields that a comment of the form names.
+_ELSEWHERE = {
+    "tenants": {"cache", "default_quotas"},
+    "providers": {
+        *("tenant", "headers_timeout_s", "first_token_timeout_s", "idle_timeout_s"),
+        "total_timeout_s",
+    },
+    "models": {"tenant", "enabled"},
+    "grants": {"group"},
+    "prices": {"tenant", "provider_kind"},
+    "keys": {"account", "not_before"},
+}
 _ID = re.compile(r"\b(ten|prc)_0123456789abcdef\b")
 
 
@@ -78,3 +92,15 @@ def newest(api: AdminServer, prefix: str) -> str:
         return next(row["id"] for row in rows if row["slug"] == "old")
     rows = api.plane.ask("GET", "/prices", query={"model": "llama-3.3-70b"}).json["data"]
     return rows[0]["id"]
+
+
+def test_the_form_on_the_page_is_a_file(api: AdminServer):
+    """With every field there is; applied twice, nothing is different the second time."""
+    (text,) = re.findall(r"^```yaml\n(.+?)^```", PAGES[1].read_text("utf-8"), re.M | re.S)
+    shown = yaml.safe_load(text)
+    for section in SECTIONS:
+        properties = manifest_schema()["properties"][section]["items"]["properties"]
+        missing = set(properties) - set(shown[section][0])
+        assert missing <= _ELSEWHERE.get(section, set()), section
+    assert "+ key acme/backend" in api.told("apply", "-f", "-", given=text)
+    assert "nothing to change" in api.told("apply", "-f", "-", given=text)
