@@ -16,7 +16,14 @@ from tollway.cli.session import Running, find_running
 from tollway.config import SECRETS, Settings, SettingsError, as_values
 from tollway.domain.brand import COMMAND, ENV_PREFIX
 from tollway.domain.snapshot import SnapshotRows
-from tollway.wiring.checkup import check_peppers, inspect, read_configuration, unopened, unresolved
+from tollway.wiring.checkup import (
+    check_peppers,
+    inspect,
+    inspect_roles,
+    read_configuration,
+    unopened,
+    unresolved,
+)
 
 _FEW_BYTES = 1 << 30
 _FEW_FILES = 4096
@@ -41,6 +48,7 @@ def run_checks(settings: Settings, environ: Mapping[str, str]) -> Iterator[Findi
     try:
         rows = read_configuration(settings)
         yield Finding("ok", "the database can be read and has the right schema")
+        yield from _roles(settings)
     except (SettingsError, StoreUnavailableError) as error:
         yield Finding("fail", f"the database: {error}", f"run `{COMMAND} migrate`")
     running = find_running(settings)
@@ -77,6 +85,13 @@ def _machine(settings: Settings) -> Iterator[Finding]:
     for path in (settings.tls_cert_file, settings.tls_key_file):
         if path is not None and not os.access(path, os.R_OK):
             yield Finding("fail", f"{path} cannot be read", "check TOLLWAY_TLS_*_FILE")
+
+
+def _roles(settings: Settings) -> Iterator[Finding]:
+    for finding in inspect_roles(settings):
+        yield Finding(
+            "fail" if finding.grave else "warn", finding.what, "see docs/several-machines.md"
+        )
 
 
 def _configuration(

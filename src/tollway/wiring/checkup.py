@@ -6,6 +6,7 @@ from pathlib import Path
 from tollway.adapters.http.credentials import CredentialError, Secrets
 from tollway.adapters.journal.inspection import SlotReport, inspect_journals
 from tollway.adapters.sql.snapshot import SqlSnapshotStore
+from tollway.adapters.sql.tenancy import RoleFinding, role_findings
 from tollway.app.admin.commands.peppers import open_peppers
 from tollway.config import Settings
 from tollway.domain.provider import ProviderRecord
@@ -19,6 +20,15 @@ def read_configuration(settings: Settings) -> SnapshotRows:
     engine = open_database(settings, upgrade=False)
     try:
         return SqlSnapshotStore(engine).load()
+    finally:
+        engine.dispose()
+
+
+def inspect_roles(settings: Settings) -> list[RoleFinding]:
+    """What is wrong with the database's roles. Raises SettingsError, StoreUnavailableError."""
+    engine = open_database(settings, upgrade=False)
+    try:
+        return role_findings(engine)
     finally:
         engine.dispose()
 

@@ -3,6 +3,7 @@ something to do: a start-up that finds the newest revision pays one small query.
 """
 
 from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy.exc import ProgrammingError
 
 from tollway.adapters.sql.engine import POSTGRES, reading, take_turn, writing
 from tollway.domain.brand import COMMAND, NAME
@@ -11,6 +12,7 @@ from tollway.domain.result import Err, Ok, Result
 # Every revision, oldest first. A test compares it with the migration files.
 REVISIONS = ("r0001", "r0002", "r0003", "r0004")
 HEAD = REVISIONS[-1]
+_NOT_ALLOWED = "42501"  # insufficient_privilege
 SCRIPTS = "tollway.adapters.sql:migrations"
 
 
@@ -21,7 +23,7 @@ def check(engine: Engine) -> Result[None, str]:
 
 
 def upgrade(engine: Engine) -> Result[bool, str]:
-    """Ok(whether something was done), or why nothing may be done: a newer schema.
+    """Ok(whether something was done), or why nothing can be done: a newer schema, rights that lack.
 
     One transaction, begun as a writer: of two processes that start at once the second waits, and
     then finds nothing to do. Raises StoreUnavailableError.
@@ -37,7 +39,15 @@ def upgrade(engine: Engine) -> Result[bool, str]:
             return Ok(False)
         if revision is not None and revision not in REVISIONS:
             return Err(_newer(revision))
-        _run(connection)
+        try:
+            _run(connection)
+        except ProgrammingError as error:
+            if getattr(error.orig, "sqlstate", None) != _NOT_ALLOWED:
+                raise
+            return Err(
+                f"The database refused the migration: {error.orig}. It needs its database's owner, "
+                "with CREATEROLE or with its two roles made beforehand: docs/several-machines.md."
+            )
     return Ok(True)
 
 

@@ -87,7 +87,11 @@ def roles_ddl() -> Iterator[str]:
             f"DO $$ BEGIN IF to_regrole('{role}') IS NULL THEN CREATE ROLE {role} NOLOGIN; END IF; "
             "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
         )
-        yield f"GRANT {role} TO CURRENT_USER"
+        # Who may not grant it may have been given it beforehand, by whoever made it.
+        yield (
+            f"DO $$ BEGIN GRANT {role} TO CURRENT_USER; EXCEPTION WHEN insufficient_privilege THEN "
+            f"IF NOT pg_has_role(CURRENT_USER, '{role}', 'MEMBER') THEN RAISE; END IF; END $$"
+        )
         yield f"GRANT USAGE ON SCHEMA public TO {role}"
 
 
@@ -134,7 +138,15 @@ def enter_scope(connection: Connection, scope: Scope) -> None:
     connection.exec_driver_sql(f"SET LOCAL ROLE {APP}")
 
 
-def role_findings(engine: Engine) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class RoleFinding:
+    """Something wrong with the roles. Grave: row-level security does not hold."""
+
+    grave: bool
+    what: str
+
+
+def role_findings(engine: Engine) -> list[RoleFinding]:
     """What is wrong with the roles, a sentence each; nothing on SQLite."""
     if engine.dialect.name != POSTGRES:
         return []
@@ -151,16 +163,21 @@ def role_findings(engine: Engine) -> list[str]:
             text("SELECT rolsuper FROM pg_roles WHERE rolname = session_user")
         ).scalar()
     if row is None:
-        return [f"The role {APP} does not exist: run the migrations."]
+        return [RoleFinding(True, f"The role {APP} does not exist: run the migrations.")]
     superuser, bypasses, logs_in, owns = row
+    unheld = "row-level security does not hold"
     return [
-        sentence
-        for wrong, sentence in (
-            (superuser, f"The role {APP} is a superuser: row-level security does not hold it."),
-            (bypasses, f"The role {APP} has BYPASSRLS: row-level security does not hold it."),
-            (logs_in, f"The role {APP} can log in; nobody needs it to."),
-            (owns, f"The role {APP} owns tables: row-level security does not hold an owner."),
-            (login, "The gateway logs in as a superuser of the database; an owner suffices."),
+        RoleFinding(grave, sentence)
+        for wrong, grave, sentence in (
+            (superuser, True, f"The role {APP} is a superuser: {unheld} it."),
+            (bypasses, True, f"The role {APP} has BYPASSRLS: {unheld} it."),
+            (owns, True, f"The role {APP} owns tables: {unheld} an owner."),
+            (logs_in, False, f"The role {APP} can log in; nobody needs it to."),
+            (
+                login,
+                False,
+                "The gateway logs in as a superuser of the database; an owner suffices.",
+            ),
         )
         if wrong
     ]

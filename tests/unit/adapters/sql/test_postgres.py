@@ -3,12 +3,13 @@
 import random
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import ProgrammingError
 
 from tests.fakes.database import configuration
@@ -18,7 +19,7 @@ from tollway.adapters.sql.announce import VersionListener
 from tollway.adapters.sql.engine import SqlOptions, open_engine, reading, writing
 from tollway.adapters.sql.migrate import HEAD, check, upgrade
 from tollway.adapters.sql.tables import metadata
-from tollway.adapters.sql.tenancy import APP, RULES, enter_scope, role_findings
+from tollway.adapters.sql.tenancy import APP, RULES, SYSTEM, enter_scope, role_findings
 from tollway.app.ports import StoreUnavailableError
 from tollway.app.ports_directory import ConflictError, Page
 from tollway.app.views import (
@@ -280,14 +281,52 @@ def test_a_pooled_connection_keeps_no_scope(engine):
 
 def test_the_doctor_sees_what_is_wrong_with_the_roles(engine):
     """A role that could step around the policies is named."""
-    assert any("superuser of the database" in finding for finding in role_findings(engine))
+    assert any("superuser of the database" in finding.what for finding in role_findings(engine))
     with writing(engine) as connection:
         connection.execute(text(f"ALTER ROLE {APP} BYPASSRLS"))
     try:
-        assert any("BYPASSRLS" in finding for finding in role_findings(engine))
+        assert any("BYPASSRLS" in finding.what for finding in role_findings(engine))
     finally:
         with writing(engine) as connection:
             connection.execute(text(f"ALTER ROLE {APP} NOBYPASSRLS"))
+
+
+@pytest.fixture
+def owner():
+    """A login without special rights that owns an empty database: its URL, with its name."""
+    name = f"owner_{time.monotonic_ns()}"
+    with postgres_database(migrated=False) as url, superuser() as ask:
+        ask(f"CREATE ROLE {name} LOGIN")
+        ask(f'ALTER DATABASE "{make_url(url).database}" OWNER TO {name}')
+        yield make_url(url).set(username=name).render_as_string(hide_password=False), name
+        server().drop(make_url(url).database)
+        ask(f"DROP ROLE {name}")
+
+
+@contextmanager
+def superuser():
+    with psycopg.connect(server().url(), autocommit=True) as connection:
+        yield connection.execute
+
+
+def test_an_owner_suffices(owner):
+    """Without the roles it says what it lacks; given them, it migrates, works, and is held by the
+    policies, and the doctor finds nothing."""
+    url, name = owner
+    engine = open_engine(SqlOptions(url))
+    refused = upgrade(engine)
+    assert isinstance(refused, Err)
+    assert "CREATEROLE" in refused.error
+    with superuser() as ask:
+        ask(f"GRANT {APP}, {SYSTEM} TO {name}")
+    assert upgrade(engine) == Ok(True)
+    assert role_findings(engine) == []
+    fill(engine)
+    assert rows_seen(engine, ("ten_a",))["tenants"] == 1
+    with configuration(engine).begin(("ten_a",)) as uow:
+        uow.projects.add(ProjectView("prj_2", "ten_a", "two"))
+        uow.commit()
+    engine.dispose()
 
 
 def test_writers_queue(engine):
