@@ -123,6 +123,7 @@ def test_exit_codes(api: AdminServer):
     assert api.run("tenants", "list", token="wrong").exit_code == 3
     assert api.run("prices", "create", "m", "--rate", "input").exit_code == 2
     assert api.run("grants", "get", "--model", "m").exit_code == 4
+    assert api.run("keys", "list", "--tenant", "none").exit_code == 4
     wrong = ("models", "create", "m", "--target")
     assert api.run(*wrong, "no-slash").exit_code == 2
     api.told("providers", "create", "echo", "--kind", "echo")
@@ -147,3 +148,29 @@ def test_a_provider_that_does_not_answer_is_a_failure(api: AdminServer):
     done = api.run("providers", "test", "p")
     assert done.exit_code == 1
     assert "It is ill." in done.stdout
+
+
+def test_a_tenants_administrator_runs_their_house_and_sees_no_other(api: AdminServer):
+    """With a token of the tenant: names are found among what it may see; another's tenant is
+    absent."""
+    for slug in ("acme", "globex"):
+        api.told("tenants", "create", slug)
+    of, role = ("--tenant", "acme"), ("--role", "tenant_admin")
+    token = json.loads(api.told("tokens", "create", "ci", *of, *role, "-o", "json"))["token"]
+    for arguments in (
+        ("projects", "create", "search"),
+        ("members", "create", "ada@acme.example"),
+        ("providers", "create", "p", "--kind", "openai", "--secret-env", "P_KEY"),
+        ("credentials", "create", "--provider", "p", "--secret-env", "P_KEY"),
+        ("models", "create", "m", "--target", "p/gpt-5-mini"),
+        ("keys", "create", "bot", "--project", "search", "--models", "m"),
+        ("keys", "rotate", "bot", "--overlap", "60"),
+    ):
+        api.told(*arguments, *of, token=token, env={"P_KEY": "sk-test"})
+    assert [
+        row["slug"] for row in json.loads(api.told("tenants", "list", "-o", "json", token=token))
+    ] == ["acme"]
+    assert api.run("keys", "list", "--tenant", "globex", token=token).exit_code == 4
+    assert api.run("tenants", "deactivate", "acme", token=token).exit_code == 3
+    said = json.loads(api.told("audit", "list", *of, "--limit", "2", "-o", "json", token=token))
+    assert [row["action"] for row in said] == ["key.rotated", "key.created"]

@@ -108,7 +108,7 @@ def parsed(option: Option, raw: Any) -> Any:
         return dict(_pair(text) for text in raw)
     if option.kind in (Kind.SWITCH, Kind.CHOICE):
         return raw
-    if raw == _NULL:
+    if raw == _NULL and option.into is Into.BODY:
         return None
     if option.kind is Kind.JSON:
         return json.loads(raw)

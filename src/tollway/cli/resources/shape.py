@@ -5,8 +5,8 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """How an option is written on the command line. `none` stands for null in all but the last
-    four."""
+    """How an option is written on the command line. In a body, `none` stands for null in all but
+    choices and the last four."""
 
     TEXT = "text"
     NUMBER = "number"
