@@ -67,7 +67,7 @@ def turned_away(work, command, **kinds):
     """Each of these people is refused in this way, and nothing has changed by their asking."""
     before = state(work.uow)
     told = {name: refused(command(acting(work, EVERYBODY[name])))[0] for name in kinds}
-    assert told == kinds
+    assert told == kinds, f"{told} instead of {kinds}"
     assert state(work.uow) == before
 
 

@@ -48,6 +48,9 @@ class KeySpec:
     managed_by: str | None = None
 
 
+_WIDEST = KeySpec("")
+
+
 @dataclass(frozen=True, slots=True)
 class IssuedKey:
     """A key and its full text, which exists nowhere else: None when it was shown before."""
@@ -161,7 +164,8 @@ def rotate_key(
         old.endpoints,
         old.ip_allow,
         old.tags,
-        None,
+        # One that has passed says nothing more; one to come holds for the new key as well.
+        old.not_before_s if (old.not_before_s or 0) > now_s else None,
         old.expires_s,
         old.managed_by,
     )
@@ -208,8 +212,10 @@ def _issue(work: Work, tenant_id: TenantId, spec: KeySpec, replaces: KeyId | Non
     )
     work.uow.keys.add(key, digest_key(pepper, tenant_id, key_id, parts[1]), version)
     shown = {name: getattr(key, name) for name in ("name", "env", "project_id", "account_id")}
-    scope = {name: getattr(key, name) for name in _SCOPE if getattr(key, name)}
-    _record(work, "key.created", key, {**shown, **scope})
+    scope = {name: getattr(key, name) for name in _SCOPE}
+    # Compared, not asked whether it is empty: an empty list is the narrowest scope of all.
+    told = {name: value for name, value in scope.items() if value != getattr(_WIDEST, name)}
+    _record(work, "key.created", key, {**shown, **told})
     return IssuedKey(_stored(work, key), text)
 
 
@@ -220,9 +226,13 @@ def _found(work: Work, tenant_id: TenantId, key_id: KeyId) -> Result[KeyView, Re
     key = work.uow.keys.get(tenant_id, key_id)
     if key is None:
         return Err(absent("key"))
-    wrong = work.denied(Action.KEY_UPDATE, kind="key", tenant_id=tenant_id, owner=key.account_id)
-    if wrong is not None and key.account_id is None and not _reads_all(work, tenant_id):
-        wrong = absent("key")  # a user's world holds their own keys alone
+    # Who sees every key is told that it is not theirs to change; a user's world holds their own
+    # keys alone.
+    sees_all = _reads_all(work, tenant_id)
+    owner = None if sees_all else key.account_id
+    wrong = work.denied(Action.KEY_UPDATE, kind="key", tenant_id=tenant_id, owner=owner)
+    if wrong is not None and key.account_id is None and not sees_all:
+        wrong = absent("key")
     wrong = wrong or work.stale(key.version)
     return Ok(key) if wrong is None else Err(wrong)
 
