@@ -258,6 +258,9 @@ def test_a_deleted_tenant_is_restored_as_it_was(work):
     nobody = BUT_PLATFORM | {"eve": "forbidden"}  # the same for every id: nothing is told
     turned_away(work, lambda by: restore_tenant(by, "ten_a"), **nobody)
     turned_away(work, lambda by: restore_tenant(by, "ten_x"), **nobody)
+    deleted = work.uow.tenants.get("ten_a").version
+    assert refused(restore_tenant(stale(work, deleted), "ten_a"))[0] == "precondition"
+    work = stale(work, deleted + 1)
     assert done(restore_tenant(work, "ten_a")) == replace(tenant, version=work.uow.version)
     assert state(work.uow)[1:4] == owned
     assert facts(work.uow)[-1][:2] == ("tenant.restored", "ten_a")

@@ -17,14 +17,14 @@ def rename(work: Work, name: str) -> Result[AccountView, Rejected]:
     if isinstance(found, Err):
         return found
     before = found.value
-    wrong = check_name(name)
+    wrong = check_name(name) or work.stale(before.version)
     if wrong is not None:
         return Err(wrong)
     if name != before.name:
         work.uow.accounts.save(replace(before, name=name))
         changes = {"name": [before.name, name]}
         work.record("account.updated", kind="account", object_id=before.id, changes=changes)
-    return Ok(replace(before, name=name))
+    return _myself(work)
 
 
 def password_to_change(work: Work, password: str) -> Result[str | None, Rejected]:

@@ -130,6 +130,9 @@ def restore_tenant(work: Work, tenant_id: TenantId) -> Result[TenantView, Reject
         wrong = absent("tenant to restore")
     if wrong is not None or tenant is None:
         return Err(wrong or absent("tenant"))
+    wrong = work.stale(tenant.version)
+    if wrong is not None:
+        return Err(wrong)
     return _saved(work, "tenant.restored", tenant, replace(tenant, deleted_s=None))
 
 

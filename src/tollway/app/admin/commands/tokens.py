@@ -105,6 +105,9 @@ def revoke_token(
     found = work.uow.tokens.get(token_id)
     if found is None or found[0].tenant_id != tenant_id or found[0].account_id != owner:
         return Err(absent("token"))
+    changed = work.stale(found[0].version)
+    if changed is not None:
+        return Err(changed)
     if found[0].revoked_s is None:
         work.uow.tokens.revoke(token_id)
         _record(work, "token.revoked", found[0])
