@@ -5,6 +5,8 @@ them on one PostgreSQL; and clients that know which worker they speak to.
 import base64
 import json
 import os
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -21,7 +23,8 @@ from psycopg.rows import dict_row
 from tests.fakes.gateway import GatewayTree, wait_until
 
 ADMIN_TOKEN = "bootstrap-token-of-the-machines"
-MASTER_KEY = base64.urlsafe_b64encode(b"master-key-of-the-test-machines!").decode()
+RAW_MASTER_KEY = b"master-key-of-the-test-machines!"
+MASTER_KEY = base64.urlsafe_b64encode(RAW_MASTER_KEY).decode()
 CHAT = "/v1/chat/completions"
 
 
@@ -42,6 +45,20 @@ class Machine(GatewayTree):
         """Start and wait until it is ready; later starts take the same ports."""
         super().start(timeout_s)
         self._settings["admin_port"] = urlsplit(self.admin_url).port
+
+    def attempt(self, *arguments: str) -> tuple[int, str]:
+        """A command that may fail: its exit code, and all it said."""
+        done = subprocess.run(
+            [sys.executable, "-m", "tollway", *arguments],
+            env=self._environment(),
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return done.returncode, done.stdout
 
     @property
     def admin_url(self) -> str:
