@@ -25,6 +25,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
     "tollway.adapters.identity": frozenset({"argon2", "cryptography", "joserfc", "msgspec"}),
     "tollway.adapters.prometheus": frozenset({"msgspec", "prometheus_client"}),
     "tollway.adapters.sql": frozenset({"alembic", "msgspec", "sqlalchemy"}),
+    "tollway.adapters.sql.bounded": frozenset({"psycopg"}),
     "tollway.adapters.system": frozenset({"cryptography", "msgspec"}),
     "tollway.wiring": frozenset({"msgspec", "uvloop"}),
     "tollway.wiring.database": frozenset({"sqlalchemy"}),

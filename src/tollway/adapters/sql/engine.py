@@ -106,15 +106,11 @@ def _open_postgres(url: URL, options: SqlOptions) -> Engine:
         ) from error
     if options.answer_timeout_s is not None:
         bounded = import_module("tollway.adapters.sql.bounded")  # it needs the driver
-        event.listen(engine, "do_connect", _connect(bounded.connections(options.answer_timeout_s)))
+        made = bounded.connections(options.answer_timeout_s)
+        event.listen(
+            engine, "do_connect", lambda _, __, args, kwargs: made.connect(*args, **kwargs)
+        )
     return engine
-
-
-def _connect(connections: Any) -> Any:
-    def connect(_dialect: object, _record: object, args: Any, kwargs: Any) -> Any:
-        return connections.connect(*args, **kwargs)
-
-    return connect
 
 
 @contextmanager
