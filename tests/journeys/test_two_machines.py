@@ -82,6 +82,19 @@ def test_the_first_request_after_a_201_succeeds_on_every_machine(pair: Pair, sho
     assert refused == []
 
 
+def test_the_first_request_for_a_new_model_succeeds_on_every_machine(pair: Pair) -> None:
+    """A model made on A, named on B at once with a key that B knows: 100 of 100."""
+    _, providers = pair.a.admin("GET", "/providers")
+    target = {"provider_id": providers["data"][0]["id"], "model": "small"}
+    refused = []
+    with pair.b.asker() as asker:
+        for number in range(100):
+            pair.a.made("/models", {"name": f"new-{number}", "targets": [target]})
+            if asker.chat(pair.a.key, model=f"new-{number}") != 200:
+                refused.append(number)
+    assert refused == []
+
+
 def test_a_key_revoked_here_is_refused_there_within_a_second(pair: Pair, show: Show) -> None:
     """Told through the database; asked without a pause from the answer on."""
     took: list[float] = []

@@ -78,6 +78,7 @@ class Worker:
             observers=[self.tally],
             request_ids=RequestIds(os.urandom, _day_text),
             newcomers=Newcomers(self._ask_for_news),
+            new_models=Newcomers(self._ask_for_news),
         )
         self.server = GatewayServer(
             GatewayHandler(self.gateway, settings.body_bytes, {}), server_options(settings)

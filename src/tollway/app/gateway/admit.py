@@ -20,6 +20,7 @@ _MISSING = Unauthenticated(
 )
 WRONG_KEY = Unauthenticated("The API key is not valid. Check that it was copied whole.")
 _TWO_KEYS = BadRequest("'Authorization' and 'x-api-key' hold two different keys. Send one.")
+_LONGEST_NAME = 200  # of a model; what is longer is none
 _LABELS = frozenset({b"x-request-id", b"x-tollway-end-user", b"x-tollway-tags"})
 
 
@@ -75,6 +76,17 @@ async def arrived(
         key_id = unknown_key(given, snapshot) if isinstance(given, bytes) else None
         if key_id is not None:
             await gateway.newcomers.ask_for(key_id, gateway.clock.monotonic())
+    return gateway.source.current is not snapshot
+
+
+async def model_arrived(
+    gateway: Gateway, principal: Principal, name: str, *, snapshot: Snapshot
+) -> bool:
+    """After `ModelNotFound`: whether there is a newer configuration now, which may have the model
+    or its grant."""
+    if len(name) <= _LONGEST_NAME:
+        subject = f"{principal.tenant_id} {name}"
+        await gateway.new_models.ask_for(subject, gateway.clock.monotonic())
     return gateway.source.current is not snapshot
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from tollway.app.gateway.admit import WRONG_KEY, arrived, authenticate
+from tollway.app.gateway.admit import WRONG_KEY, arrived, authenticate, model_arrived
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.ports import Header
 from tollway.domain.access import Principal, granted_model, granted_models, may_call
 from tollway.domain.model import ModelRecord
-from tollway.domain.refusal import Refusal
+from tollway.domain.refusal import ModelNotFound, Refusal
 from tollway.domain.snapshot import Snapshot
 
 ENDPOINT = "models"
@@ -30,7 +30,17 @@ async def find_listed(
     principal = await _admit(gateway, headers, peer_ip)
     if not isinstance(principal, Principal):
         return principal
-    return granted_model(gateway.source.current, principal, name)
+    snapshot = gateway.source.current
+    model = granted_model(snapshot, principal, name)
+    if isinstance(model, ModelNotFound) and await model_arrived(
+        gateway, principal, name, snapshot=snapshot
+    ):
+        # What is new may concern the caller as well.
+        principal = await _admit(gateway, headers, peer_ip)
+        if not isinstance(principal, Principal):
+            return principal
+        model = granted_model(gateway.source.current, principal, name)
+    return model
 
 
 async def _admit(gateway: Gateway, headers: Sequence[Header], peer_ip: str) -> Principal | Refusal:

@@ -46,5 +46,6 @@ class Gateway:
     options: GatewayOptions = field(default_factory=GatewayOptions)
     running: Running = field(default_factory=Running)
     keyring: Keyring = field(default_factory=Keyring)
-    newcomers: Newcomers = field(default_factory=Newcomers)
+    newcomers: Newcomers = field(default_factory=Newcomers)  # keys
+    new_models: Newcomers = field(default_factory=Newcomers)
     turns: dict[ModelId, int] = field(default_factory=dict)  # requests so far, per model

@@ -2,7 +2,7 @@
 the order. The task that runs `serve` owns the settlement, and nobody cancels it.
 """
 
-from tollway.app.gateway.admit import WRONG_KEY, admit, arrived
+from tollway.app.gateway.admit import WRONG_KEY, admit, arrived, model_arrived
 from tollway.app.gateway.attempt import attempt
 from tollway.app.gateway.exchange import Exchange, Inbound, Verdict
 from tollway.app.gateway.parse import parse
@@ -13,6 +13,7 @@ from tollway.app.gateway.runtime import Gateway
 from tollway.app.gateway.screen import screen
 from tollway.app.gateway.settle import settle
 from tollway.app.ports import Client
+from tollway.domain.refusal import ModelNotFound, Unauthenticated
 
 
 async def serve(gateway: Gateway, inbound: Inbound, client: Client) -> tuple[str, Verdict]:
@@ -32,8 +33,8 @@ async def serve(gateway: Gateway, inbound: Inbound, client: Client) -> tuple[str
     verdict: Verdict = None
     try:
         verdict = parse(exchange) or admit(gateway, exchange)
-        if verdict is WRONG_KEY:
-            verdict = await _admit_newcomer(gateway, exchange)
+        if verdict is WRONG_KEY or isinstance(verdict, ModelNotFound):
+            verdict = await _admit_newcomer(gateway, exchange, verdict)
         verdict = verdict or screen(gateway, exchange)
         if verdict is None and not recall(gateway, exchange):
             verdict = plan(gateway, exchange) or reserve(gateway, exchange)
@@ -44,10 +45,17 @@ async def serve(gateway: Gateway, inbound: Inbound, client: Client) -> tuple[str
     return exchange.request_id, verdict
 
 
-async def _admit_newcomer(gateway: Gateway, exchange: Exchange) -> Verdict:
-    """Once more for a key that was unknown, if a newer configuration came meanwhile."""
+async def _admit_newcomer(
+    gateway: Gateway, exchange: Exchange, verdict: Unauthenticated | ModelNotFound
+) -> Verdict:
+    """Once more for a key or a model that was unknown, if a newer configuration came meanwhile."""
     headers, snapshot = exchange.inbound.headers, exchange.snapshot
-    if not await arrived(gateway, headers, facts=exchange.facts, snapshot=snapshot):
-        return WRONG_KEY
+    if isinstance(verdict, ModelNotFound):
+        assert exchange.principal is not None, "whose model it is was decided before"
+        found = await model_arrived(gateway, exchange.principal, verdict.model, snapshot=snapshot)
+    else:
+        found = await arrived(gateway, headers, facts=exchange.facts, snapshot=snapshot)
+    if not found:
+        return verdict
     exchange.snapshot = gateway.source.current
     return admit(gateway, exchange)

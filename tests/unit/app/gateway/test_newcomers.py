@@ -8,8 +8,9 @@ import pytest
 from tests.fakes.pipeline import KEY, RECORD, make_bench, snapshot, whole
 from tollway.app.gateway import newcomers as module
 from tollway.app.gateway.admit import WRONG_KEY
-from tollway.app.gateway.listing import list_models
+from tollway.app.gateway.listing import find_listed, list_models
 from tollway.app.gateway.newcomers import Newcomers
+from tollway.domain.refusal import ModelNotFound
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 
@@ -121,12 +122,12 @@ async def test_a_client_that_leaves_takes_nobody_along(keeper):
 
 
 def with_news(bench, after):
-    """The bench's gateway, whose keeper has this configuration when asked."""
+    """The bench's gateway, whose keeper has this configuration when asked for anything."""
 
     async def ask():
         bench.gateway.source.current = after
 
-    bench.gateway = replace(bench.gateway, newcomers=Newcomers(ask))
+    bench.gateway = replace(bench.gateway, newcomers=Newcomers(ask), new_models=Newcomers(ask))
     return bench
 
 
@@ -159,3 +160,40 @@ async def test_what_is_no_key_is_not_asked_for(keeper):
     _, verdict = await bench.ask(BODY)
     assert verdict is WRONG_KEY
     assert keeper.asked == 0
+
+
+async def test_the_first_request_for_a_new_model_is_served():
+    """Taken over as a new key is; asked for by name, it is found as well."""
+    bench = with_news(make_bench(whole(), config=snapshot(models={})), snapshot())
+    client, verdict = await bench.ask(BODY)
+    assert (verdict, client.status) == (None, 200)
+    listed = with_news(make_bench(config=snapshot(models={})), snapshot()).gateway
+    headers = [(b"authorization", b"Bearer " + KEY.encode())]
+    assert (await find_listed(listed, headers, "127.0.0.1", "m")).name == "m"
+
+
+async def test_a_model_that_stays_unknown_is_not_found(keeper):
+    """Asked for once in a while, whoever repeats the name; one too long for a name, never; and who
+    may not call at all learns nothing of models."""
+    bench = make_bench()
+    bench.gateway = replace(bench.gateway, new_models=Newcomers(keeper.ask))
+    for name in ("other", "other", "o" * 201):
+        _, verdict = await bench.ask({**BODY, "model": name})
+        assert verdict == ModelNotFound(name)
+    assert keeper.asked == 1
+    headers = [(b"authorization", b"Bearer " + KEY.encode())]
+    found = await find_listed(bench.gateway, headers, "127.0.0.1", "other")
+    assert found == ModelNotFound("other")
+    await bench.ask({**BODY, "model": "third"}, headers=[(b"x-api-key", b"nonsense")])
+    assert keeper.asked == 1
+
+
+async def test_a_key_that_is_revoked_while_its_model_is_asked_for():
+    """What is new is heeded whole: the caller has lost its right meanwhile."""
+    revoked = {RECORD.id: replace(RECORD, revoked_s=1.0)}
+    bench = with_news(make_bench(config=snapshot(models={})), snapshot(keys=revoked))
+    _, verdict = await bench.ask(BODY)
+    assert verdict is WRONG_KEY
+    listed = with_news(make_bench(config=snapshot(models={})), snapshot(keys=revoked)).gateway
+    headers = [(b"authorization", b"Bearer " + KEY.encode())]
+    assert await find_listed(listed, headers, "127.0.0.1", "m") is WRONG_KEY
