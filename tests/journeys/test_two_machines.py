@@ -189,6 +189,20 @@ def test_one_ledger(pair: Pair, show: Show) -> None:
     show(f"{len(logs['a'])} requests on one, {len(logs['b'])} on the other, {sums['n']} rows")
 
 
+def test_an_admin_api_without_workers(pair: Pair, tmp_path: Path) -> None:
+    """A machine that runs the admin API alone has nothing to publish to: what it makes is served by
+    the others from the first request on."""
+    alone = Machine(tmp_path / "admin", pair.url, role="admin")
+    try:
+        alone.start()
+        with pair.a.asker() as asker:
+            for number in range(20):
+                _, key = new_key(alone, pair.tenant, f"alone-{number}")
+                assert asker.models(key) == 200, number
+    finally:
+        alone.close()
+
+
 def test_the_doctor_speaks_of_roles(pair: Pair) -> None:
     """A login with all rights is a warning; a role that row-level security does not hold must be
     mended."""

@@ -15,7 +15,7 @@ from tollway.app.ports import StoreUnavailableError
 from tollway.config import Settings, SettingsError
 from tollway.domain.result import Err, Ok, Result
 
-_ASKED_S = 8.0  # what a person or a script waits for one statement of the admin API
+_ASKED_S = 8.0  # for one statement, where a person or a worker waits
 
 
 def database_url(settings: Settings) -> str:
@@ -48,10 +48,9 @@ def check_database(engine: Engine) -> None:
 
 
 def find_database(settings: Settings) -> tuple[Engine, bool]:
-    """An engine for what people wait for, and whether its schema was found right; False while the
-    database is away, then `check_database` is to be asked again. Raises SettingsError."""
-    url = database_url(settings)
-    engine = _open(SqlOptions(url, statement_timeout_s=_ASKED_S, answer_timeout_s=_ASKED_S + 2))
+    """A prompt engine, and whether its schema was found right; False while the database is away,
+    then `check_database` is to be asked again. Raises SettingsError."""
+    engine = prompt_database(settings)
     try:
         check_database(engine)
     except StoreUnavailableError:
@@ -59,10 +58,18 @@ def find_database(settings: Settings) -> tuple[Engine, bool]:
     return engine, True
 
 
+def prompt_database(settings: Settings) -> Engine:
+    """An engine for what is to be known soon or not at all. Its schema is not looked at."""
+    url = database_url(settings)
+    return _open(SqlOptions(url, statement_timeout_s=_ASKED_S, answer_timeout_s=_ASKED_S + 2))
+
+
 def migrate_database(settings: Settings) -> bool:
     """Bring the schema up to date, whoever shares it; whether there was anything to do. Raises
     SettingsError."""
-    engine = _open(SqlOptions(database_url(settings), answer_timeout_s=None))  # a large table may take its time
+    engine = _open(
+        SqlOptions(database_url(settings), answer_timeout_s=None)
+    )  # a large table may take its time
     verdict = upgrade_schema(engine)
     _fitting(engine, verdict).dispose()
     return isinstance(verdict, Ok) and verdict.value

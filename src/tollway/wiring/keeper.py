@@ -20,7 +20,7 @@ from tollway.app.jobs.ship import Shipped, Shipper
 from tollway.app.jobs.tidy import tidy
 from tollway.config import Settings
 from tollway.domain.audit import head_mac
-from tollway.wiring.database import open_database
+from tollway.wiring.database import open_database, prompt_database
 from tollway.wiring.options import audit_secret, journal_options
 
 _log = logging.getLogger(__name__)
@@ -36,7 +36,8 @@ class Keeper:
         self._shipping = threading.Lock()
         self._recovering = threading.Lock()
         self._closed: dict[str, int | None] = {}
-        self.snapshots = SqlSnapshotStore(self._engine)
+        # What is published waits for nothing that takes its time, and is not kept by a dead line.
+        self.snapshots = SqlSnapshotStore(prompt_database(settings))
         self._listener = VersionListener(self._engine)
         self._configuration = SqlConfiguration(self._engine, SystemClock())
         self._audit_secret = audit_secret(settings)

@@ -7,7 +7,7 @@ import pytest
 
 from tollway.adapters.control.client import ControlError, ask, ask_now
 from tollway.adapters.control.lifeline import ChildLifeline, ParentLifeline
-from tollway.adapters.control.server import ControlServer
+from tollway.adapters.control.server import ControlServer, Declined
 
 
 async def _double(question):
@@ -16,6 +16,20 @@ async def _double(question):
 
 async def _break(question):
     raise RuntimeError("boom")
+
+
+async def test_an_action_may_decline(tmp_path, caplog):
+    """With a reason, and without a word in the log: it is no bug."""
+
+    async def decline(question):
+        raise Declined("not now")
+
+    server = ControlServer(str(tmp_path / "s"), {"later": decline})
+    await server.start()
+    with pytest.raises(ControlError, match="not now"):
+        await ask(str(tmp_path / "s"), "later")
+    await server.close()
+    assert not caplog.records
 
 
 async def test_closing_leaves_a_successors_socket_alone(tmp_path):
