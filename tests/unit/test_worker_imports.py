@@ -3,7 +3,10 @@
 import subprocess
 import sys
 
-HEAVY = {"alembic", "click", "prometheus_client", "pydantic", "sqlalchemy", "yaml"}
+HEAVY = {
+    *("alembic", "argon2", "click", "fastapi", "joserfc", "prometheus_client", "psycopg"),
+    *("pydantic", "sqlalchemy", "starlette", "uvicorn", "yaml"),
+}
 SCRIPT = "import sys, tollway.cli.worker; print(*sorted({n.split('.')[0] for n in sys.modules}))"
 
 

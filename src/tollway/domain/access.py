@@ -24,6 +24,7 @@ class Principal:
     key: KeyRecord
     project: ProjectScope | None = None
     member: MemberScope | None = None
+    subject: str | None = None  # of an issuer's token: then `key` stands for them, and is no key
 
     @property
     def tenant_id(self) -> TenantId:
@@ -70,6 +71,9 @@ def find_principal(snapshot: Snapshot, key: KeyRecord) -> Principal | None:
 def may_go_on(snapshot: Snapshot, principal: Principal, now_s: float) -> bool:
     """Whether what this principal began may still run: its key was not revoked or replaced, its
     tenant not deactivated. A key that only came to its end lets finish what began in time."""
+    if principal.subject is not None:  # a token's own end is near: it lets finish
+        tenant = snapshot.tenants.get(principal.tenant_id)
+        return tenant is not None and tenant.active
     key, began = snapshot.keys.get(principal.key.id), principal.key
     if key is None or key.revoked_s is not None or key.digest != began.digest:
         return False

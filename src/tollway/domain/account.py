@@ -36,11 +36,13 @@ class ProjectRecord:
 
 @dataclass(frozen=True, slots=True)
 class ProjectScope:
-    """What a project narrows on the data plane: the models of all its keys. None: nothing."""
+    """A project as the data plane sees it: its name, and what it narrows, the models of all its
+    keys. None: nothing."""
 
     id: ProjectId
     tenant_id: TenantId
     models: tuple[str, ...] | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,8 @@ class SnapshotChanges:
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A configuration as it is asked. `peppers` are opened; `names` are those of an owner's
-    models, None for the platform's."""
+    models, None for the platform's. `slugs` and `project_names` may still have a name that was
+    given up: ask `find_tenant` and `find_project`."""
 
     version: int
     peppers: Lookup[int, bytes] = field(default_factory=dict[int, bytes])
@@ -83,6 +84,8 @@ class Snapshot:
         default_factory=dict[TenantId | None, Collection[str]]
     )
     projects: Lookup[ProjectId, ProjectScope] = field(default_factory=dict[ProjectId, ProjectScope])
+    slugs: Lookup[str, TenantId] = field(default_factory=dict[str, TenantId])
+    project_names: Lookup[str, ProjectId] = field(default_factory=dict[str, ProjectId])
     members: Lookup[tuple[TenantId, AccountId], MemberScope] = field(
         default_factory=dict[tuple[TenantId, AccountId], MemberScope]
     )
@@ -103,6 +106,8 @@ def index(rows: SnapshotRows, peppers: dict[int, bytes]) -> Snapshot:
         models={(row.tenant_id, row.name): row for row in rows.models},
         names=names_by_owner(rows.models),
         projects={row.id: row for row in rows.projects},
+        slugs={row.slug: row.id for row in rows.tenants},
+        project_names={project_place(row.tenant_id, row.name): row.id for row in rows.projects},
         members={(row.tenant_id, row.account_id): row for row in rows.members},
         grants={row.holder: row for row in rows.grants},
     )
@@ -114,6 +119,27 @@ def names_by_owner(models: Iterable[ModelRecord]) -> dict[TenantId | None, Colle
     for model in models:
         names[model.tenant_id].append(model.name)
     return {owner: tuple(given) for owner, given in names.items()}
+
+
+def project_place(tenant_id: TenantId, name: str) -> str:
+    """What a project's name is found by. An id has no `|`, so a name may."""
+    return f"{tenant_id}|{name}"
+
+
+def find_tenant(snapshot: Snapshot, slug: str) -> TenantRecord | None:
+    """The tenant that has this slug now."""
+    id_ = snapshot.slugs.get(slug)
+    tenant = None if id_ is None else snapshot.tenants.get(id_)
+    return tenant if tenant is not None and tenant.slug == slug else None
+
+
+def find_project(snapshot: Snapshot, tenant_id: TenantId, name: str) -> ProjectScope | None:
+    """The tenant's project that has this name now."""
+    id_ = snapshot.project_names.get(project_place(tenant_id, name))
+    project = None if id_ is None else snapshot.projects.get(id_)
+    if project is None or (project.tenant_id, project.name) != (tenant_id, name):
+        return None
+    return project
 
 
 def find_model(snapshot: Snapshot, tenant_id: TenantId, name: str) -> ModelRecord | None:

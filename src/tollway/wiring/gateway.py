@@ -5,6 +5,7 @@ import logging
 import os
 import ssl
 import time
+from importlib import import_module
 from pathlib import Path
 
 from tollway.adapters.control.client import ControlError, ask
@@ -17,10 +18,12 @@ from tollway.adapters.memory.cache import MemoryResponseCache
 from tollway.adapters.memory.quota import MemoryQuotaStore
 from tollway.adapters.prometheus.tally import Tally
 from tollway.adapters.system.clock import SystemClock
+from tollway.app.gateway.issued import IssuedRing
 from tollway.app.gateway.newcomers import Newcomers
 from tollway.app.gateway.request_ids import RequestIds
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.ports import SecretError
+from tollway.app.ports_identity import JwtVerifier
 from tollway.config import Settings, SettingsError
 from tollway.domain.provider import ProviderKind
 from tollway.web.gateway.handler import GatewayHandler
@@ -77,6 +80,7 @@ class Worker:
             guards=(),
             observers=[self.tally],
             request_ids=RequestIds(os.urandom, _day_text),
+            issued=IssuedRing(_verifier(settings, clock)),
             newcomers=Newcomers(self._ask_for_news),
             new_models=Newcomers(self._ask_for_news),
         )
@@ -119,6 +123,14 @@ class Worker:
         await self._http.close()
         self.journal.close()
         self._lock.release()
+
+
+def _verifier(settings: Settings, clock: SystemClock) -> JwtVerifier | None:
+    """Who judges JWTs; None where no issuer is believed, and then nothing of it is loaded."""
+    if not settings.jwt:
+        return None
+    verifier: JwtVerifier = import_module("tollway.wiring.issuers").build_verifier(settings, clock)
+    return verifier
 
 
 def _day_text(day: int) -> str:

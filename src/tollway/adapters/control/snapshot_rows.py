@@ -14,7 +14,7 @@ from tollway.domain.ids import AccountId, TenantId
 from tollway.domain.key import KeyRecord
 from tollway.domain.model import ModelRecord
 from tollway.domain.provider import ProviderRecord
-from tollway.domain.snapshot import Kind, SnapshotRows
+from tollway.domain.snapshot import Kind, SnapshotRows, project_place
 from tollway.domain.tenant import TenantRecord
 
 
@@ -30,6 +30,8 @@ class Section(IntEnum):
     GRANTS = 6
     PLACES = 7  # owner and name -> the model's id
     NAMES = 8  # owner -> the names of its models
+    SLUGS = 9  # slug -> the tenant's id
+    PROJECT_NAMES = 10  # tenant and name -> the project's id
 
 
 class Row(NamedTuple):
@@ -52,6 +54,8 @@ DECODERS: dict[Section, Decode] = {
     Section.MODELS: msgspec.msgpack.Decoder(ModelRecord).decode,
     Section.GRANTS: msgspec.msgpack.Decoder(GrantRecord).decode,
     Section.PLACES: msgspec.msgpack.Decoder(str).decode,
+    Section.SLUGS: msgspec.msgpack.Decoder(str).decode,
+    Section.PROJECT_NAMES: msgspec.msgpack.Decoder(str).decode,
     Section.NAMES: msgspec.msgpack.Decoder(tuple[str, ...]).decode,
 }
 
@@ -71,10 +75,14 @@ def rows_of(rows: SnapshotRows) -> Iterator[Row]:
     left to whoever keeps them."""
     for tenant in rows.tenants:
         yield Row(Section.TENANTS, tenant.id, encode(tenant))
+        # What was called so before is not taken back: who asks looks whether it is still so.
+        yield Row(Section.SLUGS, tenant.slug, encode(tenant.id))
     for key in rows.keys:
         yield Row(Section.KEYS, key.id, encode(key))
     for project in rows.projects:
         yield Row(Section.PROJECTS, project.id, encode(project))
+        place = project_place(project.tenant_id, project.name)
+        yield Row(Section.PROJECT_NAMES, place, encode(project.id))
     for member in rows.members:
         place = member_key(member.tenant_id, member.account_id)
         yield Row(Section.MEMBERS, place, encode(member))

@@ -24,7 +24,7 @@ _UNASKED: Any = object()
 _MAX_DECODED = 20_000  # of one section; at the bound all are forgotten
 _MAX_NAME_CHARS = 256  # longer ones are no model's, and are not worth remembering
 # Clients choose key ids and may send any number that are nobody's.
-_ABSENT_FORGOTTEN = frozenset({Section.KEYS})
+_ABSENT_FORGOTTEN = frozenset({Section.KEYS, Section.SLUGS, Section.PROJECT_NAMES})
 
 Overlay = dict[str, Any]  # by key: the row's data, what was decoded from it, or None: gone
 
@@ -172,6 +172,8 @@ class Draft:
             models=Models(table(Section.PLACES), table(Section.MODELS)),
             names=Names(table(Section.NAMES)),
             projects=table(Section.PROJECTS),
+            slugs=table(Section.SLUGS),
+            project_names=table(Section.PROJECT_NAMES),
             members=Members(table(Section.MEMBERS)),
             grants=table(Section.GRANTS),
         )

@@ -78,9 +78,9 @@ _KEYS = select(
         )
     ),
 ).order_by(api_keys.c.id)
-_PROJECTS = select(projects.c.id, projects.c.tenant_id, cast(projects.c.models, Text)).order_by(
-    projects.c.id
-)
+_PROJECTS = select(
+    projects.c.id, projects.c.tenant_id, cast(projects.c.models, Text), projects.c.name
+).order_by(projects.c.id)
 _MEMBERS = select(
     memberships.c.tenant_id, memberships.c.account_id, cast(memberships.c.models, Text)
 ).order_by(memberships.c.tenant_id, memberships.c.account_id)
@@ -174,10 +174,10 @@ def read_keys(
 def read_projects(
     connection: Connection, *only: Condition, limit: int | None = None
 ) -> tuple[ProjectScope, ...]:
-    """What projects narrow, by id."""
+    """Projects and what they narrow, by id."""
     return tuple(
-        ProjectScope(ProjectId(id_), TenantId(tenant_id), _names(allowed))
-        for id_, tenant_id, allowed in connection.execute(_narrowed(_PROJECTS, only, limit))
+        ProjectScope(ProjectId(id_), TenantId(tenant_id), _names(allowed), name)
+        for id_, tenant_id, allowed, name in connection.execute(_narrowed(_PROJECTS, only, limit))
     )
 
 

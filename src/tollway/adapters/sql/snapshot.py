@@ -58,11 +58,11 @@ class _Source(NamedTuple):
     only: tuple[Condition, ...] = ()
 
 
-# A scope that narrows nothing is as good as none: most projects and memberships stay away.
+# A scope that narrows nothing is as good as none: most memberships stay away.
 _SOURCES = (
     _Source("tenants", tenants, read_tenants),
     _Source("keys", api_keys, read_keys),
-    _Source("projects", projects, read_projects, only=(projects.c.models.is_not(None),)),
+    _Source("projects", projects, read_projects),
     _Source(
         "members",
         memberships,

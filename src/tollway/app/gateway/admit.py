@@ -5,13 +5,20 @@ In-memory only: no I/O, no counters. The tenant comes from the credential and fr
 from collections.abc import Sequence
 
 from tollway.app.gateway.exchange import Exchange, Labels
-from tollway.app.gateway.keyring import Keyring, unknown_key
+from tollway.app.gateway.keyring import unknown_key
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.ports import Header
 from tollway.domain.access import Principal, granted_model, may_call
 from tollway.domain.key import KeyRecord
 from tollway.domain.labels import parse_tags, plain_label
-from tollway.domain.refusal import BadRequest, ModelNotFound, Refusal, Unauthenticated
+from tollway.domain.refusal import (
+    BadRequest,
+    Forbidden,
+    ModelNotFound,
+    Refusal,
+    Unauthenticated,
+    Unavailable,
+)
 from tollway.domain.snapshot import Snapshot
 
 _MISSING = Unauthenticated(
@@ -29,9 +36,7 @@ def admit(gateway: Gateway, exchange: Exchange) -> Refusal | None:
     inbound, snapshot = exchange.inbound, exchange.snapshot
     facts = exchange.facts = dict(inbound.headers)
     now_s = exchange.started_ns / 1_000_000_000
-    principal = authenticate(
-        gateway.keyring, inbound.headers, facts, snapshot=snapshot, now_s=now_s
-    )
+    principal = authenticate(gateway, inbound.headers, facts, snapshot=snapshot, now_s=now_s)
     if not isinstance(principal, Principal):
         return principal
     exchange.principal = principal
@@ -44,6 +49,8 @@ def admit(gateway: Gateway, exchange: Exchange) -> Refusal | None:
         if isinstance(labels, BadRequest):
             return labels
         exchange.labels = labels
+    if principal.subject is not None:  # whoever the caller says it is
+        exchange.labels = exchange.labels._replace(end_user=plain_label(principal.subject))
     model = granted_model(snapshot, principal, ask.model)
     if isinstance(model, ModelNotFound):
         return model
@@ -52,18 +59,23 @@ def admit(gateway: Gateway, exchange: Exchange) -> Refusal | None:
 
 
 def authenticate(
-    keyring: Keyring,
+    gateway: Gateway,
     headers: Sequence[Header],
     facts: dict[bytes, bytes],
     *,
     snapshot: Snapshot,
     now_s: float,
-) -> Principal | Unauthenticated | BadRequest:
+) -> Principal | Unauthenticated | BadRequest | Forbidden | Unavailable:
     """Whose request this is. Every refusal after the checksum reads the same."""
     given = _credential(headers, facts)
     if not isinstance(given, bytes):
         return given
-    return keyring.open(given, snapshot, now_s) or WRONG_KEY
+    principal = gateway.keyring.open(given, snapshot, now_s)
+    if principal is not None:
+        return principal
+    if gateway.issued.takes(given):
+        return gateway.issued.open(given, snapshot, now_s) or WRONG_KEY
+    return WRONG_KEY
 
 
 async def arrived(
@@ -77,6 +89,15 @@ async def arrived(
         if key_id is not None:
             await gateway.newcomers.ask_for(key_id, gateway.clock.monotonic())
     return gateway.source.current is not snapshot
+
+
+async def issuer_answered(
+    gateway: Gateway, headers: Sequence[Header], facts: dict[bytes, bytes]
+) -> None:
+    """After `KEYS_AWAITED`: wait for the keys of the token's issuer."""
+    given = _credential(headers, facts)
+    assert isinstance(given, bytes), "it was opened before"
+    await gateway.issued.wait(given, gateway.clock.wall_ns() / 1_000_000_000)
 
 
 async def model_arrived(

@@ -2,7 +2,14 @@
 
 from collections.abc import Sequence
 
-from tollway.app.gateway.admit import WRONG_KEY, arrived, authenticate, model_arrived
+from tollway.app.gateway.admit import (
+    WRONG_KEY,
+    arrived,
+    authenticate,
+    issuer_answered,
+    model_arrived,
+)
+from tollway.app.gateway.issued import KEYS_AWAITED
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.ports import Header
 from tollway.domain.access import Principal, granted_model, granted_models, may_call
@@ -46,7 +53,10 @@ async def find_listed(
 async def _admit(gateway: Gateway, headers: Sequence[Header], peer_ip: str) -> Principal | Refusal:
     facts, snapshot = dict(headers), gateway.source.current
     principal = _open(gateway, headers, facts=facts, snapshot=snapshot)
-    if principal is WRONG_KEY and await arrived(gateway, headers, facts=facts, snapshot=snapshot):
+    if principal is KEYS_AWAITED:
+        await issuer_answered(gateway, headers, facts)
+        principal = _open(gateway, headers, facts=facts, snapshot=gateway.source.current)
+    elif principal is WRONG_KEY and await arrived(gateway, headers, facts=facts, snapshot=snapshot):
         principal = _open(gateway, headers, facts=facts, snapshot=gateway.source.current)
     if not isinstance(principal, Principal):
         return principal
@@ -57,4 +67,4 @@ def _open(
     gateway: Gateway, headers: Sequence[Header], *, facts: dict[bytes, bytes], snapshot: Snapshot
 ) -> Principal | Refusal:
     now_s = gateway.clock.wall_ns() / 1_000_000_000
-    return authenticate(gateway.keyring, headers, facts, snapshot=snapshot, now_s=now_s)
+    return authenticate(gateway, headers, facts, snapshot=snapshot, now_s=now_s)

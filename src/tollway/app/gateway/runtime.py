@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tollway.app.gateway.issued import IssuedRing
 from tollway.app.gateway.keyring import Keyring
 from tollway.app.gateway.newcomers import Newcomers
 from tollway.app.gateway.request_ids import RequestIds
@@ -46,6 +47,7 @@ class Gateway:
     options: GatewayOptions = field(default_factory=GatewayOptions)
     running: Running = field(default_factory=Running)
     keyring: Keyring = field(default_factory=Keyring)
+    issued: IssuedRing = field(default_factory=IssuedRing)
     newcomers: Newcomers = field(default_factory=Newcomers)  # keys
     new_models: Newcomers = field(default_factory=Newcomers)
     turns: dict[ModelId, int] = field(default_factory=dict)  # requests so far, per model

@@ -2,9 +2,10 @@
 the order. The task that runs `serve` owns the settlement, and nobody cancels it.
 """
 
-from tollway.app.gateway.admit import WRONG_KEY, admit, arrived, model_arrived
+from tollway.app.gateway.admit import WRONG_KEY, admit, arrived, issuer_answered, model_arrived
 from tollway.app.gateway.attempt import attempt
 from tollway.app.gateway.exchange import Exchange, Inbound, Verdict
+from tollway.app.gateway.issued import KEYS_AWAITED
 from tollway.app.gateway.parse import parse
 from tollway.app.gateway.plan import plan
 from tollway.app.gateway.recall import recall
@@ -13,7 +14,7 @@ from tollway.app.gateway.runtime import Gateway
 from tollway.app.gateway.screen import screen
 from tollway.app.gateway.settle import settle
 from tollway.app.ports import Client
-from tollway.domain.refusal import ModelNotFound, Unauthenticated
+from tollway.domain.refusal import ModelNotFound, Refusal
 
 
 async def serve(gateway: Gateway, inbound: Inbound, client: Client) -> tuple[str, Verdict]:
@@ -33,7 +34,7 @@ async def serve(gateway: Gateway, inbound: Inbound, client: Client) -> tuple[str
     verdict: Verdict = None
     try:
         verdict = parse(exchange) or admit(gateway, exchange)
-        if verdict is WRONG_KEY or isinstance(verdict, ModelNotFound):
+        if verdict is WRONG_KEY or verdict is KEYS_AWAITED or isinstance(verdict, ModelNotFound):
             verdict = await _admit_newcomer(gateway, exchange, verdict)
         verdict = verdict or screen(gateway, exchange)
         if verdict is None and not recall(gateway, exchange):
@@ -45,14 +46,16 @@ async def serve(gateway: Gateway, inbound: Inbound, client: Client) -> tuple[str
     return exchange.request_id, verdict
 
 
-async def _admit_newcomer(
-    gateway: Gateway, exchange: Exchange, verdict: Unauthenticated | ModelNotFound
-) -> Verdict:
-    """Once more for a key or a model that was unknown, if a newer configuration came meanwhile."""
+async def _admit_newcomer(gateway: Gateway, exchange: Exchange, verdict: Refusal) -> Verdict:
+    """Once more for what was not known: a key or a model, if a newer configuration came meanwhile;
+    a token, when the keys of its issuer came."""
     headers, snapshot = exchange.inbound.headers, exchange.snapshot
     if isinstance(verdict, ModelNotFound):
         assert exchange.principal is not None, "whose model it is was decided before"
         found = await model_arrived(gateway, exchange.principal, verdict.model, snapshot=snapshot)
+    elif verdict is KEYS_AWAITED:
+        await issuer_answered(gateway, headers, exchange.facts)
+        found = True
     else:
         found = await arrived(gateway, headers, facts=exchange.facts, snapshot=snapshot)
     if not found:
