@@ -160,10 +160,10 @@ async def test_a_slow_whole_answer_outlives_its_idle_timeout() -> None:
         peer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n")
         for _ in range(12):
             peer.write(b"x")
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(0.05)
         await peer.gone()
 
-    async with against(script, idle_timeout_s=0.15) as (http, at, _):
+    async with against(script, idle_timeout_s=0.4) as (http, at, _):
         failure, sink = await http.ask(at)
         assert failure is None
         assert len(sink.body) == 12
