@@ -23,7 +23,7 @@ DONE = @echo "make $@: $$(( $$(date +%s) - $$(cat $(CLOCK)) )) s"
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo serve seed quick test check torture-ci torture bench openid prices lock clean
+.PHONY: help demo serve seed quick test check schema torture-ci torture bench openid prices lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
@@ -75,6 +75,11 @@ sizes:
 
 types:
 	$(BIN)/mypy
+
+schema: $(STAMPS)/package $(STAMPS)/test ## the admin API against its document for SECONDS (600)
+	$(BEGIN)
+	TOLLWAY_SCHEMA_SECONDS=$(or $(SECONDS),600) $(PYTEST) tests/conformance/test_admin_schema.py
+	$(DONE)
 
 torture-ci: $(STAMPS)/package $(STAMPS)/test ## the torture campaigns, in sizes for every change
 	$(BEGIN)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 from fastapi import Path as PathParameter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 
 from tollway.app.admin.commands import accounts as commands
 from tollway.app.admin.outcome import Rejected
@@ -35,7 +35,7 @@ class AccountIn(Form):
 
     email: Email
     name: Name = None
-    platform_admin: bool = False
+    platform_admin: StrictBool = False
 
 
 class AccountChange(Form):
@@ -43,7 +43,7 @@ class AccountChange(Form):
 
     email: Email | None = None
     name: Name = None
-    platform_admin: bool | None = None
+    platform_admin: StrictBool | None = None
 
 
 class PasswordIn(Form):

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from fastapi import Path as PathParameter
 from fastapi.responses import JSONResponse, RedirectResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 
 from tollway.app.admin.commands import sign_in as commands
 from tollway.app.admin.work import Request as Origin
@@ -44,7 +44,7 @@ class LoginIn(Form):
 class LogoutIn(Form):
     """What shall end."""
 
-    everywhere: bool = False
+    everywhere: StrictBool = False
 
 
 class SignedInOut(BaseModel):

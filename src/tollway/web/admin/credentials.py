@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Response
 from fastapi import Path as PathParameter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictInt
 
 from tollway.app.admin.commands import credentials as commands
 from tollway.app.admin.queries import routing as queries
@@ -46,7 +46,7 @@ Reference = Annotated[
         "platform's providers only.",
     ),
 ]
-Weight = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Weight = Annotated[StrictInt, Field(ge=1, le=2**31 - 1)]
 
 
 class CredentialIn(Form):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 from fastapi import Path as PathParameter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictInt
 
 from tollway.app.admin.commands import keys as commands
 from tollway.app.admin.outcome import Rejected
@@ -58,7 +58,7 @@ class KeyChange(KeyScope):
 class Rotation(Form):
     """How long the old key opens beside the new one, in seconds."""
 
-    overlap_s: int = Field(default=0, ge=0, le=commands.MAX_OVERLAP_S, examples=[86_400])
+    overlap_s: StrictInt = Field(default=0, ge=0, le=commands.MAX_OVERLAP_S, examples=[86_400])
 
 
 class KeyOut(BaseModel):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 from fastapi import Path as PathParameter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool, StrictInt
 
 from tollway.app.admin.commands import models as commands
 from tollway.app.admin.outcome import Rejected
@@ -35,13 +35,13 @@ class TargetForm(Form):
 
     provider_id: str = Field(max_length=64, examples=["prv_0123456789abcdef"])
     model: str = Field(max_length=200, examples=["gpt-5-mini-2025-08-07"])
-    weight: int = Field(default=1, ge=0, le=_FIT)
-    priority: int = Field(default=0, ge=-_FIT, le=_FIT)
+    weight: StrictInt = Field(default=1, ge=0, le=_FIT)
+    priority: StrictInt = Field(default=0, ge=-_FIT, le=_FIT)
 
 
 Targets = Annotated[list[TargetForm], Field(min_length=1, max_length=commands.MAX_TARGETS)]
 Fallbacks = Annotated[list[ModelName], Field(max_length=8, examples=[[]])]
-MaxOutputTokens = Annotated[int | None, Field(ge=1, le=_FIT, examples=[4096])]
+MaxOutputTokens = Annotated[StrictInt | None, Field(ge=1, le=_FIT, examples=[4096])]
 
 
 class ModelIn(Form):
@@ -52,7 +52,7 @@ class ModelIn(Form):
     strategy: Strategy = Strategy.PRIORITY
     fallbacks: Fallbacks = Field(default_factory=list)
     max_output_tokens: MaxOutputTokens = None
-    enabled: bool = True
+    enabled: StrictBool = True
     tenant_id: str | None = Field(default=None, max_length=64, examples=[None])
 
 
@@ -64,7 +64,7 @@ class ModelChange(Form):
     strategy: Strategy | None = None
     fallbacks: Fallbacks | None = None
     max_output_tokens: MaxOutputTokens = None
-    enabled: bool | None = None
+    enabled: StrictBool | None = None
 
 
 class ModelOut(BaseModel):

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 from fastapi import Path as PathParameter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictInt
 
 from tollway.app.admin.commands import prices as commands
 from tollway.app.admin.queries import routing as queries
@@ -44,7 +44,7 @@ class ClassRatesForm(Form):
 class TierForm(ClassRatesForm):
     """What differs for the whole of a request with more than so many input tokens."""
 
-    above_input_tokens: int = Field(ge=1, le=2**53, examples=[200_000])
+    above_input_tokens: StrictInt = Field(ge=1, le=2**53, examples=[200_000])
 
 
 class RatesForm(ClassRatesForm):

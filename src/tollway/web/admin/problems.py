@@ -134,13 +134,28 @@ def _plain(found: Mapping[str, Any]) -> str:
     return str(found["msg"]).removeprefix("Value error, ")
 
 
-def _http(_request: Request, error: Exception) -> JSONResponse:
+def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    if error.status_code == 405:  # the router names the methods of one route, not of the path
+        error.headers = {"allow": ", ".join(sorted(_methods_at(request) or {"GET"}))}
     code = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}.get(
         error.status_code, "invalid"
     )
     detail = {404: "There is no such path."}.get(error.status_code, str(error.detail))
     return answer(ProblemError(error.status_code, code, detail, headers=error.headers))
+
+
+def _methods_at(request: Request) -> set[str]:
+    """What may be asked at this path, as the document says."""
+    asked = request.scope["path"].split("/")
+    found: set[str] = set()
+    for path, operations in request.app.openapi()["paths"].items():
+        parts = path.split("/")
+        if len(parts) == len(asked) and all(
+            part == given or part.startswith("{") for part, given in zip(parts, asked, strict=True)
+        ):
+            found |= {method.upper() for method in operations}
+    return found
 
 
 def _unavailable(_request: Request, error: Exception) -> JSONResponse:

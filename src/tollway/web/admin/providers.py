@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 
 from tollway.app.admin.commands import providers as commands
 from tollway.app.admin.commands.credentials import Secret
@@ -57,7 +57,7 @@ class ProviderIn(Form):
     kind: ProviderKind
     base_url: BaseUrl | None = None
     config: ProviderConfig = Field(default_factory=ProviderConfig)
-    enabled: bool = True
+    enabled: StrictBool = True
     residency: Residency = None
     tenant_id: str | None = Field(default=None, max_length=64, examples=[None])
     api_key: ApiKey = None
@@ -71,7 +71,7 @@ class ProviderChange(Form):
     name: Name | None = None
     base_url: BaseUrl | None = None
     config: ProviderConfig | None = None
-    enabled: bool | None = None
+    enabled: StrictBool | None = None
     residency: Residency = None
     api_key: ApiKey = None
     reference: Reference = None

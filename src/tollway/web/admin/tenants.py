@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool, StrictInt
 
 from tollway.app.admin.commands import tenants as commands
 from tollway.app.admin.outcome import Rejected
@@ -28,8 +28,8 @@ class Settings(Form):
     """`models`, `group` and `default_quotas` are the platform's to decide."""
 
     timezone: str = Field(default="UTC", max_length=64, examples=["Europe/Berlin"])
-    retention_days: int | None = Field(default=None, ge=1, le=36_500)
-    content_logging: bool = False
+    retention_days: StrictInt | None = Field(default=None, ge=1, le=36_500)
+    content_logging: StrictBool = False
     cache: dict[str, Any] | None = None
     models: Literal["all", "listed"] = "all"
     group: str | None = Field(default=None, max_length=200, examples=["gold"])

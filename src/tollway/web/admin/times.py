@@ -3,9 +3,16 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BeforeValidator, Field
 
-Moment = Annotated[AwareDatetime, Field(examples=["2027-01-31T12:00:00Z"])]
+
+def _text(given: object) -> object:
+    if isinstance(given, str) and not given.strip().lstrip("+-").replace(".", "", 1).isdigit():
+        return given
+    raise ValueError("Write a time as in 2027-01-31T12:00:00Z.")
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_text), Field(examples=["2027-01-31T12:00:00Z"])]
 
 
 def moment(seconds: int | None) -> datetime | None:

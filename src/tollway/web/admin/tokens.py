@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Response
 from fastapi import Path as PathParameter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 
 from tollway.app.admin.commands import tokens as commands
 from tollway.app.admin.queries import people as queries
@@ -29,7 +29,7 @@ class TokenIn(Form):
 
     name: str = Field(max_length=200, examples=["laptop"])
     expires_at: Moment | None = None
-    read_only: bool = False
+    read_only: StrictBool = False
 
 
 class ServiceTokenIn(TokenIn):
