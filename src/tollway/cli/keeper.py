@@ -8,8 +8,10 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from tollway.adapters.control.lifeline import FINISH, ChildLifeline
@@ -27,7 +29,9 @@ _REOPEN_S = 0.5
 _RECOVER_S = 5.0
 _TIDY_S = 3600.0
 _AUDIT_HEAD_S = 60.0
-_NICE = 15  # shipping comes in bursts; on a busy core a request must never wait for one
+# Shipping comes in bursts, and on a busy core a request must never wait for one; what is published
+# must not wait either.
+_NICE = 15
 SOCKET_NAME = "keeper.sock"
 
 
@@ -41,7 +45,8 @@ async def run(lifeline: ChildLifeline, settings: Settings) -> None:
         loop.add_signal_handler(number, lambda: None)
     lifeline.watch(loop, stop.set)
     left = asyncio.create_task(stop.wait())
-    opening = asyncio.create_task(_opened(lifeline, settings))
+    behind = ThreadPoolExecutor(4, "behind", initializer=_step_back)
+    opening = asyncio.create_task(_opened(lifeline, settings, behind))
     await asyncio.wait([left, opening], return_when=asyncio.FIRST_COMPLETED)
     if not opening.done():
         opening.cancel()  # what the journals hold stays there
@@ -53,21 +58,24 @@ async def run(lifeline: ChildLifeline, settings: Settings) -> None:
     await control.start()
     lifeline.report("ready", version=publisher.version)
     try:
-        await _work(keeper, publisher, settings, left)
+        await _work(keeper, publisher, settings, behind=behind, left=left)
     finally:
         await publisher.close()
         await asyncio.to_thread(keeper.ship_all)
         await control.close()
+        behind.shutdown(wait=False)
 
 
-async def _opened(lifeline: ChildLifeline, settings: Settings) -> tuple[Keeper, Publisher]:
+async def _opened(
+    lifeline: ChildLifeline, settings: Settings, behind: Executor
+) -> tuple[Keeper, Publisher]:
     """The parts, with a first publication. While the database is away, the snapshot that a
     predecessor left is served: what is known already goes on to work."""
     waiting = False
     while True:
         try:
             keeper = await asyncio.to_thread(Keeper, settings)
-            publisher = Publisher(keeper.snapshots, settings.run_dir)
+            publisher = Publisher(keeper.snapshots, settings.run_dir, behind=behind)
             await publisher.begin()
         except StoreUnavailableError as error:
             if not waiting:
@@ -86,20 +94,30 @@ async def _opened(lifeline: ChildLifeline, settings: Settings) -> tuple[Keeper, 
 
 
 async def _work(
-    keeper: Keeper, publisher: Publisher, settings: Settings, left: "asyncio.Task[Any]"
+    keeper: Keeper,
+    publisher: Publisher,
+    settings: Settings,
+    *,
+    behind: Executor,
+    left: "asyncio.Task[Any]",
 ) -> None:
     """The jobs, side by side, until it is time to leave."""
     listening = ThreadPoolExecutor(1, "listener")  # it waits: no other job's thread is for that
     loop = asyncio.get_running_loop()
+
+    def every(interval_s: float, job: Callable[[], Any]) -> "asyncio.Task[None]":
+        again = _again(lambda: loop.run_in_executor(behind, job), lambda: asyncio.sleep(interval_s))
+        return asyncio.create_task(again)
+
     jobs = [
         asyncio.create_task(
             _again(publisher.publish, lambda: loop.run_in_executor(listening, keeper.hear, _POLL_S))
         ),
-        asyncio.create_task(_every(settings.ship_interval_s, keeper.ship)),
-        asyncio.create_task(_every(_RECOVER_S, keeper.recover)),
-        asyncio.create_task(_every(_TIDY_S, keeper.seed_prices)),
-        asyncio.create_task(_every(_TIDY_S, keeper.tidy)),
-        asyncio.create_task(_every(_AUDIT_HEAD_S, keeper.export_audit_head)),
+        every(settings.ship_interval_s, keeper.ship),
+        every(_RECOVER_S, keeper.recover),
+        every(_TIDY_S, keeper.seed_prices),
+        every(_TIDY_S, keeper.tidy),
+        every(_AUDIT_HEAD_S, keeper.export_audit_head),
     ]
     # A job ends by a bug alone: then the process ends too, and starts afresh.
     await asyncio.wait([left, *jobs], return_when=asyncio.FIRST_COMPLETED)
@@ -110,11 +128,6 @@ async def _work(
     for end in ends:
         if isinstance(end, Exception):
             raise end
-
-
-async def _every(interval_s: float, job: Callable[[], Any]) -> None:
-    """Run a job that blocks, again and again."""
-    await _again(_in_thread(job), lambda: asyncio.sleep(interval_s))
 
 
 async def _again(job: Callable[[], Awaitable[Any]], pause: Callable[[], Awaitable[Any]]) -> None:
@@ -131,8 +144,10 @@ async def _again(job: Callable[[], Awaitable[Any]], pause: Callable[[], Awaitabl
         await pause()
 
 
-def _in_thread(job: Callable[[], Any]) -> Callable[[], Any]:
-    return lambda: asyncio.to_thread(job)
+def _step_back() -> None:
+    """This thread goes after others. Linux knows niceness by thread; elsewhere nothing happens."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
 def _actions(keeper: Keeper, publisher: Publisher) -> dict[str, Any]:
@@ -154,7 +169,6 @@ def main() -> None:
     lifeline = ChildLifeline(int(sys.argv[1]))
     settings = from_values(lifeline.settings()["settings"])
     configure_logs("keeper", settings.log_level)
-    os.nice(_NICE)
     try:
         asyncio.run(run(lifeline, settings))
     except SettingsError as error:

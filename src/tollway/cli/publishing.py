@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import threading
+from concurrent.futures import Executor
 from typing import Any
 
 from tollway.adapters.control.client import ControlError, ask
@@ -28,8 +29,12 @@ class _GivenUpError(Exception):
 class Publisher:
     """One machine's. Restores nothing by itself: whoever runs it calls `publish` again."""
 
-    def __init__(self, store: SnapshotStore, run_dir: str) -> None:
+    def __init__(
+        self, store: SnapshotStore, run_dir: str, *, behind: Executor | None = None
+    ) -> None:
+        """`behind`: the threads of what has time; a new base beside the old one is made there."""
         self._store = store
+        self._behind = behind
         self._run_dir = run_dir
         self._writer = SnapshotWriter(run_dir)
         self._lock = asyncio.Lock()
@@ -108,8 +113,9 @@ class Publisher:
 
     async def _rebase(self) -> None:
         """A new base beside the one in use; changes go on being published meanwhile."""
+        loop = asyncio.get_running_loop()
         try:
-            staged = await asyncio.to_thread(self._stage)
+            staged = await loop.run_in_executor(self._behind, self._stage)
             async with self._lock:
                 changes = await asyncio.to_thread(
                     self._store.changes, staged.header.version, _MAX_CHANGES
