@@ -351,3 +351,13 @@ def test_keys_are_seen_by_whom_they_concern(work):
     assert refused(list_keys(eve, "ten_a", at=Page(), only=KeyFilter()))[0] == "not_found"
     for tenant_id in ("ten_a", "ten_b"):
         assert refused(read_key(eve, tenant_id, keys[None].id))[0] == "not_found"
+
+
+def test_an_expired_key_may_have_another_name(work):
+    """What it says of its end is as it was; another end must still be to come."""
+    key = made(work, expires_s=NOW_S + 10)
+    work.uow.keys.save(replace(key, expires_s=NOW_S - 10))
+    expired = stored(work, key)
+    assert done(update_key(work, replace(expired, name="old"))).name == "old"
+    earlier = replace(stored(work, key), expires_s=NOW_S - 5)
+    assert refused(update_key(work, earlier)) == ("invalid", "expires_at")

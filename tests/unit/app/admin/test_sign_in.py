@@ -178,6 +178,16 @@ def test_an_account_that_is_there_is_not_taken_over(work, issuer, verified):
     assert refused(identified(work, other, replace(TRUSTED, issuer=other.issuer)))[0] == "forbidden"
 
 
+def test_an_address_nobody_verified_is_not_taken(work):
+    """Its owner may come later, and what is given to the address is theirs; an issuer that is
+    trusted with addresses need not say that it verified them."""
+    claimed = replace(DAN, email_verified=False)
+    before = state(work.uow)
+    assert refused(identified(work, claimed))[0] == "forbidden"
+    assert state(work.uow) == before
+    assert done(identified(work, claimed, TRUSTED)).account.email == DAN.email
+
+
 def test_who_cannot_be_told_stays_out(work):
     """No address at the first sign-in, one that is none, or a disabled account."""
     assert refused(identified(work, replace(DAN, email=None)))[0] == "forbidden"

@@ -67,7 +67,7 @@ def create_key(work: Work, tenant_id: TenantId, spec: KeySpec) -> Result[IssuedK
         return tenant
     wrong = (
         _create_denied(work, tenant_id, spec.account_id)
-        or _check(work, spec)
+        or _check(spec, now_s=work.uow.now_s)
         or _check_owners(work, tenant_id, spec)
         or _wider_than_maker(work, tenant_id, spec.models)
     )
@@ -114,7 +114,7 @@ def update_key(work: Work, wanted: KeyView) -> Result[KeyView, Rejected]:
     )
     wrong = (
         (None if before.revoked_s is None else _revoked())
-        or _check(work, spec)
+        or _check(spec, now_s=work.uow.now_s if spec.expires_s != before.expires_s else 0)
         or _check_owners(work, wanted.tenant_id, spec)
         or _wider_than_maker(work, wanted.tenant_id, wanted.models)
     )
@@ -266,7 +266,7 @@ def _wider_than_maker(
     return Rejected("models", f"You may not use these models yourself: {wider}.", Kind.FORBIDDEN)
 
 
-def _check(work: Work, spec: KeySpec) -> Rejected | None:
+def _check(spec: KeySpec, *, now_s: int) -> Rejected | None:
     if spec.env not in KEY_ENVS:
         return Rejected("env", f"env must be one of {', '.join(KEY_ENVS)}, not {spec.env!r}.")
     return (
@@ -275,7 +275,7 @@ def _check(work: Work, spec: KeySpec) -> Rejected | None:
         or check_endpoints(spec.endpoints)
         or check_ip_ranges(spec.ip_allow)
         or check_tags(spec.tags)
-        or _check_times(work.uow.now_s, spec)
+        or _check_times(now_s, spec)
     )
 
 

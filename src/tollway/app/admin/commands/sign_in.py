@@ -183,6 +183,16 @@ def _account_of(
         return Err(Rejected("", "The provider gave no e-mail address.", Kind.FORBIDDEN))
     account = accounts.find(identity.email)
     if account is None:
+        if not (issuer.trust_email or identity.email_verified):
+            # Somebody could take an address before its owner comes, and what is given to it later.
+            return Err(
+                Rejected(
+                    "",
+                    "The provider has not verified your e-mail address. Verify it there, or ask an "
+                    "administrator.",
+                    Kind.FORBIDDEN,
+                )
+            )
         made = add_account(work, AccountSpec(identity.email, identity.name or None))
         if isinstance(made, Err):
             return made
