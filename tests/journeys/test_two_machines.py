@@ -50,7 +50,10 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     folder = tmp_path_factory.mktemp("machines")
     provider = ProviderProcess(folder / "truth")
     with postgres_database() as url:
-        a, b = (Machine(folder / name, url, ship_interval_s=0.2) for name in "ab")
+        a, b = (
+            Machine(folder / name, url, ship_interval_s=0.2, upstream_connect_timeout_s=20)
+            for name in "ab"
+        )
         try:
             a.apply(a_manifest(provider.base_url))
             for machine in (a, b):

@@ -25,7 +25,7 @@ from tollway.wiring.keeper import Keeper
 
 _log = logging.getLogger(__name__)
 _POLL_S = 0.25
-_REOPEN_S = 0.5
+_REOPEN_S = 1.0
 _RECOVER_S = 5.0
 _TIDY_S = 3600.0
 _AUDIT_HEAD_S = 60.0
