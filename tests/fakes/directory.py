@@ -132,7 +132,7 @@ EVERYTHING = SnapshotRows(
             1,
         ),
     ),
-    (ProjectScope("prj_1", "ten_1", ("small",)),),
+    (ProjectScope("prj_1", "ten_1", ("small",), "search"),),
     (MemberScope("ten_1", "acc_1", ("small",)),),
     (GrantRecord("group:gold", ("mdl_1",)), GrantRecord("ten_1", ("mdl_1",))),
 )

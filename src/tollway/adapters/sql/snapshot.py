@@ -113,9 +113,7 @@ class SqlSnapshotStore:
             stamp = _stamp(connection)
             removed = _removed(connection, since, limit + 1)
             found: dict[str, Any] = {
-                source.field: source.read(
-                    connection, source.table.c.version > since, limit=limit + 1
-                )
+                source.field: source.read(connection, _changed(source, since, limit + 1))
                 for source in _SOURCES
             }
         if any(len(rows) > limit for rows in (removed, *found.values())):
@@ -147,6 +145,14 @@ def _pages(connection: Connection, source: _Source) -> Iterator[tuple[Any, ...]]
         last = [getattr(rows[-1], name) for name in source.by]
         after = place > (tuple_(*last) if len(last) > 1 else last[0])
         rows = source.read(connection, *source.only, after, limit=_PAGE)
+
+
+def _changed(source: _Source, since: int, limit: int) -> Condition:
+    """Rows with a later version. Found by it first: in the order of ids a database would look at
+    every row there is."""
+    columns = [source.table.c[name] for name in source.by]
+    place = tuple_(*columns) if len(columns) > 1 else columns[0]
+    return place.in_(select(*columns).where(source.table.c.version > since).limit(limit))
 
 
 def _removed(connection: Connection, since: int, limit: int) -> tuple[tuple[Kind, str], ...]:

@@ -1,5 +1,6 @@
 """The admin API as one application: routers, problems, bounds, packaged documentation."""
 
+import re
 from importlib.metadata import version
 from typing import Any
 
@@ -30,6 +31,7 @@ from tollway.web.admin import (
 )
 from tollway.web.admin.callers import new_request_id
 from tollway.web.admin.document import REFUSALS, describe
+from tollway.web.admin.problems import ProblemError
 from tollway.web.admin.services import Services
 
 PREFIX = "/api/v1"
@@ -52,6 +54,8 @@ _ROUTERS: tuple[APIRouter, ...] = (
     audit.router,
     apply.router,
 )
+_HOST = re.compile(rb"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_TOKEN_IN_URL = re.compile(rb"tw(?:p|_(?:live|test|demo))_[0-9A-Za-z]{8}")
 _HEADERS = {
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
@@ -122,4 +126,23 @@ class _Frame:
                 headers["x-request-id"] = request_id
             await send(message)
 
+        wrong = _malformed(scope)
+        if wrong is not None:
+            await problems.answer(wrong)(scope, bounded, dressed)
+            return
         await self._app(scope, bounded, dressed)
+
+
+def _malformed(scope: Scope) -> ProblemError | None:
+    """What is refused before anything is looked at."""
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    if any(_HOST.fullmatch(host) is None for host in hosts) or len(hosts) > 1:
+        return ProblemError(400, "invalid", "Host is not a host with an optional port.")
+    if _TOKEN_IN_URL.search(scope["query_string"]):
+        return ProblemError(
+            400,
+            "token_in_url",
+            "A credential stands in the URL, where logs keep it. Send it as 'Authorization: Bearer "
+            "...', and replace this one.",
+        )
+    return None

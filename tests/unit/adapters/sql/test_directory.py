@@ -163,16 +163,16 @@ def test_a_change_is_told_to_who_was_there(units, snapshots, act, kind):
 
 
 def test_a_scope_that_narrows_nothing_stays_away(units, snapshots):
-    """From the whole; who had a narrower one is told of it."""
+    """From the whole; who had a narrower one is told of it. A project stays: tokens name it."""
     commit(
         units,
         lambda uow: uow.projects.save(replace(PROJECT, models=None)),
         lambda uow: uow.members.save(replace(MEMBER, models=None)),
     )
     rows = snapshots.changes(1, 100).rows
-    assert rows.projects == (ProjectScope("prj_1", "ten_1"),)
+    assert rows.projects == (ProjectScope("prj_1", "ten_1", None, "search"),)
     assert rows.members == (MemberScope("ten_1", "acc_1"),)
-    assert [piece for piece in snapshots.stream() if piece.projects or piece.members] == []
+    assert [piece for piece in snapshots.stream() if piece.members] == []
 
 
 def test_revoking_is_final(units, snapshots):
