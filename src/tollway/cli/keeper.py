@@ -115,7 +115,6 @@ async def _work(
         ),
         every(settings.ship_interval_s, keeper.ship),
         every(_RECOVER_S, keeper.recover),
-        every(_TIDY_S, keeper.seed_prices),
         every(_TIDY_S, keeper.tidy),
         every(_AUDIT_HEAD_S, keeper.export_audit_head),
     ]

@@ -12,9 +12,11 @@ from tollway.adapters.journal.slots import slot_folders, take_slot
 from tollway.adapters.sql.announce import VersionListener
 from tollway.adapters.sql.directory import SqlConfiguration
 from tollway.adapters.sql.ledger import SqlLedger
+from tollway.adapters.sql.pricing import SqlPriceSource
 from tollway.adapters.sql.snapshot import SqlSnapshotStore
 from tollway.adapters.system.clock import SystemClock
 from tollway.adapters.system.price_seed import read_seed
+from tollway.app.jobs.price import Pricing
 from tollway.app.jobs.seed import seed_prices
 from tollway.app.jobs.ship import Shipped, Shipper
 from tollway.app.jobs.tidy import tidy
@@ -42,8 +44,12 @@ class Keeper:
         self._configuration = SqlConfiguration(self._engine, SystemClock())
         self._audit_secret = audit_secret(settings)
         self._audit_head = 0
+        self._seeded = False
         self._shipper = Shipper(
-            DiskJournalReader(self._journal_dir), SqlLedger(self._engine), SystemClock()
+            DiskJournalReader(self._journal_dir),
+            SqlLedger(self._engine),
+            SystemClock(),
+            pricing=Pricing(SqlPriceSource(self._engine)),
         )
 
     def hear(self, timeout_s: float) -> bool:
@@ -53,6 +59,8 @@ class Keeper:
     def ship(self, *, drain: bool = False) -> Shipped:
         """One run of the shipper."""
         with self._shipping:
+            if not self._seeded:  # what is shipped without a price has none for good
+                self._seed_prices()
             shipped = self._shipper.run_once(drain=drain)
         if shipped.damaged or shipped.trouble or shipped.quarantined:
             _log.warning(
@@ -70,13 +78,6 @@ class Keeper:
         tidied = tidy(self._configuration)
         if any(tidied):
             _log.info("cleared away", extra=tidied._asdict())
-
-    def seed_prices(self) -> None:
-        """Put the package's prices into the book, what is missing of them: a newer package brings
-        newer ones, and never takes one away."""
-        added = seed_prices(self._configuration, read_seed())
-        if added:
-            _log.info("prices seeded", extra={"added": added})
 
     def export_audit_head(self) -> None:
         """Say in the log how long the audit is by now, with a proof: `audit verify --head` takes
@@ -103,6 +104,14 @@ class Keeper:
             for folder in slot_folders(self._journal_dir):
                 if self._closed.get(folder.name) != _owned_ns(folder):
                     self._recover_slot(folder)
+
+    def _seed_prices(self) -> None:
+        """Put the package's prices into the book, what is missing of them: a newer package brings
+        newer ones, and never takes one away."""
+        added = seed_prices(self._configuration, read_seed())
+        if added:
+            _log.info("prices seeded", extra={"added": added})
+        self._seeded = True
 
     def _recover_slot(self, folder: Path) -> None:
         lock = take_slot(self._journal_dir, int(folder.name))

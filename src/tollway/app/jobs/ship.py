@@ -7,6 +7,7 @@ decides when to run again.
 
 from dataclasses import dataclass, replace
 
+from tollway.app.jobs.price import Pricing
 from tollway.app.ports import Clock, JournalBatch, JournalReader, LedgerStore, StoreUnavailableError
 
 
@@ -48,11 +49,15 @@ class Shipper:
         store: LedgerStore,
         clock: Clock,
         options: ShipperOptions | None = None,
+        *,
+        pricing: Pricing | None = None,
     ) -> None:
+        """Without `pricing` rows have no cost."""
         self._reader = reader
         self._store = store
         self._clock = clock
         self._options = options or ShipperOptions()
+        self._pricing = pricing
         self._run = Shipped()
 
     def run_once(self, *, drain: bool = False) -> Shipped:
@@ -90,7 +95,10 @@ class Shipper:
             self._trouble(f"Journal {source} cannot be used: {error}")
 
     def _append(self, source: str, batch: JournalBatch) -> None:
-        new = self._store.append(source, batch.receipts, batch.upto)
+        receipts = batch.receipts
+        if self._pricing is not None:
+            receipts = self._pricing.priced(receipts)
+        new = self._store.append(source, receipts, batch.upto)
         run, outcomes = self._run, len(batch.receipts)
         self._run = replace(
             run,

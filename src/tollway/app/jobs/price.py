@@ -1,0 +1,94 @@
+"""What each outcome costs, before it becomes a row: the price in force when the request was
+admitted, at the provider that served it. Unknown is not free: without a price, no cost.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tollway.domain.ids import ProviderId, TenantId
+from tollway.domain.price_book import Entry, Place, PriceBook, find_price
+from tollway.domain.pricing import Price, cost_nusd
+from tollway.domain.receipt import Receipt, usage_of
+
+_MAX_KNOWN = 20_000
+_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class PriceList:
+    """All entries, and what each provider's prices may stand under (`price_kinds`)."""
+
+    entries: Sequence[Entry]
+    kinds: Mapping[str, tuple[str, ...]]
+
+
+class PriceSource(Protocol):
+    """Where prices are kept."""
+
+    def mark(self) -> object:
+        """Equal as long as nothing has changed. Cheap. Raises StoreUnavailableError."""
+
+    def read(self) -> PriceList:
+        """All of it. Raises StoreUnavailableError."""
+
+
+class Pricing:
+    """Prices outcomes; takes up new prices by itself."""
+
+    def __init__(self, source: PriceSource) -> None:
+        self._source = source
+        self._mark: object = None
+        self._book = PriceBook(())
+        self._kinds: Mapping[str, tuple[str, ...]] = {}
+        self._begins: list[int] = []
+        self._known: dict[tuple[str, str | None, str, int], Price | None] = {}
+
+    def priced(self, receipts: Iterable[Receipt]) -> list[Receipt]:
+        """The same outcomes with their cost. Raises StoreUnavailableError."""
+        given = list(receipts)
+        if given:
+            self._renew()
+        return [self._priced(receipt) for receipt in given]
+
+    def _renew(self) -> None:
+        mark = self._source.mark()
+        if mark == self._mark:
+            return
+        found = self._source.read()
+        self._book, self._kinds = PriceBook(found.entries), found.kinds
+        self._begins = sorted({entry.effective_from_s for entry in found.entries})
+        self._known.clear()
+        self._mark = mark
+
+    def _priced(self, receipt: Receipt) -> Receipt:
+        if receipt.provider_id is None or receipt.target_model is None:
+            return receipt
+        if receipt.usage_source == "none":  # the provider counted nothing, and nobody got anything
+            return receipt._replace(cost_nusd=0)
+        price = self._find(receipt.provider_id, receipt.tenant_id, receipt)
+        cost = None if price is None else cost_nusd(price, usage_of(receipt))
+        if price is None or cost is None:
+            return receipt
+        return receipt._replace(cost_nusd=cost, price_version=price.id)
+
+    def _find(self, provider_id: str, tenant_id: str | None, receipt: Receipt) -> Price | None:
+        assert receipt.target_model is not None
+        at_s = receipt.started_ns // _NS
+        # Between two beginnings of prices the answer is the same.
+        key = (provider_id, tenant_id, receipt.target_model, bisect_right(self._begins, at_s))
+        try:
+            return self._known[key]
+        except KeyError:
+            pass
+        place = Place(
+            self._kinds.get(provider_id, ()),
+            ProviderId(provider_id),
+            None if tenant_id is None else TenantId(tenant_id),
+        )
+        price = find_price(self._book, place, receipt.target_model, at_s=at_s)
+        if len(self._known) >= _MAX_KNOWN:
+            self._known.clear()
+        self._known[key] = price
+        return price
