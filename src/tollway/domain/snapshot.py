@@ -14,6 +14,7 @@ from tollway.domain.ids import AccountId, KeyId, ProjectId, ProviderId, TenantId
 from tollway.domain.key import KeyRecord
 from tollway.domain.model import ModelRecord
 from tollway.domain.provider import ProviderRecord
+from tollway.domain.quota import QuotaPlace
 from tollway.domain.tenant import TenantRecord
 
 K_contra = TypeVar("K_contra", contravariant=True)
@@ -37,6 +38,7 @@ class Kind(StrEnum):
     PROVIDER = "provider"
     MODEL = "model"
     GRANT = "grant"
+    QUOTA = "quota"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +54,14 @@ class SnapshotRows:
     projects: tuple[ProjectScope, ...] = ()
     members: tuple[MemberScope, ...] = ()
     grants: tuple[GrantRecord, ...] = ()
+    quotas: tuple[QuotaPlace, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotChanges:
     """What became of version `since`: rows as they are at `rows.version`, and what is gone. A
-    member's id is `tenant|account`, a grant's its holder. Removals come before rows."""
+    member's id is `tenant|account`, a grant's its holder, a quota's its place. Removals come before
+    rows."""
 
     since: int
     rows: SnapshotRows
@@ -90,6 +94,7 @@ class Snapshot:
         default_factory=dict[tuple[TenantId, AccountId], MemberScope]
     )
     grants: Lookup[str, GrantRecord] = field(default_factory=dict[str, GrantRecord])
+    quotas: Lookup[str, QuotaPlace] = field(default_factory=dict[str, QuotaPlace])
 
 
 EMPTY = Snapshot(version=-1)
@@ -110,6 +115,7 @@ def index(rows: SnapshotRows, peppers: dict[int, bytes]) -> Snapshot:
         project_names={project_place(row.tenant_id, row.name): row.id for row in rows.projects},
         members={(row.tenant_id, row.account_id): row for row in rows.members},
         grants={row.holder: row for row in rows.grants},
+        quotas={row.place: row for row in rows.quotas},
     )
 
 

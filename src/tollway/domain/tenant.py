@@ -16,3 +16,6 @@ class TenantRecord:
     active: bool = True
     models: str = "all"  # all | listed
     group: str | None = None  # whose grants it has besides its own
+    timezone: str = "UTC"
+    timezone_before: str | None = None
+    timezone_since_s: int = 0

@@ -21,7 +21,7 @@ import msgspec
 
 from tollway.adapters.control.snapshot_rows import Section
 
-MAGIC = b"tollway-snapshot-3\n\0\0\0\0\0"
+MAGIC = b"tollway-snapshot-4\n\0\0\0\0\0"
 _ROW = struct.Struct("<HI")
 _FOOTER = struct.Struct("<QII")  # the header's offset, length and CRC-32
 _TAG = 0xFFFFFF

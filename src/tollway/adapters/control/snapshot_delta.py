@@ -17,7 +17,7 @@ from tollway.adapters.control.snapshot_base import Peppers
 from tollway.adapters.control.snapshot_rows import SECTIONS, Section, rows_of
 from tollway.domain.snapshot import SnapshotChanges
 
-_MAGIC = b"tollway-delta-3\n"
+_MAGIC = b"tollway-delta-4\n"
 _RECORD = struct.Struct("<II")
 ROWS_PER_PART = 500
 

@@ -14,6 +14,7 @@ from tollway.domain.ids import AccountId, TenantId
 from tollway.domain.key import KeyRecord
 from tollway.domain.model import ModelRecord
 from tollway.domain.provider import ProviderRecord
+from tollway.domain.quota import QuotaPlace
 from tollway.domain.snapshot import Kind, SnapshotRows, project_place
 from tollway.domain.tenant import TenantRecord
 
@@ -32,6 +33,7 @@ class Section(IntEnum):
     NAMES = 8  # owner -> the names of its models
     SLUGS = 9  # slug -> the tenant's id
     PROJECT_NAMES = 10  # tenant and name -> the project's id
+    QUOTAS = 11  # by place
 
 
 class Row(NamedTuple):
@@ -53,6 +55,7 @@ DECODERS: dict[Section, Decode] = {
     Section.PROVIDERS: msgspec.msgpack.Decoder(ProviderRecord).decode,
     Section.MODELS: msgspec.msgpack.Decoder(ModelRecord).decode,
     Section.GRANTS: msgspec.msgpack.Decoder(GrantRecord).decode,
+    Section.QUOTAS: msgspec.msgpack.Decoder(QuotaPlace).decode,
     Section.PLACES: msgspec.msgpack.Decoder(str).decode,
     Section.SLUGS: msgspec.msgpack.Decoder(str).decode,
     Section.PROJECT_NAMES: msgspec.msgpack.Decoder(str).decode,
@@ -67,6 +70,7 @@ SECTIONS: dict[Kind, Section] = {
     Kind.PROVIDER: Section.PROVIDERS,
     Kind.MODEL: Section.MODELS,
     Kind.GRANT: Section.GRANTS,
+    Kind.QUOTA: Section.QUOTAS,
 }
 
 
@@ -92,6 +96,8 @@ def rows_of(rows: SnapshotRows) -> Iterator[Row]:
         yield Row(Section.MODELS, model.id, encode(model))
     for grant in rows.grants:
         yield Row(Section.GRANTS, grant.holder, encode(grant))
+    for quotas in rows.quotas:
+        yield Row(Section.QUOTAS, quotas.place, encode(quotas))
 
 
 def member_key(tenant_id: TenantId, account_id: AccountId) -> str:

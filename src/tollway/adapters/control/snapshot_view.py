@@ -176,6 +176,7 @@ class Draft:
             project_names=table(Section.PROJECT_NAMES),
             members=Members(table(Section.MEMBERS)),
             grants=table(Section.GRANTS),
+            quotas=table(Section.QUOTAS),
         )
 
     def _apply_models(self, rows: Iterable[tuple[str, bytes | None]]) -> None:

@@ -182,5 +182,6 @@ def _count(changes: SnapshotChanges) -> int:
         rows.projects,
         rows.members,
         rows.grants,
+        rows.quotas,
     )
     return len(changes.removed) + sum(len(kind) for kind in kinds)

@@ -4,7 +4,7 @@ Nothing is decided here; which rows are asked for is the caller's (`snapshot.py`
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, Text, cast, select
@@ -19,6 +19,7 @@ from tollway.adapters.sql.tables import (
     provider_config,
     provider_credentials,
     providers,
+    quotas,
     snapshot_version,
     tenant_settings,
     tenants,
@@ -32,12 +33,23 @@ from tollway.domain.ids import (
     ModelId,
     ProjectId,
     ProviderId,
+    QuotaId,
     TenantId,
 )
 from tollway.domain.key import KeyRecord
 from tollway.domain.model import ModelRecord, Strategy, Target
 from tollway.domain.provider import CredentialRecord, ProviderKind, ProviderRecord, StreamUsage
+from tollway.domain.quota import (
+    Metric,
+    Mode,
+    OnOutage,
+    Precision,
+    QuotaPlace,
+    QuotaRecord,
+    Scope,
+)
 from tollway.domain.tenant import TenantRecord
+from tollway.domain.window import Period
 
 Condition = ColumnElement[bool]
 
@@ -51,6 +63,9 @@ _TENANTS = (
         tenants.c.active,
         tenant_settings.c.models,
         tenant_settings.c.grant_group,
+        tenant_settings.c.timezone,
+        tenant_settings.c.timezone_before,
+        tenant_settings.c.timezone_since_s,
     )
     .join(tenant_settings, tenant_settings.c.tenant_id == tenants.c.id)
     .where(tenants.c.deleted_s.is_(None))
@@ -126,6 +141,25 @@ _TARGETS = select(
     model_targets.c.weight,
     model_targets.c.priority,
 ).order_by(model_targets.c.model_id, model_targets.c.position)
+_QUOTAS = select(
+    quotas.c.place,
+    quotas.c.id,
+    quotas.c.tenant_id,
+    quotas.c.scope,
+    quotas.c.scope_id,
+    quotas.c.metric,
+    quotas.c.period,
+    quotas.c.amount,
+    quotas.c.model_id,
+    quotas.c.per,
+    quotas.c.mode,
+    quotas.c.precision,
+    quotas.c.on_outage,
+    quotas.c.raised_to,
+    quotas.c.raised_until_s,
+    quotas.c.alert_at,
+    quotas.c.name,
+).order_by(quotas.c.place, quotas.c.id)
 _GRANTS = select(grants.c.holder, grants.c.model_id).order_by(grants.c.holder, grants.c.model_id)
 
 
@@ -249,6 +283,42 @@ def read_grants(
     for holder, model_id in connection.execute(_GRANTS.where(grants.c.holder.in_(named))):
         granted[holder].append(ModelId(model_id))
     return tuple(GrantRecord(holder, tuple(granted[holder])) for holder in named)
+
+
+def read_quotas(
+    connection: Connection, *only: Condition, limit: int | None = None
+) -> tuple[QuotaPlace, ...]:
+    """All rules of each of these places, by place. `limit` counts places."""
+    places = _narrowed(select(quotas.c.place).distinct().order_by(quotas.c.place), only, limit)
+    named = [row.place for row in connection.execute(places)]
+    found = defaultdict(list)
+    for place, *row in connection.execute(_QUOTAS.where(quotas.c.place.in_(named))):
+        found[place].append(quota_record(row))
+    return tuple(QuotaPlace(place, tuple(found[place])) for place in named)
+
+
+def quota_record(row: Sequence[Any]) -> QuotaRecord:
+    """A rule from its columns, in the order of the record's fields."""
+    id_, owner, scope, scope_id, metric, period, limit, model_id, per, *rest = row
+    mode, precision, on_outage, raised_to, raised_until_s, alert_at, name = rest
+    return QuotaRecord(
+        QuotaId(id_),
+        None if owner is None else TenantId(owner),
+        Scope(scope),
+        scope_id,
+        Metric(metric),
+        Period(period),
+        limit,
+        None if model_id is None else ModelId(model_id),
+        None if per is None else Scope(per),
+        Mode(mode),
+        Precision(precision),
+        OnOutage(on_outage),
+        raised_to,
+        raised_until_s,
+        tuple(alert_at),
+        name,
+    )
 
 
 def _narrowed(query: Select[Any], only: Iterable[Condition], limit: int | None) -> Select[Any]:

@@ -17,6 +17,7 @@ from tollway.adapters.sql.rows import (
     read_models,
     read_projects,
     read_providers,
+    read_quotas,
     read_tenants,
     read_version,
 )
@@ -28,6 +29,7 @@ from tollway.adapters.sql.tables import (
     peppers,
     projects,
     providers,
+    quotas,
     tenants,
     tombstones,
 )
@@ -73,6 +75,7 @@ _SOURCES = (
     _Source("providers", providers, read_providers),
     _Source("models", models, read_models),
     _Source("grants", grants, read_grants, ("holder",)),
+    _Source("quotas", quotas, read_quotas, ("place",)),
 )
 
 

@@ -25,6 +25,7 @@ class Rule:
     table: str
     seen: str
     written: str
+    since: str = "r0004"  # the migration that held the table to its tenants
 
 
 def _own(column: str = "tenant_id") -> str:
@@ -65,6 +66,7 @@ RULES = (
     ),
     Rule("grants", _OR_PLATFORMS, "false"),
     Rule("prices", _OR_PLATFORMS, "false"),
+    Rule("quotas", _own(), _own(), since="r0005"),
     # Rows of a person or of the platform are found by their secret, never by a tenant.
     Rule("access_tokens", _OR_PLATFORMS, _OR_PLATFORMS),
     # The chain's head must be seen by whoever adds to it; what is listed is filtered by tenant.
@@ -74,10 +76,13 @@ RULES = (
     Rule("ledger_entries", _own(), "false"),
 )
 # Without a tenant, and needed by a scoped unit: its own sign-in, its number, its kept answers.
-_SHARED_WRITTEN = (
-    "accounts", "identity_links", "sessions", "login_attempts", "snapshot_version",
-    "idempotent_replies", "tombstones", "peppers",
-)  # fmt: skip
+_SHARED = {
+    "r0004": (
+        "accounts", "identity_links", "sessions", "login_attempts", "snapshot_version",
+        "idempotent_replies", "tombstones", "peppers",
+    ),
+    "r0005": ("gateways",),
+}  # fmt: skip
 
 
 def roles_ddl() -> Iterator[str]:
@@ -95,12 +100,12 @@ def roles_ddl() -> Iterator[str]:
         yield f"GRANT USAGE ON SCHEMA public TO {role}"
 
 
-def security_ddl() -> Iterator[str]:
-    """Rights and policies of every table."""
+def security_ddl(revision: str) -> Iterator[str]:
+    """Rights and policies of the tables that came with a migration."""
     yield f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {SYSTEM}"
-    for table in _SHARED_WRITTEN:
+    for table in _SHARED[revision]:
         yield f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {APP}"
-    for rule in RULES:
+    for rule in (rule for rule in RULES if rule.since == revision):
         append_only = rule.table in ("audit_log",)
         rights = "SELECT, INSERT" if append_only else "SELECT, INSERT, UPDATE, DELETE"
         yield f"GRANT {rights} ON {rule.table} TO {APP}"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, case, select, update
 
 from tollway.adapters.sql.repositories.purging import purge_tenant
 from tollway.adapters.sql.repositories.unit import Unit, contains, mapped, paged
@@ -84,10 +84,19 @@ class SqlTenants:
             deleted_s=tenant.deleted_s,
             managed_by=tenant.managed_by,
         )
+        before = tenant_settings.c.timezone
+        changes = before != tenant.settings.timezone
         self._unit.connection.execute(
             update(tenant_settings)
             .where(tenant_settings.c.tenant_id == tenant.id)
-            .values(version=self._unit.moved(), **_settings(tenant.settings))
+            .values(
+                version=self._unit.moved(),
+                timezone_before=case((changes, before), else_=tenant_settings.c.timezone_before),
+                timezone_since_s=case(
+                    (changes, self._unit.now_s), else_=tenant_settings.c.timezone_since_s
+                ),
+                **_settings(tenant.settings),
+            )
         )
 
     def due(self, deleted_before_s: int) -> list[TenantId]:

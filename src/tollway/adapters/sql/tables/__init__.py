@@ -22,6 +22,8 @@ from tollway.adapters.sql.tables.ledger import ledger_quarantine as ledger_quara
 from tollway.adapters.sql.tables.ledger import ship_cursors as ship_cursors
 from tollway.adapters.sql.tables.ledger import usage_rollups_15m as usage_rollups_15m
 from tollway.adapters.sql.tables.ledger import usage_rollups_day as usage_rollups_day
+from tollway.adapters.sql.tables.quotas import gateways as gateways
+from tollway.adapters.sql.tables.quotas import quotas as quotas
 from tollway.adapters.sql.tables.records import audit_log as audit_log
 from tollway.adapters.sql.tables.records import idempotent_replies as idempotent_replies
 from tollway.adapters.sql.tables.routing import grants as grants

@@ -39,6 +39,9 @@ tenant_settings = Table(
     metadata,
     Column("tenant_id", Text, ForeignKey("tenants.id"), primary_key=True),
     Column("timezone", Text, nullable=False),
+    # The zone before, and until when it was: windows that ran then go on to their end in it.
+    Column("timezone_before", Text),
+    Column("timezone_since_s", BigInteger, nullable=False, server_default="0"),
     Column("retention_days", Integer),
     Column("content_logging", Boolean, nullable=False),
     Column("cache", JSON(none_as_null=True)),

@@ -14,5 +14,5 @@ def upgrade() -> None:
     """Roles first, then what they may."""
     if op.get_bind().dialect.name != "postgresql":
         return
-    for statement in (*roles_ddl(), *security_ddl()):
+    for statement in (*roles_ddl(), *security_ddl(revision)):
         op.get_bind().exec_driver_sql(statement)
