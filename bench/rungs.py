@@ -177,12 +177,13 @@ def _call(journal: Journal, observers: Sequence[Observer], *, chunks: int = 0) -
         upstream = _Upstream(
             _EVENT_STREAM, [b"".join(events[at : at + _EVENTS_PER_READ]) for at in steps]
         )
+    clock = SystemClock()
     gateway = Gateway(
-        clock=SystemClock(),
+        clock=clock,
         source=_Source(snapshot),
         upstreams=dict.fromkeys(ProviderKind, upstream),
         journal=journal,
-        quotas=MemoryQuotaStore(),
+        quotas=MemoryQuotaStore(clock),
         cache=MemoryResponseCache(),
         guards=(),
         observers=observers,

@@ -229,7 +229,14 @@ class Bench:
 
 
 def make_bench(
-    *scripts, config=None, journal=None, quotas=None, cache_bytes=0, guards=(), options=None
+    *scripts,
+    config=None,
+    journal=None,
+    quotas=None,
+    cache_bytes=0,
+    guards=(),
+    options=None,
+    prices=None,
 ):
     """A pipeline over the given scripts."""
     upstream, recorder, clock = ScriptedUpstream(*scripts), Recorder(), FakeClock()
@@ -239,12 +246,13 @@ def make_bench(
         source=FixedSource(config or snapshot()),
         upstreams=dict.fromkeys(ProviderKind, upstream),
         journal=journal,
-        quotas=quotas or MemoryQuotaStore(),
+        quotas=quotas or MemoryQuotaStore(clock),
         cache=MemoryResponseCache(cache_bytes),
         guards=guards,
         observers=[recorder],
         request_ids=RequestIds(lambda size: b"\x01" * size, lambda day: "20261123"),
         options=options or GatewayOptions(),
+        prices=prices,
     )
     return Bench(gateway, upstream, journal, recorder, clock)
 

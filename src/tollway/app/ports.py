@@ -9,10 +9,11 @@ from typing import NamedTuple, Protocol
 
 from tollway.domain.access import Principal
 from tollway.domain.failure import Failure
-from tollway.domain.model import ModelRecord
+from tollway.domain.hold import Bound, CounterRef, Decision, Hold, Rule, Stand
 from tollway.domain.provider import CredentialRecord, ProviderRecord
+from tollway.domain.quota import NOTHING, Sizes
 from tollway.domain.receipt import Intent, Receipt
-from tollway.domain.refusal import QuotaExceeded, Refusal
+from tollway.domain.refusal import Refusal
 from tollway.domain.snapshot import Snapshot, SnapshotChanges, SnapshotRows
 
 Header = tuple[bytes, bytes]  # the name in lower case, the value stripped
@@ -196,25 +197,49 @@ class ResponseCache(Protocol):
         """Keep a complete, good answer."""
 
 
-class Line(NamedTuple):
-    """One counter that a hold concerns: admitted only while used + held + amount <= limit."""
-
-    counter: str
-    limit: int
-    amount: int
-
-
 class QuotaStore(Protocol):
-    """Counters and holds. Fails closed: what cannot be counted is refused."""
+    """Counters and holds. Fails closed: what cannot be counted is refused. Nothing raises."""
 
-    def lines(self, principal: Principal, model: ModelRecord) -> Sequence[Line]:
-        """The lines a request concerns; empty when no limit does."""
+    def reserve(self, hold: Hold) -> Decision:
+        """Hold every line or none. `UNDECIDED`: await `decided`."""
 
-    def reserve(self, hold_id: str, lines: Sequence[Line]) -> QuotaExceeded | None:
-        """Hold every line or none."""
+    async def decided(self, hold: Hold) -> Decision:
+        """The same once it can be known; never `UNDECIDED`. Waits two seconds at most."""
 
-    def resolve(self, hold_id: str) -> None:
-        """The request is over: what it held is free again. Unknown ids change nothing."""
+    def extend(
+        self, hold: Hold, *, strict: Sizes = NOTHING, bounded: Sizes = NOTHING
+    ) -> Bound | None:
+        """Hold more while an answer runs: so much for the rules of each precision. Only strict ones
+        can say no; then nothing is held."""
+
+    def settle(self, hold: Hold, actual: Sizes) -> None:
+        """Book what was used instead of what was held, into the windows of the admission. Once:
+        again, or for a hold that was never in, changes nothing. After the journal has it."""
+
+    def void(self, hold: Hold) -> None:
+        """Free what was held; nothing was used."""
+
+    def standing(self, rule: Rule) -> Stand | None:
+        """How a rule's counter stands now, where it is known here."""
+
+
+class Counted(NamedTuple):
+    """What was used so far, for each counter asked for: by the second its bucket of ten begins
+    (minute) or the window does. `foreign` is held by other processes. `upto`: the place in the
+    asker's journal that the sums have counted to. `settling`: others still have requests under
+    way, so ask again."""
+
+    used: Sequence[dict[int, int]]
+    foreign: Sequence[int]
+    upto: tuple[int, int]
+    settling: bool
+
+
+class Counting(Protocol):
+    """The ledger as a source of counters. Raises StoreUnavailableError."""
+
+    async def count(self, refs: Sequence[CounterRef]) -> Counted:
+        """Everything that was settled before the call is in the answer."""
 
 
 class SnapshotSource(Protocol):

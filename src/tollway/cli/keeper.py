@@ -14,6 +14,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
+from tollway.adapters.control.counting import read_counters
 from tollway.adapters.control.lifeline import FINISH, ChildLifeline
 from tollway.adapters.control.server import Ask, ControlServer, Declined
 from tollway.adapters.control.snapshot_writer import SnapshotWriter
@@ -27,6 +28,7 @@ _log = logging.getLogger(__name__)
 _POLL_S = 0.25
 _REOPEN_S = 1.0
 _RECOVER_S = 5.0
+_PRICES_S = 1.0
 _TIDY_S = 3600.0
 _AUDIT_HEAD_S = 60.0
 # Shipping comes in bursts, and on a busy core a request must never wait for one; what is published
@@ -115,6 +117,7 @@ async def _work(
         ),
         every(settings.ship_interval_s, keeper.ship),
         every(_RECOVER_S, keeper.recover),
+        every(_PRICES_S, keeper.publish_prices),
         every(_TIDY_S, keeper.tidy),
         every(_AUDIT_HEAD_S, keeper.export_audit_head),
     ]
@@ -160,7 +163,21 @@ def _actions(keeper: Keeper, publisher: Publisher) -> dict[str, Any]:
         await asyncio.to_thread(keeper.ship_all)
         return {}
 
-    return {"publish": publish, "ship": ship}
+    async def count(ask: Ask) -> Ask:
+        refs = read_counters(ask["counters"])
+        held = await publisher.hand_over(refs, but=int(ask["slot"]))
+        try:
+            used, upto = await asyncio.to_thread(keeper.count, refs, str(ask["source"]))
+        except StoreUnavailableError as error:
+            raise Declined(str(error)) from error
+        return {
+            "used": [list(one.items()) for one in used],
+            "foreign": [sum(column) for column in zip(*held, strict=True)] or [0] * len(refs),
+            "upto": upto,
+            "settling": bool(held),
+        }
+
+    return {"publish": publish, "ship": ship, "count": count}
 
 
 def main() -> None:

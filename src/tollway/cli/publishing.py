@@ -6,12 +6,14 @@ import asyncio
 import logging
 import os
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from typing import Any
 
 from tollway.adapters.control.client import ControlError, ask
 from tollway.adapters.control.snapshot_writer import SnapshotWriter, Staged
 from tollway.app.ports import SnapshotStore, StoreUnavailableError
+from tollway.domain.hold import CounterRef, counter_key
 
 _log = logging.getLogger(__name__)
 _NUDGE_TIMEOUT_S = 2.0
@@ -72,6 +74,19 @@ class Publisher:
             await asyncio.shield(telling)
         self._rebase_if_due()
         return published
+
+    async def hand_over(self, refs: Sequence[CounterRef], *, but: int) -> list[list[int]]:
+        """Of every other worker that lives, what it holds on these counters; it takes no more
+        holds there. One that is gone has left its journal instead."""
+        keys = [list(counter_key(ref)) for ref in refs]
+        mine = os.path.join(self._run_dir, f"{but}.sock")
+        asks = [
+            ask(path, "hand_over", timeout_s=_NUDGE_TIMEOUT_S, counters=keys)
+            for path in self._worker_sockets()
+            if path != mine
+        ]
+        answers = await asyncio.gather(*asks, return_exceptions=True)
+        return [answer["held"] for answer in answers if isinstance(answer, dict)]
 
     async def close(self) -> None:
         """Give up what is being written in the background."""

@@ -49,6 +49,7 @@ async def run(lifeline: ChildLifeline, settings: Settings, given: dict[str, Any]
     )
     await control.start()
     refresh = asyncio.create_task(_refresh(worker))
+    exact = asyncio.create_task(worker.quotas.keep_exact())
     # What start-up made lives as long as the process: the collector need never look at it again.
     gc.collect()
     gc.freeze()
@@ -59,6 +60,7 @@ async def run(lifeline: ChildLifeline, settings: Settings, given: dict[str, Any]
     worker.leave()
     await _drain(worker, settings, hurry)
     refresh.cancel()
+    exact.cancel()
     await control.close()
     await worker.close()
     lifeline.report("stopped", metrics=worker.tally.collect())
@@ -84,6 +86,7 @@ async def _refresh(worker: Worker) -> None:
     failing = False
     while True:
         await asyncio.sleep(_REFRESH_S)
+        worker.renew_prices()
         if not worker.source.changed():
             continue
         try:
@@ -112,6 +115,10 @@ def _actions(worker: Worker, leave: Any) -> dict[str, Any]:
             "connections": worker.server.open_connections,
         }
 
+    async def hand_over(ask: Ask) -> Ask:
+        keys = [(str(rule), int(start_s)) for rule, start_s in ask["counters"]]
+        return {"held": worker.quotas.hand_over(keys)}
+
     async def drain(_: Ask) -> Ask:
         leave()
         return {}
@@ -121,6 +128,7 @@ def _actions(worker: Worker, leave: Any) -> dict[str, Any]:
         "version": version,
         "environment": environment,
         "counters": counters,
+        "hand_over": hand_over,
         "drain": drain,
     }
 

@@ -21,6 +21,7 @@ class Ask(NamedTuple):
     end_user: str | None  # as given
     fields: dict[str, Raw]
     input_bytes: int  # for the input estimate
+    choices: int = 1  # answers that are written for it: prompts x (n or best_of)
 
 
 class Rewrite(NamedTuple):

@@ -3,6 +3,7 @@
 Source: OpenAI's API reference; limits of `n`, `stop` and logprobs as the widest known provider's.
 """
 
+import msgspec
 from msgspec import Raw
 
 from tollway.dialects import rules
@@ -39,6 +40,27 @@ FORM = Form(
     required="messages",
     limits=("max_completion_tokens", "max_tokens"),
 )
+
+
+# Parts whose tokens are bounded by their bytes; fields that may bring in more than was sent.
+_PLAIN_PARTS = frozenset({"text", "refusal"})
+_OPEN_FIELDS = ("web_search_options", "audio", "modalities")
+
+_load_messages = msgspec.json.Decoder().decode
+
+
+def is_bounded(ask: Ask) -> bool:
+    """Whether the input cannot have more tokens than the request has bytes: text alone, nothing
+    that a provider fetches, looks up or encodes."""
+    if any(name in ask.fields for name in _OPEN_FIELDS):
+        return False
+    messages = _load_messages(ask.fields["messages"])
+    for message in messages if isinstance(messages, list) else ():
+        content = message.get("content") if isinstance(message, dict) else None
+        for part in content if isinstance(content, list) else ():
+            if not isinstance(part, dict) or part.get("type") not in _PLAIN_PARTS:
+                return False
+    return True
 
 
 def parse(body: bytes) -> Ask | BadRequest:

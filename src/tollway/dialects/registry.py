@@ -11,10 +11,15 @@ from tollway.dialects.stream import StreamReader
 from tollway.domain.refusal import BadRequest
 
 
+def _always(_: Ask) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One inference endpoint. `upstream_path` is joined to a base URL that ends in `/v1`;
-    `stream_reader` takes whether the client wants the usage chunk."""
+    `stream_reader` takes whether the client wants the usage chunk; `is_bounded` tells whether the
+    input cannot have more tokens than the request has bytes."""
 
     name: str
     path: bytes
@@ -25,6 +30,8 @@ class Endpoint:
     render: Callable[[Ask, Rewrite], bytes]
     stream_reader: Callable[[bool], StreamReader] | None
     read_reply: Callable[[bytes], Reply]
+    is_bounded: Callable[[Ask], bool] = _always
+    writes: bool = True  # whether answers have output tokens
 
 
 _ALL = (
@@ -38,6 +45,7 @@ _ALL = (
         render=chat.render,
         stream_reader=StreamReader,
         read_reply=read_completion,
+        is_bounded=chat.is_bounded,
     ),
     Endpoint(
         name="completions",
@@ -60,6 +68,7 @@ _ALL = (
         render=embeddings.render,
         stream_reader=None,
         read_reply=read_embeddings,
+        writes=False,
     ),
 )
 ENDPOINTS: dict[bytes, Endpoint] = {endpoint.path: endpoint for endpoint in _ALL}

@@ -128,7 +128,17 @@ def _ask(
         end_user if isinstance(end_user, str) else None,
         fields,
         size,
+        _choices(values),
     )
+
+
+def _choices(values: Mapping[str, object]) -> int:
+    each = max(_number(values.get("n")), _number(values.get("best_of")))
+    return each * _number(values.get("prompt"))
+
+
+def _number(value: object) -> int:
+    return value if type(value) is int else 1
 
 
 def _clamped(names: tuple[str, ...], ask: Ask, ceiling: int) -> dict[str, int]:

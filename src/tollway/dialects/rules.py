@@ -100,20 +100,21 @@ def strings(most: int) -> Rule:
 
 
 def prompts(most: int) -> Rule:
-    """A string, an array of token ids, or an array of at most `most` of either."""
+    """A string, an array of token ids, or an array of at most `most` of either: how many they
+    are."""
 
-    def rule(name: str, raw: Raw) -> bool | BadRequest | None:
+    def rule(name: str, raw: Raw) -> int | BadRequest | None:
         first = _first_byte(raw)
         if first == b"n":
             return None
         if first == b'"':
-            return True
+            return 1
         if first != b"[":
             return _wrong_type(name, "a string or an array")
         items = _load_items(raw)
-        if len(items) <= most or _first_byte(items[0]).isdigit():
-            return True
-        return _too_long(name, most)
+        if not items or _first_byte(items[0]).isdigit():
+            return 1
+        return len(items) if len(items) <= most else _too_long(name, most)
 
     return rule
 

@@ -30,6 +30,7 @@ class Cause(StrEnum):
     CREDENTIAL = "credential"  # our own reference to the provider's secret does not resolve
     CLIENT_GONE = "client_gone"
     DRAINED = "drained"  # we are shutting down and the drain time is over
+    QUOTA = "quota"  # the answer outgrew what a strict limit has left
     REVOKED = "revoked"  # the key was revoked, or its tenant deactivated, while the request ran
 
 
@@ -48,7 +49,9 @@ class Failure:
 # Provider statuses that another target may answer better: too busy, or our own credential there
 # (401 to 403) is the problem. Every 5xx too. Any other 4xx is about the request itself.
 _RETRYABLE_STATUSES = frozenset({401, 402, 403, 408, 409, 425, 429})
-_OURS = frozenset({Cause.CLIENT_GONE, Cause.DRAINED, Cause.REVOKED})  # no target's doing
+_OURS = frozenset(
+    {Cause.CLIENT_GONE, Cause.DRAINED, Cause.QUOTA, Cause.REVOKED}
+)  # no target's doing
 
 
 def may_try_another(failure: Failure) -> bool:
@@ -78,6 +81,8 @@ def client_status(failure: Failure) -> int:
         return 499
     if failure.cause is Cause.DRAINED:
         return 503
+    if failure.cause is Cause.QUOTA:
+        return 429
     if failure.cause is Cause.REVOKED:
         return 401
     return 502

@@ -91,6 +91,20 @@ def cost_nusd(price: Price, usage: Usage) -> int | None:
     return (total + _PER // 2) // _PER + rates.request_nusd
 
 
+def most_nusd(price: Price, read: int, written: int) -> int | None:
+    """The most that so many tokens of text can cost, cached or not, reasoned or not. None where the
+    price has no rate for them."""
+    rates = price.rates
+    most = 0
+    for classes in (rates.base, *(tier.rates for tier in rates.tiers if read > tier.above)):
+        reading = [rate for rate in classes[:3] if rate is not None]
+        writing = [rate for rate in classes[3:5] if rate is not None]
+        if (read and not reading) or (written and not writing):
+            return None
+        most = max(most, read * max(reading, default=0) + written * max(writing, default=0))
+    return (most + _PER // 2) // _PER + rates.request_nusd
+
+
 def read_rates(written: Mapping[str, Any]) -> Result[Rates, str]:
     """Rates from their written form: USD for a million tokens as decimal text, by class; `request`:
     USD for each request; `tiers`: objects of the same form with `above_input_tokens` that say only

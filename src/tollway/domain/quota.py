@@ -159,6 +159,16 @@ def scope_place(scope: Scope, tenant_id: str | None, scope_id: str | None) -> st
     return str(scope_id)
 
 
+def nobody_of(tenant_id: str) -> str:
+    """The member of requests that have none: of a key without an account, for example."""
+    return f"{tenant_id}/-"
+
+
+def is_nobody(member: str) -> bool:
+    """Whether it is what `nobody_of` gives."""
+    return member.endswith("/-") and member.count("/") == 1
+
+
 def counter_name(quota: QuotaRecord, member: str | None) -> str:
     """What the rule counts under, window left out. `member`: `scope_place` of the rule's `per`."""
     place = place_of(quota)

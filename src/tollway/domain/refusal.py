@@ -4,6 +4,8 @@
 
 from dataclasses import dataclass
 
+from tollway.domain.allowance import Allowance
+
 
 @dataclass(frozen=True, slots=True)
 class BadRequest:
@@ -39,11 +41,13 @@ class ModelNotFound:
 
 @dataclass(frozen=True, slots=True)
 class QuotaExceeded:
-    """A limit binds. `exhausted` tells budgets (do not retry) from rates (retry later)."""
+    """A limit binds. `exhausted` tells budgets (do not retry) from rates (retry later).
+    `allowances` is what the caller may know of its limits."""
 
     message: str
     exhausted: bool
     retry_after_s: float | None = None
+    allowances: tuple[Allowance, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,13 @@ import logging
 import os
 import ssl
 import time
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
 from tollway.adapters.control.client import ControlError, ask
+from tollway.adapters.control.counting import KeeperCounting
+from tollway.adapters.control.price_file import FilePriceSource
 from tollway.adapters.control.snapshot_file import FileSnapshotSource
 from tollway.adapters.echo.upstream import EchoUpstream
 from tollway.adapters.http.upstream import HttpUpstream
@@ -21,9 +24,11 @@ from tollway.adapters.system.clock import SystemClock
 from tollway.app.gateway.issued import IssuedRing
 from tollway.app.gateway.newcomers import Newcomers
 from tollway.app.gateway.request_ids import RequestIds
+from tollway.app.gateway.running import Running
 from tollway.app.gateway.runtime import Gateway
-from tollway.app.ports import SecretError
+from tollway.app.ports import SecretError, StoreUnavailableError
 from tollway.app.ports_identity import JwtVerifier
+from tollway.app.pricing import Pricing
 from tollway.config import Settings, SettingsError
 from tollway.domain.provider import ProviderKind
 from tollway.web.gateway.handler import GatewayHandler
@@ -66,6 +71,14 @@ class Worker:
         self._cuts = settings.revoked_streams == "cut"
         self._clock = clock
         self.tally = Tally()
+        self.prices = Pricing(FilePriceSource(settings.run_dir))
+        running = Running()
+        self.quotas = MemoryQuotaStore(
+            clock,
+            KeeperCounting(self._keeper, self.slot, lock.source),
+            written=lambda: self.journal.written,
+            running_since_s=running.oldest_s,
+        )
         self.gateway = Gateway(
             clock=clock,
             source=self.source,
@@ -75,7 +88,7 @@ class Worker:
                 ProviderKind.ECHO: EchoUpstream(clock, echo_options(settings)),
             },
             journal=self.journal,
-            quotas=MemoryQuotaStore(),
+            quotas=self.quotas,
             cache=MemoryResponseCache(),
             guards=(),
             observers=[self.tally],
@@ -83,6 +96,8 @@ class Worker:
             issued=IssuedRing(_verifier(settings, clock)),
             newcomers=Newcomers(self._ask_for_news),
             new_models=Newcomers(self._ask_for_news),
+            running=running,
+            prices=self.prices,
         )
         self.server = GatewayServer(
             GatewayHandler(self.gateway, settings.body_bytes, {}), server_options(settings)
@@ -101,6 +116,12 @@ class Worker:
             now = self.source.current
             if now is not before and self._cuts:
                 await self.gateway.running.cut_revoked(now, self._clock.wall_ns() / 1e9)
+
+    def renew_prices(self) -> None:
+        """Take up new prices, where they are needed at all. What cannot be read stays as it is."""
+        if self.prices.in_use:
+            with suppress(StoreUnavailableError):
+                self.prices.renew()
 
     async def _ask_for_news(self) -> None:
         """Have the keeper look for what is new at once. Without a keeper all goes on as it is."""

@@ -3,25 +3,29 @@
 import logging
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
+from tollway.adapters.control.price_file import publish_prices
 from tollway.adapters.journal.opening import recover_slot
 from tollway.adapters.journal.options import JournalUnusableError
 from tollway.adapters.journal.reader import DiskJournalReader
 from tollway.adapters.journal.slots import slot_folders, take_slot
 from tollway.adapters.sql.announce import VersionListener
+from tollway.adapters.sql.counting import SqlCounts
 from tollway.adapters.sql.directory import SqlConfiguration
 from tollway.adapters.sql.ledger import SqlLedger
 from tollway.adapters.sql.pricing import SqlPriceSource
 from tollway.adapters.sql.snapshot import SqlSnapshotStore
 from tollway.adapters.system.clock import SystemClock
 from tollway.adapters.system.price_seed import read_seed
-from tollway.app.jobs.price import Pricing
 from tollway.app.jobs.seed import seed_prices
 from tollway.app.jobs.ship import Shipped, Shipper
 from tollway.app.jobs.tidy import tidy
+from tollway.app.pricing import Pricing
 from tollway.config import Settings
 from tollway.domain.audit import head_mac
+from tollway.domain.hold import CounterRef
 from tollway.wiring.database import open_database, prompt_database
 from tollway.wiring.options import audit_secret, journal_options
 
@@ -45,11 +49,15 @@ class Keeper:
         self._audit_secret = audit_secret(settings)
         self._audit_head = 0
         self._seeded = False
+        self._run_dir = settings.run_dir
+        self._counts = SqlCounts(self._engine)
+        self._price_source = SqlPriceSource(self._engine)
+        self._prices_published: object = None
         self._shipper = Shipper(
             DiskJournalReader(self._journal_dir),
             SqlLedger(self._engine),
             SystemClock(),
-            pricing=Pricing(SqlPriceSource(self._engine)),
+            pricing=Pricing(self._price_source),
         )
 
     def hear(self, timeout_s: float) -> bool:
@@ -72,6 +80,21 @@ class Keeper:
                 },
             )
         return shipped
+
+    def count(
+        self, refs: Sequence[CounterRef], source: str
+    ) -> tuple[list[dict[int, int]], tuple[int, int]]:
+        """What counters have by the ledger, after everything settled so far was shipped; and how
+        far the asker's journal was shipped when that was so."""
+        self.ship_all()
+        return self._counts.sums(refs, source)
+
+    def publish_prices(self) -> None:
+        """Give workers the price book, if it has changed."""
+        mark = self._price_source.mark()
+        if mark != self._prices_published:
+            publish_prices(self._run_dir, self._price_source.read())
+            self._prices_published = mark
 
     def tidy(self) -> None:
         """Clear away what is over."""

@@ -56,6 +56,11 @@ class SegmentChain:
         self._at = 0
 
     @property
+    def end(self) -> tuple[int, int]:
+        """The place behind what was appended last."""
+        return self.number, self._at
+
+    @property
     def room_bytes(self) -> int:
         """What can be appended for sure without asking the disk for more."""
         return self._limit - self._at + (0 if self.spare is None else self._spare_room)

@@ -147,6 +147,11 @@ class DiskJournal:
         self._owed_bytes -= owed
         self._free.append(slot)
 
+    @property
+    def written(self) -> tuple[int, int]:
+        """The place behind the last record: (segment, offset)."""
+        return self._chain.end
+
     def progress_at(self, slot: int) -> Progress:
         """What the slot says now."""
         at = (slot + 1) * WORDS

@@ -1,53 +1,341 @@
-"""Counters and holds in this process: all lines of a hold, or none. Rules that make lines come
-with the quota tables; a store without rules concerns no request.
+"""Counters and holds in this process. One loop and no await inside: every call is atomic.
+
+What a counter had before this process knew of it is asked for at its first use (`Counting`), and
+asked again until nothing of before is still under way. An answer is exact although requests go on:
+it says up to which place of our journal it has counted, and what was settled behind that is added.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import NamedTuple
 
-from tollway.app.ports import Line
-from tollway.domain.access import Principal
-from tollway.domain.model import ModelRecord
-from tollway.domain.refusal import QuotaExceeded
+from tollway.adapters.memory.counter import Bucket, Counter, MinuteCounter, Standing
+from tollway.app.ports import Clock, Counted, Counting, StoreUnavailableError
+from tollway.domain.hold import (
+    UNDECIDED,
+    Bound,
+    CounterRef,
+    Decision,
+    Hold,
+    Outage,
+    Rule,
+    Stand,
+    rule_key,
+)
+from tollway.domain.ids import QuotaId
+from tollway.domain.quota import MAX_MEMBERS, NOTHING, Sizes
+from tollway.domain.window import Window, counted_from_s
 
-Rules = Callable[[Principal, ModelRecord], Sequence[Line]]
+_ASK_TIMEOUT_S = 2.0
+_ASK_AGAIN_S = 1.0
+_PAUSE_S = 0.05
+_AT_ONCE = 500  # counters of one ask
+_SHARE_PERCENT = 10  # of a limit, given out while its counter cannot be had
+_KEPT_S = 2 * 3600  # windows stay that long after their end: clocks step back
+_SWEEP_S = 60.0
+REST = "..."  # whoever comes after a rule's last counter of its own
+Key = tuple[str, int]  # a rule's and the second its window begins
+
+
+class _Booking:
+    """One line of a hold that is in."""
+
+    __slots__ = ("amount", "bucket", "counter", "rule")
+
+    def __init__(self, rule: Rule, counter: Counter, bucket: Bucket | None, amount: int) -> None:
+        self.rule = rule
+        self.counter = counter
+        self.bucket = bucket
+        self.amount = amount
+
+
+class _Settled(NamedTuple):
+    """What was settled while an answer was awaited: the journal's end then, and the lines."""
+
+    at: tuple[int, int]
+    bookings: Sequence[_Booking]
+    actual: Sizes
 
 
 class MemoryQuotaStore:
-    """The embedded `QuotaStore`. One loop, no await inside: every call is atomic."""
+    """The embedded `QuotaStore`. Without `counting` a counter begins at nothing.
 
-    __slots__ = ("_held", "_holds", "_rules")
+    `written` is the end of this process's journal; `running_since_s` when the oldest request under
+    way was admitted, None without any.
+    """
 
-    def __init__(self, rules: Rules | None = None) -> None:
-        self._rules = rules
-        self._held: dict[str, int] = {}
-        self._holds: dict[str, Sequence[Line]] = {}
+    def __init__(
+        self,
+        clock: Clock,
+        counting: Counting | None = None,
+        *,
+        written: Callable[[], tuple[int, int]] = lambda: (0, 0),
+        running_since_s: Callable[[], float | None] = lambda: None,
+    ) -> None:
+        self._clock = clock
+        self._counting = counting
+        self._written = written
+        self._running_since_s = running_since_s
+        self._counters: dict[Key, Counter] = {}
+        self._refs: dict[Key, CounterRef] = {}
+        self._members: dict[QuotaId, int] = {}
+        self._since: dict[QuotaId, float] = {}
+        self._wanted: set[Key] = set()
+        self._inexact: set[Key] = set()
+        self._settled: list[_Settled] | None = None
+        self._asking: asyncio.Task[None] | None = None
+        self._began_ns = clock.wall_ns() - int(clock.monotonic() * 1e9)
+        self._swept = clock.monotonic()
+        self.shadowed: dict[QuotaId, int] = {}  # what shadow rules would have refused
 
-    def lines(self, principal: Principal, model: ModelRecord) -> Sequence[Line]:
-        """What the rules say this request concerns."""
-        return () if self._rules is None else self._rules(principal, model)
+    # One hold's life.
 
-    def reserve(self, hold_id: str, lines: Sequence[Line]) -> QuotaExceeded | None:
-        """Hold every line or none. Reserving an id again changes nothing."""
-        if hold_id in self._holds:
+    def reserve(self, hold: Hold) -> Decision:
+        """Hold every line or none. Reserving again changes nothing."""
+        if hold.bookings is not None:
             return None
-        for line in lines:
-            # Written so that a counter that is no number refuses instead of admitting.
-            if not self.held(line.counter) + line.amount <= line.limit:
-                return QuotaExceeded(f"The limit {line.counter} is reached.", exhausted=False)
-        for line in lines:
-            self._held[line.counter] = self.held(line.counter) + line.amount
-        self._holds[hold_id] = lines
+        at_s, bookings = hold.at_s, []
+        for rule in hold.rules:
+            counter: Counter = rule.cell
+            if counter is None or not rule.start_s <= at_s < rule.end_s:
+                counter = self._place(rule, at_s)
+            if counter.standing is not Standing.KNOWN:
+                return self._unready(hold)
+            bucket = counter.turn(self._tick_s()) if rule.minute else None
+            amount, limit = hold.amount(rule), rule.limit_at(at_s)
+            if not counter.used + counter.held + counter.foreign + amount <= limit:
+                if not rule.shadow:
+                    return _bound(rule, counter, limit, amount)
+                self.shadowed[rule.quota.id] = self.shadowed.get(rule.quota.id, 0) + 1
+            bookings.append(_Booking(rule, counter, bucket, amount))
+        for booking in bookings:
+            _add(booking, booking.amount)
+        hold.bookings = bookings
         return None
 
-    def resolve(self, hold_id: str) -> None:
-        """Free what the hold held, once."""
-        for line in self._holds.pop(hold_id, ()):
-            left = self._held[line.counter] - line.amount
-            if left:
-                self._held[line.counter] = left
-            else:
-                del self._held[line.counter]
+    async def decided(self, hold: Hold) -> Decision:
+        """Have what is not known counted, then reserve. Never waits longer than two seconds."""
+        decision: Decision = UNDECIDED
+        deadline = self._clock.monotonic() + _ASK_TIMEOUT_S
+        while decision is UNDECIDED and (left_s := deadline - self._clock.monotonic()) > 0:
+            if self._asking is None:
+                self._asking = asyncio.create_task(self._ask())
+            await asyncio.wait({self._asking}, timeout=left_s)
+            decision = self.reserve(hold)
+        if decision is not UNDECIDED:
+            return decision
+        for rule in hold.rules:
+            counter: Counter = rule.cell
+            if counter.standing is Standing.UNKNOWN:
+                if not rule.shares and not rule.shadow:
+                    return Outage(rule)
+                counter.standing = Standing.KNOWN
+                limit = rule.limit_at(hold.at_s)
+                counter.foreign = limit - limit * _SHARE_PERCENT // 100
+                self._inexact.add(_key(rule))
+        return self.reserve(hold)
 
-    def held(self, counter: str) -> int:
-        """What is held on a counter right now."""
-        return self._held.get(counter, 0)
+    def extend(
+        self, hold: Hold, *, strict: Sizes = NOTHING, bounded: Sizes = NOTHING
+    ) -> Bound | None:
+        """Hold more while an answer runs. Only strict rules can say no; then nothing is held."""
+        bookings: Sequence[_Booking] = hold.bookings or ()
+        for booking in bookings:
+            rule, counter = booking.rule, booking.counter
+            amount = strict[rule.metric]
+            if not rule.strict or rule.shadow or not amount:
+                continue
+            limit = rule.limit_at(hold.at_s)
+            if not counter.used + counter.held + counter.foreign + amount <= limit:
+                return _bound(rule, counter, limit, amount)
+        for booking in bookings:
+            amount = (strict if booking.rule.strict else bounded)[booking.rule.metric]
+            _add(booking, amount)
+            booking.amount += amount
+        return None
+
+    def settle(self, hold: Hold, actual: Sizes) -> None:
+        """Book what was used in place of what was held, once. Call it after the outcome was
+        journalled."""
+        bookings: Sequence[_Booking] = hold.bookings or ()
+        hold.bookings = None
+        for booking in bookings:
+            _add(booking, -booking.amount)
+            used, bucket = actual[booking.rule.metric], booking.bucket
+            if not used or (bucket is not None and bucket.gone):
+                continue
+            booking.counter.used += used
+            if bucket is not None:
+                bucket.used += used
+        if self._settled is not None and bookings and actual is not NOTHING:
+            self._settled.append(_Settled(self._written(), bookings, actual))
+
+    def void(self, hold: Hold) -> None:
+        """Free what the hold held, once. Nothing was used."""
+        self.settle(hold, NOTHING)
+
+    def standing(self, rule: Rule) -> Stand | None:
+        """How the rule's counter stands; None while it is not known."""
+        counter = self._place(rule, self._clock.wall_ns() // 1_000_000_000)
+        if rule.minute:
+            counter.turn(self._tick_s())
+        if counter.standing is not Standing.KNOWN:
+            return None
+        return Stand(counter.used, counter.held + counter.foreign, counter.frees_s())
+
+    # What others need to know.
+
+    def hand_over(self, keys: Sequence[Key]) -> list[int]:
+        """A successor counts on from here: what is still held on these counters. They take no more
+        holds in this process."""
+        held = []
+        for key in keys:
+            counter = self._counters.get(key)
+            if counter is not None:
+                counter.standing = Standing.CLOSED
+            held.append(0 if counter is None else counter.held)
+        return held
+
+    async def keep_exact(self) -> None:
+        """Forever: count again what was not exact when it was counted, and forget what is over."""
+        while True:
+            await asyncio.sleep(_ASK_AGAIN_S)
+            if self._inexact and self._asking is None:
+                self._wanted |= self._inexact
+                self._asking = asyncio.create_task(self._ask())
+            if self._clock.monotonic() - self._swept >= _SWEEP_S:
+                self._sweep()
+
+    # Inside.
+
+    def _unready(self, hold: Hold) -> Decision:
+        """Some counter of the hold cannot be counted on: want all that are not known."""
+        for rule in hold.rules:
+            standing = self._place(rule, hold.at_s).standing
+            if standing is Standing.CLOSED:
+                return Outage(rule)
+            if standing is Standing.UNKNOWN:
+                self._wanted.add(_key(rule))
+        return UNDECIDED
+
+    def _place(self, rule: Rule, at_s: int) -> Counter:
+        """Find or make the counter of the rule's window."""
+        rule.turn(at_s)
+        counter = self._counters.get(_key(rule))
+        if counter is None:
+            counter = self._make(rule, at_s)
+        rule.cell = counter
+        return counter
+
+    def _make(self, rule: Rule, at_s: int) -> Counter:
+        quota = rule.quota
+        members = self._members.get(quota.id, 0)
+        if members >= MAX_MEMBERS:
+            rule.key, rule.member = rule_key(quota, REST), REST
+        key = _key(rule)
+        if key in self._counters:
+            return self._counters[key]
+        self._members[quota.id] = members + 1
+        since_s = self._since.setdefault(quota.id, at_s + 1)
+        window = Window(rule.start_s, rule.end_s)
+        known = self._counting is None or since_s <= counted_from_s(quota.period, window)
+        standing = Standing.KNOWN if known else Standing.UNKNOWN
+        counter = MinuteCounter(standing) if rule.minute else Counter(rule.end_s, standing)
+        self._counters[key] = counter
+        self._refs[key] = CounterRef(quota, rule.member, window)
+        return counter
+
+    async def _ask(self) -> None:
+        """One ask for all that is wanted by now."""
+        assert self._counting is not None, "without one everything is known"
+        await asyncio.sleep(0)  # what comes in the same turn of the loop shares the ask
+        keys = [key for key in islice(self._wanted, _AT_ONCE) if key in self._counters]
+        self._wanted.difference_update(keys)
+        refs = [self._refs[key] for key in keys]
+        self._settled = []
+        asked_s = self._clock.wall_ns() / 1e9
+        began = self._written()
+        try:
+            counted = await asyncio.wait_for(self._counting.count(refs), _ASK_TIMEOUT_S)
+            if counted.upto < began:
+                raise StoreUnavailableError("the ledger is behind the journal")
+            for key, used, foreign in zip(keys, counted.used, counted.foreign, strict=True):
+                self._take(key, used, foreign)
+            self._add_settled(set(keys), counted)
+            self._judge(keys, counted, asked_s)
+        except (StoreUnavailableError, TimeoutError):
+            self._inexact.update(keys)
+            await asyncio.sleep(_PAUSE_S)  # whoever waits asks again at once
+        finally:
+            self._settled = None
+            self._asking = None
+
+    def _take(self, key: Key, used: dict[int, int], foreign: int) -> None:
+        counter = self._counters.get(key)
+        if counter is None:
+            return
+        if isinstance(counter, MinuteCounter):
+            counter.count_buckets(self._tick_s(), used)
+        else:
+            counter.count(sum(used.values()))
+        counter.foreign = foreign
+        if counter.standing is not Standing.CLOSED:
+            counter.standing = Standing.KNOWN
+
+    def _add_settled(self, keys: set[Key], counted: Counted) -> None:
+        """What the answer does not have yet: settled behind the place it has counted to."""
+        counters = {id(self._counters[key]) for key in keys if key in self._counters}
+        for settled in self._settled or ():
+            if settled.at <= counted.upto:
+                continue
+            for booking in settled.bookings:
+                if id(booking.counter) not in counters:
+                    continue
+                amount, bucket = settled.actual[booking.rule.metric], booking.bucket
+                if bucket is not None and bucket.gone:
+                    continue
+                booking.counter.used += amount
+                if bucket is not None:
+                    bucket.used += amount
+
+    def _judge(self, keys: Sequence[Key], counted: Counted, at_s: float) -> None:
+        """Whether the answer is the last one needed: nothing of before runs here or elsewhere."""
+        oldest_s = self._running_since_s()
+        for key in keys:
+            since_s = self._since.get(self._refs[key].quota.id, at_s)
+            if counted.settling or (oldest_s is not None and oldest_s < since_s):
+                self._inexact.add(key)
+            else:
+                self._inexact.discard(key)
+
+    def _sweep(self) -> None:
+        self._swept = self._clock.monotonic()
+        over_s = self._clock.wall_ns() // 1_000_000_000 - _KEPT_S
+        for key, counter in list(self._counters.items()):
+            if counter.ends_s < over_s and not counter.held:
+                self._members[self._refs.pop(key).quota.id] -= 1
+                del self._counters[key]
+                self._inexact.discard(key)
+
+    def _tick_s(self) -> int:
+        """Seconds as the wall had them at the start, that only go forward."""
+        return int((self._began_ns + self._clock.monotonic() * 1e9) // 1_000_000_000)
+
+
+def _key(rule: Rule) -> Key:
+    return rule.key, 0 if rule.minute else rule.start_s
+
+
+def _bound(rule: Rule, counter: Counter, limit: int, amount: int) -> Bound:
+    held = counter.held + counter.foreign
+    return Bound(rule, limit, counter.used, held, amount, counter.frees_s())
+
+
+def _add(booking: _Booking, amount: int) -> None:
+    bucket = booking.bucket
+    if bucket is not None:
+        if bucket.gone:
+            return
+        bucket.held += amount
+    booking.counter.held += amount

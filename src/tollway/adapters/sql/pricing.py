@@ -6,7 +6,7 @@ from sqlalchemy import Engine, func, select
 
 from tollway.adapters.sql.engine import reading
 from tollway.adapters.sql.tables import prices, providers
-from tollway.app.jobs.price import PriceList
+from tollway.app.pricing import PriceList
 from tollway.domain.price_book import Entry, price_kinds
 
 _MARK = select(
@@ -20,7 +20,7 @@ _PROVIDERS = select(providers.c.id, providers.c.kind, providers.c.base_url)
 
 
 class SqlPriceSource:
-    """Implements `app.jobs.price.PriceSource`."""
+    """Implements `app.pricing.PriceSource`."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from tollway.app.gateway.exchange import Exchange, Verdict
 from tollway.app.gateway.relay import BufferedRelay
+from tollway.app.gateway.reserve import reserve_attempt
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.gateway.settle import settle_attempt
 from tollway.app.gateway.stream_relay import StreamRelay
@@ -14,10 +15,11 @@ from tollway.app.ports import Header, UpstreamCall
 from tollway.dialects.ask import Rewrite
 from tollway.domain.estimate import estimated_input
 from tollway.domain.failure import Cause, Failure, Phase, may_try_another
+from tollway.domain.hold import Hold
 from tollway.domain.model import Target
 from tollway.domain.provider import ProviderRecord, StreamUsage
 from tollway.domain.receipt import Intent
-from tollway.domain.refusal import Unavailable
+from tollway.domain.refusal import QuotaExceeded, Unavailable
 
 _JOURNAL_FULL = Unavailable(
     "Usage cannot be recorded at the moment, so no request is accepted. Try again shortly.",
@@ -41,9 +43,16 @@ async def attempt(gateway: Gateway, exchange: Exchange) -> Verdict:
     for position, (target, provider) in enumerate(targets):
         last = position == len(targets) - 1
         verdict = await _try_target(gateway, exchange, target, provider, last=last)
-        if not isinstance(verdict, Failure) or last or not may_try_another(verdict):
+        if last or not _may_go_on(verdict):
             return verdict
     return verdict
+
+
+def _may_go_on(verdict: Verdict) -> bool:
+    """Whether the next target may be asked: also when this one's own limit is reached."""
+    if isinstance(verdict, Failure):
+        return may_try_another(verdict)
+    return isinstance(verdict, QuotaExceeded)
 
 
 async def _try_target(
@@ -51,14 +60,20 @@ async def _try_target(
 ) -> Verdict:
     if exchange.client.gone:
         return Failure(Phase.CONNECT, Cause.CLIENT_GONE, "The client left.")
+    hold = await reserve_attempt(gateway, exchange, (target, provider))
+    if not isinstance(hold, Hold | None):
+        return hold
     call = _call(exchange, target, provider)
     journal = gateway.journal
     slot, ticket = journal.claim()
     exchange.attempts += 1
     intent = _intent(exchange, call, target, slot, ticket)
     if not journal.intend(intent):
+        if hold is not None:
+            gateway.quotas.void(hold)
         return _JOURNAL_FULL
     relay = (StreamRelay if call.stream else BufferedRelay)(gateway, exchange, intent, provider)
+    relay.hold = hold
     gateway.running.add(relay)
     failure: Failure | None = _OUR_BUG
     try:
@@ -83,7 +98,7 @@ def _call(exchange: Exchange, target: Target, provider: ProviderRecord) -> Upstr
         Rewrite(
             target.model,
             ask.stream and provider.stream_usage is StreamUsage.FORCE,
-            exchange.model.max_output_tokens,
+            exchange.output_clamp or exchange.model.max_output_tokens,
             None if _NAMES.isdisjoint(ask.fields) else _namespace(exchange),
         ),
     )

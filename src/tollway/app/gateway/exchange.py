@@ -10,6 +10,7 @@ from tollway.dialects.ask import Ask
 from tollway.dialects.registry import Endpoint
 from tollway.domain.access import Principal
 from tollway.domain.failure import Failure
+from tollway.domain.hold import Hold
 from tollway.domain.model import ModelRecord, Target
 from tollway.domain.provider import ProviderRecord
 from tollway.domain.refusal import Refusal
@@ -29,7 +30,7 @@ class Inbound(NamedTuple):
 
 
 class Labels(NamedTuple):
-    """What the caller calls this request: for the ledger only, never for decisions."""
+    """What the caller calls this request: for the ledger. The end user's limits go by it too."""
 
     client_request_id: str | None = None
     end_user: str | None = None
@@ -45,9 +46,11 @@ class Exchange:
         "attempts",
         "client",
         "facts",
+        "hold",
         "inbound",
         "labels",
         "model",
+        "output_clamp",
         "principal",
         "receipted",
         "request_id",
@@ -78,6 +81,8 @@ class Exchange:
         self.started_ns = started_ns
         self.principal = None
         self.labels = NO_LABELS
+        self.hold: Hold | None = None  # what the request's own quotas hold
+        self.output_clamp: int | None = None  # tokens that a strict rule lets an answer have
         self.attempts = 0
         self.receipted = False
 

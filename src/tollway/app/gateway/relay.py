@@ -10,10 +10,13 @@ from dataclasses import replace
 
 from tollway.app.gateway.exchange import Exchange
 from tollway.app.gateway.recall import scope_of
+from tollway.app.gateway.reserve import allowances
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.ports import Flow, Header
+from tollway.dialects.allowances import allowance_headers
 from tollway.domain.access import Principal
 from tollway.domain.failure import Cause, Failure, Phase
+from tollway.domain.hold import Hold
 from tollway.domain.provider import ProviderRecord
 from tollway.domain.receipt import Intent
 from tollway.domain.retry import retry_after_s
@@ -52,6 +55,7 @@ class BufferedRelay:
         "_stopped",
         "answered",
         "first_byte_ns",
+        "hold",
         "intent",
         "status",
         "usage",
@@ -65,6 +69,7 @@ class BufferedRelay:
         self._provider = provider
         self._client = exchange.client
         self.intent = intent
+        self.hold: Hold | None = None  # the attempt's own
         self._flow: Flow | None = None
         self._stopped: Failure | None = None
         self._pieces: list[bytes] = []
@@ -110,6 +115,11 @@ class BufferedRelay:
         principal = self._exchange.principal
         assert principal is not None
         return principal
+
+    @property
+    def started_ns(self) -> int:
+        """When the request was admitted."""
+        return self.intent.started_ns
 
     @property
     def streams(self) -> bool:
@@ -161,6 +171,8 @@ class BufferedRelay:
             (b"x-tollway-provider", self._provider.name.encode("ascii", "replace")),
         ]
         headers += [header for header in self._headers if header[0] in PASSED_HEADERS]
+        if self._exchange.hold is not None:
+            headers += allowance_headers(allowances(self._gateway, self._exchange.hold))
         return headers
 
     def _protocol_failure(self, message: str) -> Failure:

@@ -21,6 +21,10 @@ class Stoppable(Protocol):
         """Whose call it is."""
 
     @property
+    def started_ns(self) -> int:
+        """When the request was admitted."""
+
+    @property
     def streams(self) -> bool:
         """Whether the answer goes out as it comes."""
 
@@ -39,6 +43,11 @@ class Running:
 
     def __len__(self) -> int:
         return len(self._relays)
+
+    def oldest_s(self) -> float | None:
+        """When the oldest under way was admitted, in UTC seconds; None without any."""
+        started = [relay.started_ns for relay in self._relays]
+        return min(started) / 1_000_000_000 if started else None
 
     def add(self, relay: Stoppable) -> None:
         """The relay's call begins."""

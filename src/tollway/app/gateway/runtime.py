@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from tollway.app.gateway.issued import IssuedRing
 from tollway.app.gateway.keyring import Keyring
+from tollway.app.gateway.limits import Limits
 from tollway.app.gateway.newcomers import Newcomers
 from tollway.app.gateway.request_ids import RequestIds
 from tollway.app.gateway.running import Running
@@ -18,7 +19,9 @@ from tollway.app.ports import (
     SnapshotSource,
     Upstream,
 )
+from tollway.app.pricing import Pricing
 from tollway.domain.ids import ModelId
+from tollway.domain.output_history import OutputHistory
 from tollway.domain.provider import ProviderKind
 
 
@@ -51,3 +54,6 @@ class Gateway:
     newcomers: Newcomers = field(default_factory=Newcomers)  # keys
     new_models: Newcomers = field(default_factory=Newcomers)
     turns: dict[ModelId, int] = field(default_factory=dict)  # requests so far, per model
+    limits: Limits = field(default_factory=Limits)
+    outputs: dict[ModelId, OutputHistory] = field(default_factory=dict)
+    prices: Pricing | None = None  # for limits on cost

@@ -9,11 +9,12 @@ from tollway.app.gateway.issued import KEYS_AWAITED
 from tollway.app.gateway.parse import parse
 from tollway.app.gateway.plan import plan
 from tollway.app.gateway.recall import recall
-from tollway.app.gateway.reserve import reserve
+from tollway.app.gateway.reserve import reserve, reserve_later
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.gateway.screen import screen
 from tollway.app.gateway.settle import settle
 from tollway.app.ports import Client
+from tollway.domain.hold import Undecided
 from tollway.domain.refusal import ModelNotFound, Refusal
 
 
@@ -38,7 +39,11 @@ async def serve(gateway: Gateway, inbound: Inbound, client: Client) -> tuple[str
             verdict = await _admit_newcomer(gateway, exchange, verdict)
         verdict = verdict or screen(gateway, exchange)
         if verdict is None and not recall(gateway, exchange):
-            verdict = plan(gateway, exchange) or reserve(gateway, exchange)
+            planned = plan(gateway, exchange) or reserve(gateway, exchange)
+            if isinstance(planned, Undecided):
+                verdict = await reserve_later(gateway, exchange)
+            else:
+                verdict = planned
             if verdict is None:
                 verdict = await attempt(gateway, exchange)
     finally:

@@ -7,6 +7,9 @@ from tollway.app.gateway.relay import BufferedRelay
 from tollway.app.gateway.runtime import Gateway
 from tollway.domain.estimate import estimated_output
 from tollway.domain.failure import Cause, Failure, client_status
+from tollway.domain.hold import counts_money
+from tollway.domain.output_history import OutputHistory
+from tollway.domain.quota import spent
 from tollway.domain.receipt import Payer, Receipt
 from tollway.domain.refusal import refused_status
 from tollway.domain.usage import NO_USAGE, Usage
@@ -47,7 +50,12 @@ def settle_attempt(
         None if failure is None else f"{failure.phase.value}:{failure.cause.value}",
         relay.first_byte_ns,
     )
+    holds = [hold for hold in (relay.hold, exchange.hold) if hold is not None]
+    if gateway.prices is not None and any(counts_money(hold.rules) for hold in holds):
+        receipt = gateway.prices.priced_as_known(receipt)
     gateway.journal.settle(intent.slot, receipt)
+    if holds:
+        _settle_holds(gateway, exchange, relay, receipt)
     exchange.receipted = exchange.receipted or not failed_over
     for observer in gateway.observers:
         observer.observe(receipt)
@@ -55,12 +63,36 @@ def settle_attempt(
 
 def settle(gateway: Gateway, exchange: Exchange, verdict: Verdict) -> None:
     """Resolve what the request holds; a request that made no attempt is observed, not billed."""
-    gateway.quotas.resolve(exchange.request_id)
+    if exchange.hold is not None:
+        gateway.quotas.void(exchange.hold)
     if exchange.receipted or not gateway.observers:
         return
     receipt = _refused(gateway, exchange, verdict)
     for observer in gateway.observers:
         observer.observe(receipt)
+
+
+def _settle_holds(
+    gateway: Gateway,
+    exchange: Exchange,
+    relay: BufferedRelay,
+    receipt: Receipt,
+) -> None:
+    """Book what the row says. What lost to another target counts for what answered, not for whoever
+    asked: the request's own hold goes on with the next attempt."""
+    actual = spent(receipt)
+    if relay.hold is not None:
+        gateway.quotas.settle(relay.hold, actual)
+    if receipt.payer == Payer.FAILED_OVER:
+        return
+    if exchange.hold is not None:
+        gateway.quotas.settle(exchange.hold, actual)
+    if receipt.outcome == "finished" and relay.usage is not None:
+        model_id = exchange.model.id
+        history = gateway.outputs.get(model_id)
+        if history is None:
+            history = gateway.outputs[model_id] = OutputHistory()
+        history.learn(actual.output_tokens // exchange.ask.choices)
 
 
 def _bill(

@@ -9,9 +9,10 @@ a kill leaves behind bills at least what was delivered.
 from collections.abc import Sequence
 
 from tollway.app.gateway.exchange import Exchange
+from tollway.app.gateway.extending import HeldOutput, held_output
 from tollway.app.gateway.relay import BufferedRelay, told
 from tollway.app.gateway.runtime import Gateway
-from tollway.app.ports import Header
+from tollway.app.ports import Flow, Header
 from tollway.dialects.errors import error_event
 from tollway.dialects.stream import StreamReader
 from tollway.domain.failure import Cause, Failure, Phase, client_status
@@ -28,7 +29,7 @@ _STREAM_HEADERS: list[Header] = [
 class StreamRelay(BufferedRelay):
     """The sink of one streamed attempt. An answer that is no event stream is read whole."""
 
-    __slots__ = ("_events", "_read", "_reader", "_streaming")
+    __slots__ = ("_events", "_held", "_read", "_reader", "_streaming")
 
     def __init__(
         self, gateway: Gateway, exchange: Exchange, intent: Intent, provider: ProviderRecord
@@ -40,6 +41,19 @@ class StreamRelay(BufferedRelay):
         self._streaming = False
         self._events = 0
         self._read = 0
+        self._held: HeldOutput | None = None
+
+    def attach(self, flow: Flow) -> None:
+        """The request is about to leave."""
+        intent = self.intent
+        self._held = held_output(
+            self._gateway,
+            self._exchange,
+            self.hold,
+            provider_id=intent.provider_id,
+            target=intent.target_model,
+        )
+        super().attach(flow)
 
     def head(self, status: int, headers: Sequence[Header]) -> None:
         """A 200 with an event stream is passed on as it comes; anything else is read whole."""
@@ -59,9 +73,7 @@ class StreamRelay(BufferedRelay):
         reader, flow, client = self._reader, self._flow, self._client
         assert flow is not None
         passed = reader.feed(data)
-        if reader.events != self._events:
-            self._events = reader.events
-            self._gateway.journal.progress(self.intent.slot, reader.events, reader.content_bytes)
+        outgrown = self._advance(reader) if reader.events != self._events else None
         if reader.read != self._read:
             self._read = reader.read
             flow.progress()
@@ -74,6 +86,8 @@ class StreamRelay(BufferedRelay):
             flow.satisfied()
         elif reader.error is not None or reader.overflow:
             self.stop(self._stream_failure())
+        elif outgrown is not None:
+            self.stop(outgrown)
         elif client.congested:
             flow.pause()
 
@@ -102,6 +116,17 @@ class StreamRelay(BufferedRelay):
             self._client.write(error_event(shape, client_status(failure), failure.message))
             self._client.abort()
         return failure
+
+    def _advance(self, reader: StreamReader) -> Failure | None:
+        """Content came: into the progress file before it goes out, and into what is held. Why the
+        answer must end here, if it must."""
+        events, content_bytes = reader.events, reader.content_bytes
+        self._events = events
+        self._gateway.journal.progress(self.intent.slot, events, content_bytes)
+        held = self._held
+        if held is None or (events <= held.events and content_bytes <= held.bytes):
+            return None
+        return held.grow(events, content_bytes)
 
     def produced(self) -> tuple[int, int]:
         """Content events and content bytes read so far: all of it was given to the client."""

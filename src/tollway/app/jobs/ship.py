@@ -7,8 +7,8 @@ decides when to run again.
 
 from dataclasses import dataclass, replace
 
-from tollway.app.jobs.price import Pricing
 from tollway.app.ports import Clock, JournalBatch, JournalReader, LedgerStore, StoreUnavailableError
+from tollway.app.pricing import Pricing
 
 
 @dataclass(frozen=True, slots=True)

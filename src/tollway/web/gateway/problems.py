@@ -7,6 +7,7 @@ from math import ceil
 from typing import Any, NamedTuple
 
 from tollway.app.ports import Header
+from tollway.dialects.allowances import allowance_headers
 from tollway.dialects.errors import Shape, error_body
 from tollway.domain.failure import Cause, Failure, client_status
 from tollway.domain.labels import plain_label
@@ -86,7 +87,7 @@ def _model_not_found(refusal: ModelNotFound) -> _Problem:
 
 
 def _quota_exceeded(refusal: QuotaExceeded) -> _Problem:
-    headers = _retry_after(refusal.retry_after_s)
+    headers = (*_retry_after(refusal.retry_after_s), *allowance_headers(refusal.allowances))
     if refusal.exhausted:
         code = "insufficient_quota"
         return _Problem(refusal.message, code, None, code, (_NO_RETRY, *headers))
@@ -135,5 +136,6 @@ _FAILURES: dict[Cause, tuple[str, str]] = {
     Cause.CREDENTIAL: ("upstream_error", "The gateway has no usable credential for the provider."),
     Cause.CLIENT_GONE: ("client_closed_request", "The client left."),
     Cause.DRAINED: ("service_unavailable", "The gateway is restarting. Try again."),
+    Cause.QUOTA: ("insufficient_quota", ""),
     Cause.REVOKED: ("invalid_api_key", ""),
 }

@@ -1,7 +1,7 @@
 """The price book as the shipper reads it."""
 
 from tollway.adapters.sql.pricing import SqlPriceSource
-from tollway.app.jobs.price import PriceList
+from tollway.app.pricing import PriceList
 from tollway.app.views import PriceView, ProviderView
 from tollway.domain.price_book import Entry
 from tollway.domain.provider import ProviderKind

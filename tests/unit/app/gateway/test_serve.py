@@ -23,16 +23,13 @@ from tests.fakes.pipeline import (
     whole,
 )
 from tollway.adapters.memory.journal import MemoryJournal
-from tollway.adapters.memory.quota import MemoryQuotaStore
 from tollway.app.gateway.runtime import GatewayOptions
-from tollway.app.ports import Line
 from tollway.domain.failure import Cause, Failure, Phase
 from tollway.domain.provider import StreamUsage
 from tollway.domain.refusal import (
     BadRequest,
     Forbidden,
     ModelNotFound,
-    QuotaExceeded,
     Unauthenticated,
     Unavailable,
 )
@@ -449,16 +446,6 @@ class TestRefusals:
         assert isinstance(verdict, Unavailable)
         assert verdict.code == "usage_journal_unavailable"
         assert bench.upstream.calls == []
-
-    async def test_a_limit_refuses_and_is_freed_by_the_end(self):
-        """One request at a time: the second is refused while the first runs, then passes."""
-        quotas = MemoryQuotaStore(lambda *_: [Line("concurrency", 1, 1)])
-        bench = make_bench(whole(), whole(), quotas=quotas)
-        quotas.reserve("other", [Line("concurrency", 1, 1)])
-        assert isinstance((await bench.ask(ASK))[1], QuotaExceeded)
-        quotas.resolve("other")
-        assert (await bench.ask(ASK))[1] is None
-        assert quotas.held("concurrency") == 0
 
     async def test_a_guard_can_refuse(self):
         """The first guard that says no ends the request."""

@@ -4,9 +4,11 @@ admitted, at the provider that served it. Unknown is not free: without a price, 
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
+from tollway.app.ports import StoreUnavailableError
 from tollway.domain.ids import ProviderId, TenantId
 from tollway.domain.price_book import Entry, Place, PriceBook, find_price
 from tollway.domain.pricing import Price, cost_nusd
@@ -49,10 +51,16 @@ class Pricing:
         """The same outcomes with their cost. Raises StoreUnavailableError."""
         given = list(receipts)
         if given:
-            self._renew()
-        return [self._priced(receipt) for receipt in given]
+            self.renew()
+        return [self.priced_as_known(receipt) for receipt in given]
 
-    def _renew(self) -> None:
+    @property
+    def in_use(self) -> bool:
+        """Whether prices were ever looked for."""
+        return self._mark is not None
+
+    def renew(self) -> None:
+        """Take up what has changed. Raises StoreUnavailableError."""
         mark = self._source.mark()
         if mark == self._mark:
             return
@@ -62,22 +70,36 @@ class Pricing:
         self._known.clear()
         self._mark = mark
 
-    def _priced(self, receipt: Receipt) -> Receipt:
+    def priced_as_known(self, receipt: Receipt) -> Receipt:
+        """The same outcome with its cost by the prices taken up last. One that has a cost keeps it:
+        what was counted is what is booked."""
+        if receipt.cost_nusd is not None:
+            return receipt
         if receipt.provider_id is None or receipt.target_model is None:
             return receipt
         if receipt.usage_source == "none":  # the provider counted nothing, and nobody got anything
             return receipt._replace(cost_nusd=0)
-        price = self._find(receipt.provider_id, receipt.tenant_id, receipt)
+        price = self.find(
+            receipt.provider_id,
+            receipt.tenant_id,
+            receipt.target_model,
+            at_s=receipt.started_ns // _NS,
+        )
         cost = None if price is None else cost_nusd(price, usage_of(receipt))
         if price is None or cost is None:
             return receipt
         return receipt._replace(cost_nusd=cost, price_version=price.id)
 
-    def _find(self, provider_id: str, tenant_id: str | None, receipt: Receipt) -> Price | None:
-        assert receipt.target_model is not None
-        at_s = receipt.started_ns // _NS
+    def find(
+        self, provider_id: str, tenant_id: str | None, target_model: str, *, at_s: int
+    ) -> Price | None:
+        """The price in force at this second, of those taken up last; the first look takes them
+        up."""
+        if self._mark is None:
+            with suppress(StoreUnavailableError):
+                self.renew()
         # Between two beginnings of prices the answer is the same.
-        key = (provider_id, tenant_id, receipt.target_model, bisect_right(self._begins, at_s))
+        key = (provider_id, tenant_id, target_model, bisect_right(self._begins, at_s))
         try:
             return self._known[key]
         except KeyError:
@@ -87,7 +109,7 @@ class Pricing:
             ProviderId(provider_id),
             None if tenant_id is None else TenantId(tenant_id),
         )
-        price = find_price(self._book, place, receipt.target_model, at_s=at_s)
+        price = find_price(self._book, place, target_model, at_s=at_s)
         if len(self._known) >= _MAX_KNOWN:
             self._known.clear()
         self._known[key] = price

@@ -6,9 +6,9 @@ from tests.fakes.clock import FixedClock
 from tests.fakes.receipts import an_outcome
 from tests.unit.app.jobs.test_ship import Journals
 from tollway.adapters.memory.ledger import MemoryLedger
-from tollway.app.jobs.price import PriceList, Pricing
 from tollway.app.jobs.ship import Shipper
 from tollway.app.ports import StoreUnavailableError
+from tollway.app.pricing import PriceList, Pricing
 from tollway.domain.price_book import Entry
 from tollway.domain.receipt import Payer
 

@@ -1,0 +1,197 @@
+"""What a quota's counter has by the ledger: sums over its window, read in one transaction with the
+cursor of a journal, so that whoever asks knows which of its own outcomes are in them.
+
+Whole windows come from the quarter-hour roll-ups. These have neither end users nor model ids: for
+such rules whole UTC days come from the daily ones, and the rest of the window from the entries.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, func, or_, select
+
+from tollway.adapters.sql.engine import reading
+from tollway.adapters.sql.tables import (
+    ledger_entries,
+    models,
+    ship_cursors,
+    usage_rollups_15m,
+    usage_rollups_day,
+)
+from tollway.domain.hold import CounterRef
+from tollway.domain.ledger import USAGE
+from tollway.domain.quota import UPSTREAM_SCOPES, Metric, QuotaRecord, Scope, is_nobody
+from tollway.domain.receipt import Payer
+from tollway.domain.window import BUCKET_S, Period, counted_from_s
+
+_DAY_S = 86_400
+_NS = 1_000_000_000
+_LAST_S = 253_402_300_799  # the last second that has a date of ten characters
+_READ = ("input", "cached_input", "cache_write", "audio", "image")
+_WRITTEN = ("output", "reasoning")
+_NUMBERS = {
+    Metric.TOKENS: _READ + _WRITTEN,
+    Metric.INPUT_TOKENS: _READ,
+    Metric.OUTPUT_TOKENS: _WRITTEN,
+    Metric.COST: ("cost_nusd",),
+}
+_COLUMNS = {
+    Scope.TENANT: "tenant_id",
+    Scope.PROJECT: "project_id",
+    Scope.ACCOUNT: "account_id",
+    Scope.KEY: "key_id",
+    Scope.END_USER: "end_user",
+    Scope.PROVIDER: "provider_id",
+    Scope.MODEL: "model_id",
+}
+
+
+class SqlCounts:
+    """Sums for `app.ports.Counting`, which the keeper answers."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def sums(
+        self, refs: Sequence[CounterRef], source: str
+    ) -> tuple[list[dict[int, int]], tuple[int, int]]:
+        """For each counter its use by the second its bucket (minute) or window begins; and how far
+        the journal was shipped when that was so. Raises StoreUnavailableError."""
+        with reading(self._engine) as connection:
+            cursor = connection.execute(
+                select(ship_cursors.c.segment, ship_cursors.c.position).where(
+                    ship_cursors.c.source == source
+                )
+            ).first()
+            used = [_sum(connection, ref) for ref in refs]
+        return used, (0, 0) if cursor is None else (cursor[0], cursor[1])
+
+
+def _sum(connection: Connection, ref: CounterRef) -> dict[int, int]:
+    quota, window = ref.quota, ref.window
+    if quota.metric is Metric.CONCURRENCY:
+        return {}
+    if quota.period is Period.MINUTE:
+        return _buckets(connection, ref)
+    if _in_quarters(quota):
+        total = _rolled(connection, ref, usage_rollups_15m, window.start_s, window.end_s)
+        return {window.start_s: total}
+    first_day = -(-window.start_s // _DAY_S)
+    last_day = window.end_s // _DAY_S
+    if first_day >= last_day:
+        return {window.start_s: _entered(connection, ref, window.start_s, window.end_s)}
+    total = _rolled(connection, ref, usage_rollups_day, first_day * _DAY_S, last_day * _DAY_S)
+    total += _entered(connection, ref, window.start_s, first_day * _DAY_S)
+    total += _entered(connection, ref, last_day * _DAY_S, window.end_s)
+    return {window.start_s: total}
+
+
+def _in_quarters(quota: QuotaRecord) -> bool:
+    narrowed = quota.model_id is not None or quota.scope is Scope.MODEL
+    return not narrowed and Scope.END_USER not in (quota.scope, quota.per)
+
+
+def _rolled(
+    connection: Connection, ref: CounterRef, table: Table, from_s: int, until_s: int
+) -> int:
+    if table is usage_rollups_15m:
+        time = and_(table.c.quarter_s >= from_s, table.c.quarter_s < until_s)
+    else:
+        time = and_(table.c.day >= _day(from_s), table.c.day < _day(until_s))
+    metric, upstream = ref.quota.metric, ref.quota.scope in UPSTREAM_SCOPES
+    if metric is Metric.REQUESTS:
+        counted = table.c.attempts if upstream else table.c.requests
+        amount: ColumnElement[Any] = func.sum(counted)
+    else:
+        amount = _total(table, metric)
+    bounds = [time, *_owner(ref, table), *_payer(table, upstream)]
+    return int(connection.execute(select(amount).where(*bounds)).scalar_one() or 0)
+
+
+def _entered(connection: Connection, ref: CounterRef, from_s: int, until_s: int) -> int:
+    if from_s >= until_s:
+        return 0
+    amount, bounds = _entries(ref, from_s, until_s)
+    return int(connection.execute(select(amount).where(*bounds)).scalar_one() or 0)
+
+
+def _buckets(connection: Connection, ref: CounterRef) -> dict[int, int]:
+    from_s = counted_from_s(Period.MINUTE, ref.window)
+    amount, bounds = _entries(ref, from_s, from_s + _DAY_S)
+    bucket = (ledger_entries.c.started_ns - ledger_entries.c.started_ns % (BUCKET_S * _NS)).label(
+        "bucket_ns"
+    )
+    rows = connection.execute(select(bucket, amount).where(*bounds).group_by(bucket))
+    return {int(start_ns) // _NS: int(total or 0) for start_ns, total in rows}
+
+
+def _entries(
+    ref: CounterRef, from_s: int, until_s: int
+) -> tuple[ColumnElement[Any], list[ColumnElement[bool]]]:
+    table, metric = ledger_entries, ref.quota.metric
+    if metric is Metric.REQUESTS:
+        amount: ColumnElement[Any] = func.count().filter(table.c.kind == USAGE)
+    else:
+        amount = _total(table, metric)
+    bounds = [
+        table.c.day >= _day(from_s),
+        table.c.day <= _day(until_s),
+        table.c.started_ns >= from_s * _NS,
+        table.c.started_ns < until_s * _NS,
+        *_owner(ref, table),
+        *_payer(table, ref.quota.scope in UPSTREAM_SCOPES),
+    ]
+    return amount, bounds
+
+
+def _total(table: Table, metric: Metric) -> ColumnElement[Any]:
+    first, *rest = [func.coalesce(func.sum(table.c[name]), 0) for name in _NUMBERS[metric]]
+    total: ColumnElement[Any] = first
+    for number in rest:
+        total = total + number
+    return total
+
+
+def _owner(ref: CounterRef, table: Table) -> Iterable[ColumnElement[bool]]:
+    """Whose use it is: of the scope, of the model beside it, of the member."""
+    quota = ref.quota
+    if quota.tenant_id is not None:
+        yield table.c.tenant_id == quota.tenant_id
+    if quota.scope_id is not None and quota.scope is not Scope.MODEL:
+        yield table.c[_COLUMNS[quota.scope]] == quota.scope_id
+    model_id = quota.scope_id if quota.scope is Scope.MODEL else quota.model_id
+    if model_id is not None:
+        if table is ledger_entries:
+            yield table.c.model_id == model_id
+        else:  # roll-ups have names
+            name = select(models.c.name).where(models.c.id == model_id).scalar_subquery()
+            yield table.c.model == name
+    if quota.per is not None and ref.member is not None:
+        yield from _member(quota.per, ref.member, table)
+
+
+def _member(per: Scope, member: str, table: Table) -> Iterable[ColumnElement[bool]]:
+    tenant_id, _, rest = member.partition("/")
+    column = table.c[_COLUMNS[per]]
+    if is_nobody(member):
+        yield table.c.tenant_id == tenant_id
+        yield or_(column.is_(None), column == "")
+    elif per is Scope.ACCOUNT:
+        yield table.c.tenant_id == tenant_id
+        yield column == rest
+    elif per is Scope.END_USER:
+        yield table.c.tenant_id == tenant_id
+        yield column == rest.removeprefix("user:")
+    else:
+        yield column == member
+
+
+def _payer(table: Table, upstream: bool) -> Iterable[ColumnElement[bool]]:
+    """What lost to another target counts for what answered, not for whoever asked."""
+    if not upstream:
+        yield table.c.payer != Payer.FAILED_OVER.value
+
+
+def _day(at_s: int) -> str:
+    return datetime.fromtimestamp(min(at_s, _LAST_S), UTC).strftime("%Y-%m-%d")

@@ -1,0 +1,30 @@
+"""Limits as response headers, in the form that OpenAI's clients know: `x-ratelimit-limit-requests`,
+`-remaining-`, `-reset-` (how long until it is whole again, like `6m0s`), and the same for tokens.
+"""
+
+from collections.abc import Iterable
+
+from tollway.domain.allowance import Allowance
+
+
+def allowance_headers(allowances: Iterable[Allowance]) -> list[tuple[bytes, bytes]]:
+    """Three headers for each limit; two for one that never resets."""
+    headers = []
+    for metric, limit, remaining, resets_in_s in allowances:
+        name = metric.encode()
+        headers.append((b"x-ratelimit-limit-" + name, b"%d" % limit))
+        headers.append((b"x-ratelimit-remaining-" + name, b"%d" % remaining))
+        if resets_in_s is not None:
+            headers.append((b"x-ratelimit-reset-" + name, _duration(resets_in_s)))
+    return headers
+
+
+def _duration(seconds: float) -> bytes:
+    whole = int(seconds)
+    if whole < seconds:
+        whole += 1
+    minutes, second = divmod(whole, 60)
+    hours, minute = divmod(minutes, 60)
+    if hours:
+        return b"%dh%dm%ds" % (hours, minute, second)
+    return b"%dm%ds" % (minute, second) if minute else b"%ds" % second
