@@ -57,8 +57,8 @@ class SegmentChain:
 
     @property
     def end(self) -> tuple[int, int]:
-        """The place behind what was appended last."""
-        return self.number, self._at
+        """The place behind what was appended last; (0, 0) before the first of this process."""
+        return (self.number, self._at) if self._at else (0, 0)
 
     @property
     def room_bytes(self) -> int:

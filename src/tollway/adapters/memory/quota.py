@@ -6,6 +6,7 @@ it says up to which place of our journal it has counted, and what was settled be
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import NamedTuple
@@ -27,6 +28,7 @@ from tollway.domain.ids import QuotaId
 from tollway.domain.quota import MAX_MEMBERS, NOTHING, Sizes
 from tollway.domain.window import Window, counted_from_s
 
+_log = logging.getLogger(__name__)
 _ASK_TIMEOUT_S = 2.0
 _ASK_AGAIN_S = 1.0
 _PAUSE_S = 0.05
@@ -86,6 +88,7 @@ class MemoryQuotaStore:
         self._settled: list[_Settled] | None = None
         self._asking: asyncio.Task[None] | None = None
         self._began_ns = clock.wall_ns() - int(clock.monotonic() * 1e9)
+        self._failing = False  # said in the log once
         self._swept = clock.monotonic()
         self.shadowed: dict[QuotaId, int] = {}  # what shadow rules would have refused
 
@@ -264,7 +267,14 @@ class MemoryQuotaStore:
                 self._take(key, used, foreign)
             self._add_settled(set(keys), counted)
             self._judge(keys, counted, asked_s)
-        except (StoreUnavailableError, TimeoutError):
+            self._failing = False
+        except (StoreUnavailableError, TimeoutError) as error:
+            if not self._failing:
+                _log.warning(
+                    "what limits have used cannot be counted; trying again until it can",
+                    extra={"counters": len(keys), "error": str(error) or type(error).__name__},
+                )
+            self._failing = True
             self._inexact.update(keys)
             await asyncio.sleep(_PAUSE_S)  # whoever waits asks again at once
         finally:

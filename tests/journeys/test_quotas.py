@@ -1,0 +1,189 @@
+"""Limits on a whole gateway: exactly as many as allowed, whatever dies meanwhile."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.gateway import wait_until
+from tests.fakes.limits import crowd, set_quotas
+from tests.fakes.quotas import quota
+from tests.fakes.stage import Stage
+from tollway.domain.quota import QuotaRecord
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """A gateway of its own: each test changes its limits."""
+    made = Stage(tmp_path, workers=1, drain_timeout_s=5)
+    made.begin()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def ids(stage: Stage) -> dict[str, Any]:
+    """The ids of tenant and key."""
+    [row] = stage.tree.sql("SELECT id, tenant_id FROM api_keys")
+    return {"tenant_id": row["tenant_id"], "key_id": row["id"]}
+
+
+def limit(stage: Stage, *quotas: QuotaRecord) -> None:
+    """These quotas are in force, on every worker."""
+    set_quotas(str(stage.tree.data_dir / "tollway.db"), *quotas)
+    version = stage.tree.sql("SELECT version FROM snapshot_version")[0]["version"]
+    assert version
+    time.sleep(1.0)  # published within a second, as the other journeys prove
+
+
+def admitted(stage: Stage) -> int:
+    """Requests that reached the provider and stand in the ledger."""
+    return len({row["request_id"] for row in stage.tree.ledger()})
+
+
+@pytest.mark.parametrize("level", ["tenant", "key", "end_user", "platform"])
+def test_exactly_a_hundred_of_two_thousand(stage: Stage, level: str) -> None:
+    """G-20 in one process: as many pass as are allowed, the others are told, nothing else."""
+    known = ids(stage)
+    changes = {
+        "tenant": {"tenant_id": known["tenant_id"]},
+        "key": {"tenant_id": known["tenant_id"], "scope_id": known["key_id"]},
+        "end_user": {"tenant_id": known["tenant_id"], "scope_id": "ann"},
+        "platform": {},
+    }[level]
+    limit(stage, quota(100, scope=level, **changes))
+    statuses = crowd(stage.tree.url, stage.tree.key, requests=2000, at_once=200, user="ann")
+    assert statuses == {200: 100, 429: 1900}
+    stage.tree.wait_for_entries(100)
+    assert admitted(stage) == 100
+
+
+def test_a_new_limit_begins_where_the_ledger_stands(stage: Stage) -> None:
+    """Thirty were served before there was a limit of fifty: twenty are left. A second one beside it
+    that refuses takes nothing from the first."""
+    known = ids(stage)
+    assert crowd(stage.tree.url, stage.tree.key, requests=30, at_once=10) == {200: 30}
+    day = quota(50, tenant_id=known["tenant_id"])
+    limit(stage, day, quota(0, scope="key", **_key(known)))
+    assert crowd(stage.tree.url, stage.tree.key, requests=30, at_once=10) == {429: 30}
+    limit(stage, day)
+    assert crowd(stage.tree.url, stage.tree.key, requests=100, at_once=50) == {200: 20, 429: 80}
+
+
+def test_a_killed_worker_takes_no_more_and_no_less_than_was_allowed(stage: Stage) -> None:
+    """kill -9 under load, three times: all that reached the provider is counted, once."""
+    known = ids(stage)
+    limit(stage, quota(1000, tenant_id=known["tenant_id"]))
+    results: list[Any] = []
+
+    def ask() -> None:
+        results.append(
+            crowd(
+                stage.tree.url,
+                stage.tree.key,
+                requests=6000,
+                at_once=40,
+                directives="tokens=5 gap_ms=3",
+                stream=True,
+            )
+        )
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    for _ in range(3):
+        time.sleep(0.6)
+        stage.tree.kill_worker()
+    asking.join()
+    time.sleep(1.5)
+    while crowd(stage.tree.url, stage.tree.key, requests=50, at_once=10)[200]:
+        pass
+    wait_until(lambda: admitted(stage) >= 1000, 20)
+    time.sleep(1)
+    assert admitted(stage) == 1000
+
+
+def test_a_worker_s_successor_counts_on(stage: Stage) -> None:
+    """Replaced under load, five times, while the old ones still stream: exactly the limit."""
+    known = ids(stage)
+    limit(stage, quota(600, tenant_id=known["tenant_id"]), quota(10**9, "tokens", **_tenant(known)))
+    results: list[Any] = []
+
+    def ask() -> None:
+        results.append(
+            crowd(
+                stage.tree.url,
+                stage.tree.key,
+                requests=4000,
+                at_once=30,
+                directives="tokens=20 gap_ms=10",
+                stream=True,
+            )
+        )
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    for _ in range(5):
+        time.sleep(0.5)
+        os.kill(stage.tree.worker_pids[0], signal.SIGTERM)
+    asking.join()
+    assert results[0][200] <= 600
+    time.sleep(2)
+    while crowd(stage.tree.url, stage.tree.key, requests=50, at_once=10)[200]:
+        pass
+    wait_until(lambda: admitted(stage) >= 600, 20)
+    time.sleep(1)
+    assert admitted(stage) == 600
+
+
+def test_a_rate_holds_over_a_restart(stage: Stage) -> None:
+    """Ten a minute were used: after a restart of the whole gateway it is still full."""
+    known = ids(stage)
+    limit(stage, quota(10, period="minute", tenant_id=known["tenant_id"]))
+    assert crowd(stage.tree.url, stage.tree.key, requests=10, at_once=5) == {200: 10}
+    assert stage.tree.stop() == 0
+    stage.tree.start()
+    reply = stage.chat()
+    assert reply.status == 429
+    assert reply.error["code"] == "rate_limit_exceeded"
+    assert "10 requests per minute for your organisation" in reply.error["message"]
+    assert 0 < int(reply.headers["retry-after"]) <= 70
+    assert reply.headers["x-ratelimit-remaining-requests"] == "0"
+
+
+def test_a_strict_budget_is_never_overspent(stage: Stage) -> None:
+    """G-22 in one process: 40 streams at once under a limit on tokens; what is used and what is
+    held never exceed it together, and in the end nothing is held."""
+    known = ids(stage)
+    limit(stage, quota(20_000, "output_tokens", precision="strict", **_tenant(known)))
+    statuses = crowd(
+        stage.tree.url,
+        stage.tree.key,
+        requests=1000,
+        at_once=40,
+        directives="tokens=30",
+        stream=True,
+        max_tokens=60,
+    )
+    assert statuses[200] > 300
+    time.sleep(1.5)
+    rows = stage.tree.ledger()
+    spent = sum(row["output"] or 0 for row in rows)
+    assert spent <= 20_000
+    # Nothing stays held: whatever is left can still be used, to the last that fits.
+    left = 20_000 - spent
+    if left >= 60:
+        assert stage.chat("tokens=1", max_tokens=60).status == 200
+
+
+def _tenant(known: dict[str, Any]) -> dict[str, Any]:
+    return {"tenant_id": known["tenant_id"]}
+
+
+def _key(known: dict[str, Any]) -> dict[str, Any]:
+    return {"tenant_id": known["tenant_id"], "scope_id": known["key_id"]}
