@@ -9,7 +9,18 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, func, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    and_,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 
 from tollway.adapters.sql.engine import reading
 from tollway.adapters.sql.tables import (
@@ -27,7 +38,6 @@ from tollway.domain.window import BUCKET_S, Period, counted_from_s
 
 _DAY_S = 86_400
 _NS = 1_000_000_000
-_LAST_S = 253_402_300_799  # the last second that has a date of ten characters
 _READ = ("input", "cached_input", "cache_write", "audio", "image")
 _WRITTEN = ("output", "reasoning")
 _NUMBERS = {
@@ -119,9 +129,10 @@ def _entered(connection: Connection, ref: CounterRef, from_s: int, until_s: int)
 def _buckets(connection: Connection, ref: CounterRef) -> dict[int, int]:
     from_s = counted_from_s(Period.MINUTE, ref.window)
     amount, bounds = _entries(ref, from_s, from_s + _DAY_S)
-    bucket = (ledger_entries.c.started_ns - ledger_entries.c.started_ns % (BUCKET_S * _NS)).label(
-        "bucket_ns"
-    )
+    # In the text, not as parameters: PostgreSQL must see that it is grouped by what it selects.
+    size = literal_column(str(BUCKET_S * _NS), BigInteger)
+    began = ledger_entries.c.started_ns
+    bucket = (began - began % size).label("bucket_ns")
     rows = connection.execute(select(bucket, amount).where(*bounds).group_by(bucket))
     return {int(start_ns) // _NS: int(total or 0) for start_ns, total in rows}
 
@@ -194,4 +205,4 @@ def _payer(table: Table, upstream: bool) -> Iterable[ColumnElement[bool]]:
 
 
 def _day(at_s: int) -> str:
-    return datetime.fromtimestamp(min(at_s, _LAST_S), UTC).strftime("%Y-%m-%d")
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d")
