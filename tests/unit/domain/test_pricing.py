@@ -13,6 +13,7 @@ from tollway.domain.pricing import (
     Rates,
     Tier,
     cost_nusd,
+    most_nusd,
     read_rates,
     write_rates,
 )
@@ -200,3 +201,25 @@ def test_what_are_no_rates(written):
 def test_whole_numbers_need_no_quotes():
     """They are exact as they are."""
     assert made(input=3) == made(input="3") == made(input="3.000000000")
+
+
+def test_the_most_that_text_can_cost():
+    """The dearest class it may turn out to be, the dearest tier it may reach, and the request."""
+    rates = read_rates(
+        {
+            "input": "1",
+            "cache_write": "1.25",
+            "output": "2",
+            "reasoning": "3",
+            "image": "100",
+            "request": "0.5",
+            "tiers": [{"above_input_tokens": 1000, "input": "2", "cache_write": "2"}],
+        }
+    ).value
+    price = Price("prc_1", 0, rates)
+    assert most_nusd(price, 1000, 10) == 1000 * 1250 + 10 * 3000 + 500_000_000
+    assert most_nusd(price, 1001, 0) == 1001 * 2000 + 500_000_000
+    only_input = Price("prc_2", 0, read_rates({"input": "1"}).value)
+    assert most_nusd(only_input, 1, 0) == 1000
+    assert most_nusd(only_input, 1, 1) is None
+    assert most_nusd(Price("prc_3", 0, read_rates({"output": "1"}).value), 1, 1) is None
