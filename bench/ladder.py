@@ -23,6 +23,7 @@ TITLES = {  # of bench.rungs, which imports the application and is loaded only t
     "relay": "key, parse, plan, relay, settle",
     "journal": "+ journal on disk",
     "metrics": "+ metrics: all of a worker but its sockets",
+    "limits": "+ eight limits: requests, tokens, cost, concurrency",
     "stream": "the same for a stream of 64 chunks",
 }
 

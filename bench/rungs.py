@@ -30,15 +30,19 @@ from tollway.app.gateway.request_ids import RequestIds
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.gateway.serve import serve
 from tollway.app.ports import Flow, Header, Journal, Observer, ResponseSink, UpstreamCall
+from tollway.app.pricing import PriceList, Pricing
 from tollway.dialects.registry import ENDPOINTS
 from tollway.domain.failure import Failure
-from tollway.domain.ids import CredentialId, ModelId, ProviderId, TenantId
+from tollway.domain.ids import CredentialId, KeyId, ModelId, ProviderId, QuotaId, TenantId
 from tollway.domain.key import KeyRecord, digest_key, make_key, split_key
 from tollway.domain.model import ModelRecord, Target
+from tollway.domain.price_book import Entry
 from tollway.domain.provider import CredentialRecord, ProviderKind, ProviderRecord
+from tollway.domain.quota import Metric, QuotaPlace, QuotaRecord, Scope, place_of
 from tollway.domain.receipt import Intent, Receipt
 from tollway.domain.snapshot import Snapshot
 from tollway.domain.tenant import TenantRecord
+from tollway.domain.window import Period
 
 Call = Callable[[], Awaitable[None]]  # serves one request, raises when it was not served rightly
 _STREAM_CHUNKS = 64
@@ -139,7 +143,40 @@ class _Source:
         self.current = current
 
 
-def _snapshot() -> tuple[Snapshot, str]:
+class _Prices:
+    """A price for everything."""
+
+    def mark(self) -> int:
+        return 1
+
+    def read(self) -> PriceList:
+        return PriceList([Entry("prc_bench", "*", 0, {"input": "1", "output": "2"})], {})
+
+
+def _eight_limits(tenant_id: TenantId, key_id: KeyId) -> dict[str, QuotaPlace]:
+    """Two rates, two budgets and a number at a time for tenant and key, none of them near."""
+    written = [
+        (Scope.TENANT, None, Metric.REQUESTS, Period.MINUTE),
+        (Scope.TENANT, None, Metric.TOKENS, Period.MINUTE),
+        (Scope.TENANT, None, Metric.TOKENS, Period.DAY),
+        (Scope.TENANT, None, Metric.COST, Period.MONTH),
+        (Scope.KEY, key_id, Metric.REQUESTS, Period.MINUTE),
+        (Scope.KEY, key_id, Metric.TOKENS, Period.DAY),
+        (Scope.KEY, key_id, Metric.COST, Period.DAY),
+        (Scope.KEY, key_id, Metric.CONCURRENCY, Period.NONE),
+    ]
+    quotas = [
+        QuotaRecord(QuotaId(f"quo_{n}"), tenant_id, scope, scope_id, metric, period, 10**15)
+        for n, (scope, scope_id, metric, period) in enumerate(written)
+    ]
+    places = {place_of(quota) for quota in quotas}
+    return {
+        place: QuotaPlace(place, tuple(one for one in quotas if place_of(one) == place))
+        for place in places
+    }
+
+
+def _snapshot(*, limits: bool) -> tuple[Snapshot, str]:
     """One tenant, key, provider and model; and the key's text."""
     tenant = TenantRecord(TenantId("ten_bench"), "bench", "Bench", b"salt")
     key_id, key = make_key("test", bytes(range(41)))
@@ -163,13 +200,16 @@ def _snapshot() -> tuple[Snapshot, str]:
         keys={key_id: KeyRecord(key_id, tenant.id, digest, 1)},
         providers={provider.id: provider},
         models={(None, CLIENT_MODEL): model},
+        quotas=_eight_limits(tenant.id, key_id) if limits else {},
     )
     return snapshot, key
 
 
-def _call(journal: Journal, observers: Sequence[Observer], *, chunks: int = 0) -> Call:
+def _call(
+    journal: Journal, observers: Sequence[Observer], *, chunks: int = 0, limits: bool = False
+) -> Call:
     """A request through `serve` with these parts."""
-    snapshot, key = _snapshot()
+    snapshot, key = _snapshot(limits=limits)
     upstream = _Upstream(_JSON, [answer_body()])
     if chunks:
         events = stream_events(chunks)
@@ -187,6 +227,7 @@ def _call(journal: Journal, observers: Sequence[Observer], *, chunks: int = 0) -
         cache=MemoryResponseCache(),
         guards=(),
         observers=observers,
+        prices=Pricing(_Prices()),
         request_ids=RequestIds(os.urandom, lambda day: time.strftime("%Y%m%d", time.gmtime(day))),
     )
     headers = [
@@ -215,6 +256,7 @@ RUNGS: dict[str, Callable[[Path], Call]] = {
     "relay": lambda _: _call(_NoJournal(), []),
     "journal": lambda folder: _call(_disk_journal(folder), []),
     "metrics": lambda folder: _call(_disk_journal(folder), [Tally()]),
+    "limits": lambda folder: _call(_disk_journal(folder), [Tally()], limits=True),
     "stream": lambda folder: _call(_disk_journal(folder), [Tally()], chunks=_STREAM_CHUNKS),
 }
 

@@ -2,7 +2,7 @@
 
 from itertools import count
 
-from tollway.domain.hold import Hold, Rule
+from tollway.domain.hold import Hold, Rule, RuleSet
 from tollway.domain.ids import QuotaId, TenantId
 from tollway.domain.quota import Metric, QuotaPlace, QuotaRecord, Scope, Sizes, place_of
 from tollway.domain.window import UTC_ZONE, Period
@@ -44,7 +44,7 @@ def hold(*rules, at_s=NOON_S, tokens=0, cost=0, most=None):
     """One request with these rules that is expected to use so many output tokens."""
     bounded = Sizes(1, tokens, 0, tokens, cost, 1)
     strict = bounded if most is None else Sizes(1, most, 0, most, cost, 1)
-    return Hold(rules, at_s, strict=strict, bounded=bounded)
+    return Hold(RuleSet(rules), at_s, strict=strict, bounded=bounded)
 
 
 def actual(tokens=0, cost=0):

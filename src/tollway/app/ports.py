@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 from tollway.domain.access import Principal
 from tollway.domain.failure import Failure
-from tollway.domain.hold import Bound, CounterRef, Decision, Hold, Rule, Stand
+from tollway.domain.hold import Bound, CounterRef, Decision, Hold, Rule, Stand, Tightest
 from tollway.domain.provider import CredentialRecord, ProviderRecord
 from tollway.domain.quota import NOTHING, Sizes
 from tollway.domain.receipt import Intent, Receipt
@@ -218,6 +218,9 @@ class QuotaStore(Protocol):
 
     def void(self, hold: Hold) -> None:
         """Free what was held; nothing was used."""
+
+    def tightest(self, rules: Sequence[Rule], at_s: int) -> Tightest | None:
+        """Of rules that are held on, the one with the least left."""
 
     def standing(self, rule: Rule) -> Stand | None:
         """How a rule's counter stands now, where it is known here."""

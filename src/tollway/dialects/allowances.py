@@ -5,17 +5,25 @@
 from collections.abc import Iterable
 
 from tollway.domain.allowance import Allowance
+from tollway.domain.quota import Metric
+
+_NAMES = {
+    metric: tuple(
+        f"x-ratelimit-{word}-{metric}".encode() for word in ("limit", "remaining", "reset")
+    )
+    for metric in Metric
+}
 
 
 def allowance_headers(allowances: Iterable[Allowance]) -> list[tuple[bytes, bytes]]:
     """Three headers for each limit; two for one that never resets."""
     headers = []
     for metric, limit, remaining, resets_in_s in allowances:
-        name = metric.encode()
-        headers.append((b"x-ratelimit-limit-" + name, b"%d" % limit))
-        headers.append((b"x-ratelimit-remaining-" + name, b"%d" % remaining))
+        of_limit, of_rest, of_reset = _NAMES[metric]
+        headers.append((of_limit, b"%d" % limit))
+        headers.append((of_rest, b"%d" % remaining))
         if resets_in_s is not None:
-            headers.append((b"x-ratelimit-reset-" + name, _duration(resets_in_s)))
+            headers.append((of_reset, _duration(resets_in_s)))
     return headers
 
 

@@ -5,6 +5,7 @@ A hold is reserved as a whole or not at all, and ends once: settled with what wa
 Both book into the windows it was admitted in, whatever time it is by then.
 """
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from tollway.domain.quota import (
@@ -20,6 +21,11 @@ from tollway.domain.quota import (
 from tollway.domain.window import Period, Window, Zone, frees_s, window_at
 
 _MONEY = METRICS.index(Metric.COST)
+_MEASURED = frozenset(
+    METRICS.index(metric)
+    for metric in (Metric.TOKENS, Metric.INPUT_TOKENS, Metric.OUTPUT_TOKENS, Metric.COST)
+)
+_SHOWN = (Metric.REQUESTS, Metric.TOKENS)
 _NEVER = Window(1, 0)
 
 
@@ -121,6 +127,14 @@ class Stand(NamedTuple):
     frees_s: int
 
 
+class Tightest(NamedTuple):
+    """Of several rules the one with the least left, as it stands now."""
+
+    limit: int
+    remaining: int
+    frees_s: int
+
+
 class Outage(NamedTuple):
     """The counters of a rule cannot be had."""
 
@@ -135,38 +149,38 @@ UNDECIDED = Undecided()
 Decision = Bound | Outage | Undecided | None  # None: held
 
 
+class RuleSet:
+    """The rules of one hold, and what follows from them alone: whether a price is needed, whether a
+    rule holds the most a request can use (of tokens or money, which a provider counts), and which
+    rules a caller is told of, by metric."""
+
+    __slots__ = ("ceiling", "money", "rules", "shown")
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self.rules = tuple(rules)
+        self.money = any(rule.metric == _MONEY for rule in self.rules)
+        self.ceiling = any(
+            rule.strict and not rule.shadow and rule.metric in _MEASURED for rule in self.rules
+        )
+        shown = [(metric, self._enforced(metric)) for metric in _SHOWN]
+        self.shown = tuple((metric, rules) for metric, rules in shown if rules)
+
+    def _enforced(self, metric: Metric) -> tuple[Rule, ...]:
+        return tuple(rule for rule in self.rules if rule.quota.metric is metric and not rule.shadow)
+
+
 class Hold:
     """One request's lines. `strict` and `bounded` are the sizes that rules of each precision hold;
     `bookings` is the store's own."""
 
     __slots__ = ("at_s", "bookings", "bounded", "rules", "strict")
 
-    def __init__(
-        self, rules: tuple[Rule, ...], at_s: int, *, strict: Sizes, bounded: Sizes
-    ) -> None:
+    def __init__(self, rules: RuleSet, at_s: int, *, strict: Sizes, bounded: Sizes) -> None:
         self.rules = rules
         self.at_s = at_s
         self.strict = strict
         self.bounded = bounded
         self.bookings: Any = None
 
-    def amount(self, rule: Rule) -> int:
-        """What this rule holds for the request."""
-        return (self.strict if rule.strict else self.bounded)[rule.metric]
 
-
-def counts_money(rules: tuple[Rule, ...]) -> bool:
-    """Whether a price is needed."""
-    return any(rule.metric == _MONEY for rule in rules)
-
-
-def needs_ceiling(rules: tuple[Rule, ...]) -> bool:
-    """Whether a rule holds the most a request can use: of tokens or money, which a provider
-    counts; requests and their number at a time are known anyway."""
-    return any(rule.strict and not rule.shadow and rule.metric in _MEASURED for rule in rules)
-
-
-_MEASURED = frozenset(
-    METRICS.index(metric)
-    for metric in (Metric.TOKENS, Metric.INPUT_TOKENS, Metric.OUTPUT_TOKENS, Metric.COST)
-)
+NO_RULES = RuleSet(())

@@ -8,6 +8,8 @@ _PER_OCTAVE = 4
 _BUCKETS = 32 * _PER_OCTAVE  # up to 2**32 tokens
 _HALVED_AT = 512
 _ENOUGH = 8
+_FEW = 32
+_LOOKED_EVERY = 16  # answers, once there are more than a few
 UNKNOWN_TOKENS = 512  # held until a few answers were seen
 _QUANTILE_PERCENT = 90
 
@@ -30,7 +32,7 @@ class OutputHistory:
         if self._seen >= _HALVED_AT:
             self._counts = counts = [count // 2 for count in counts]
             self._seen = sum(counts)
-        if self._seen >= _ENOUGH:
+        if self._seen >= _ENOUGH and (self._seen % _LOOKED_EVERY == 0 or self._seen <= _FEW):
             self.expected = self._quantile(counts)
 
     def _quantile(self, counts: list[int]) -> int:

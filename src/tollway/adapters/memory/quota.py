@@ -22,6 +22,7 @@ from tollway.domain.hold import (
     Outage,
     Rule,
     Stand,
+    Tightest,
     rule_key,
 )
 from tollway.domain.ids import QuotaId
@@ -40,16 +41,8 @@ REST = "..."  # whoever comes after a rule's last counter of its own
 Key = tuple[str, int]  # a rule's and the second its window begins
 
 
-class _Booking:
-    """One line of a hold that is in."""
-
-    __slots__ = ("amount", "bucket", "counter", "rule")
-
-    def __init__(self, rule: Rule, counter: Counter, bucket: Bucket | None, amount: int) -> None:
-        self.rule = rule
-        self.counter = counter
-        self.bucket = bucket
-        self.amount = amount
+# One line of a hold that is in: its rule, where it is booked, how much.
+_Booking = tuple[Rule, Counter, Bucket | None, int]
 
 
 class _Settled(NamedTuple):
@@ -98,22 +91,27 @@ class MemoryQuotaStore:
         """Hold every line or none. Reserving again changes nothing."""
         if hold.bookings is not None:
             return None
-        at_s, bookings = hold.at_s, []
-        for rule in hold.rules:
+        at_s, tick_s = hold.at_s, 0
+        strict, bounded = hold.strict, hold.bounded
+        bookings: list[_Booking] = []
+        for rule in hold.rules.rules:
             counter: Counter = rule.cell
-            if counter is None or not rule.start_s <= at_s < rule.end_s:
+            if counter is None or at_s >= rule.end_s or at_s < rule.start_s:
                 counter = self._place(rule, at_s)
-            if counter.standing is not Standing.KNOWN:
+            if counter.standing:
                 return self._unready(hold)
-            bucket = counter.turn(self._tick_s()) if rule.minute else None
-            amount, limit = hold.amount(rule), rule.limit_at(at_s)
+            bucket = None
+            if rule.minute:
+                tick_s = tick_s or self._tick_s()
+                bucket = counter.turn(tick_s)
+            amount = (strict if rule.strict else bounded)[rule.metric]
+            limit = rule.limit if at_s >= rule.raised_until_s else rule.raised_to
             if not counter.used + counter.held + counter.foreign + amount <= limit:
                 if not rule.shadow:
                     return _bound(rule, counter, limit, amount)
                 self.shadowed[rule.quota.id] = self.shadowed.get(rule.quota.id, 0) + 1
-            bookings.append(_Booking(rule, counter, bucket, amount))
-        for booking in bookings:
-            _add(booking, booking.amount)
+            bookings.append((rule, counter, bucket, amount))
+        _hold_more(bookings)
         hold.bookings = bookings
         return None
 
@@ -128,7 +126,7 @@ class MemoryQuotaStore:
             decision = self.reserve(hold)
         if decision is not UNDECIDED:
             return decision
-        for rule in hold.rules:
+        for rule in hold.rules.rules:
             counter: Counter = rule.cell
             if counter.standing is Standing.UNKNOWN:
                 if not rule.shares and not rule.shadow:
@@ -144,18 +142,24 @@ class MemoryQuotaStore:
     ) -> Bound | None:
         """Hold more while an answer runs. Only strict rules can say no; then nothing is held."""
         bookings: Sequence[_Booking] = hold.bookings or ()
-        for booking in bookings:
-            rule, counter = booking.rule, booking.counter
+        for rule, counter, _, _ in bookings:
             amount = strict[rule.metric]
             if not rule.strict or rule.shadow or not amount:
                 continue
             limit = rule.limit_at(hold.at_s)
             if not counter.used + counter.held + counter.foreign + amount <= limit:
                 return _bound(rule, counter, limit, amount)
-        for booking in bookings:
-            amount = (strict if booking.rule.strict else bounded)[booking.rule.metric]
-            _add(booking, amount)
-            booking.amount += amount
+        more = [
+            (rule, counter, bucket, (strict if rule.strict else bounded)[rule.metric])
+            for rule, counter, bucket, _ in bookings
+        ]
+        _hold_more(more)
+        hold.bookings = [
+            (rule, counter, bucket, amount + extra)
+            for (rule, counter, bucket, amount), (_, _, _, extra) in zip(
+                bookings, more, strict=True
+            )
+        ]
         return None
 
     def settle(self, hold: Hold, actual: Sizes) -> None:
@@ -163,20 +167,34 @@ class MemoryQuotaStore:
         journalled."""
         bookings: Sequence[_Booking] = hold.bookings or ()
         hold.bookings = None
-        for booking in bookings:
-            _add(booking, -booking.amount)
-            used, bucket = actual[booking.rule.metric], booking.bucket
-            if not used or (bucket is not None and bucket.gone):
-                continue
-            booking.counter.used += used
+        for rule, counter, bucket, amount in bookings:
             if bucket is not None:
-                bucket.used += used
+                if bucket.gone:
+                    continue
+                bucket.held -= amount
+                bucket.used += actual[rule.metric]
+            counter.held -= amount
+            counter.used += actual[rule.metric]
         if self._settled is not None and bookings and actual is not NOTHING:
             self._settled.append(_Settled(self._written(), bookings, actual))
 
     def void(self, hold: Hold) -> None:
         """Free what the hold held, once. Nothing was used."""
         self.settle(hold, NOTHING)
+
+    def tightest(self, rules: Sequence[Rule], at_s: int) -> Tightest | None:
+        """Of rules that are held on, the one with the least left."""
+        found: Counter | None = None
+        least = limit = 0
+        for rule in rules:
+            counter: Counter | None = rule.cell
+            if counter is None or counter.standing:
+                continue
+            most = rule.limit_at(at_s)
+            left = most - counter.used - counter.held - counter.foreign
+            if found is None or left < least:
+                found, least, limit = counter, left, most
+        return None if found is None else Tightest(limit, max(least, 0), found.frees_s())
 
     def standing(self, rule: Rule) -> Stand | None:
         """How the rule's counter stands; None while it is not known."""
@@ -214,7 +232,7 @@ class MemoryQuotaStore:
 
     def _unready(self, hold: Hold) -> Decision:
         """Some counter of the hold cannot be counted on: want all that are not known."""
-        for rule in hold.rules:
+        for rule in hold.rules.rules:
             standing = self._place(rule, hold.at_s).standing
             if standing is Standing.CLOSED:
                 return Outage(rule)
@@ -299,13 +317,11 @@ class MemoryQuotaStore:
         for settled in self._settled or ():
             if settled.at <= counted.upto:
                 continue
-            for booking in settled.bookings:
-                if id(booking.counter) not in counters:
+            for rule, counter, bucket, _ in settled.bookings:
+                if id(counter) not in counters or (bucket is not None and bucket.gone):
                     continue
-                amount, bucket = settled.actual[booking.rule.metric], booking.bucket
-                if bucket is not None and bucket.gone:
-                    continue
-                booking.counter.used += amount
+                amount = settled.actual[rule.metric]
+                counter.used += amount
                 if bucket is not None:
                     bucket.used += amount
 
@@ -342,10 +358,10 @@ def _bound(rule: Rule, counter: Counter, limit: int, amount: int) -> Bound:
     return Bound(rule, limit, counter.used, held, amount, counter.frees_s())
 
 
-def _add(booking: _Booking, amount: int) -> None:
-    bucket = booking.bucket
-    if bucket is not None:
-        if bucket.gone:
-            return
-        bucket.held += amount
-    booking.counter.held += amount
+def _hold_more(bookings: Sequence[_Booking]) -> None:
+    for _, counter, bucket, amount in bookings:
+        if bucket is not None:
+            if bucket.gone:
+                continue
+            bucket.held += amount
+        counter.held += amount

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from tollway.app.gateway.exchange import Exchange, Verdict
 from tollway.app.gateway.relay import BufferedRelay
-from tollway.app.gateway.reserve import reserve_attempt
+from tollway.app.gateway.reserve import attempt_rules, reserve_attempt
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.gateway.settle import settle_attempt
 from tollway.app.gateway.stream_relay import StreamRelay
@@ -60,9 +60,13 @@ async def _try_target(
 ) -> Verdict:
     if exchange.client.gone:
         return Failure(Phase.CONNECT, Cause.CLIENT_GONE, "The client left.")
-    hold = await reserve_attempt(gateway, exchange, (target, provider))
-    if not isinstance(hold, Hold | None):
-        return hold
+    hold = None
+    rules = attempt_rules(gateway, exchange, provider)
+    if rules.rules:
+        reserved = await reserve_attempt(gateway, exchange, rules, served=(target, provider))
+        if not isinstance(reserved, Hold):
+            return reserved
+        hold = reserved
     call = _call(exchange, target, provider)
     journal = gateway.journal
     slot, ticket = journal.claim()

@@ -8,9 +8,9 @@ from tollway.app.gateway.runtime import Gateway
 from tollway.domain.allowance import limit_text
 from tollway.domain.estimate import DEFAULT_BYTES_PER_TOKEN, estimated_output
 from tollway.domain.failure import Cause, Failure, Phase
-from tollway.domain.hold import Bound, Hold, counts_money
+from tollway.domain.hold import Bound, Hold
 from tollway.domain.pricing import Price, cost_nusd, most_nusd
-from tollway.domain.quota import NOTHING, Sizes
+from tollway.domain.quota import Sizes
 from tollway.domain.usage import Usage
 
 _STEP_TOKENS = 256
@@ -76,7 +76,7 @@ def held_output(
     if not holds:
         return None
     price = None
-    if gateway.prices is not None and any(counts_money(one.rules) for one in holds):
+    if gateway.prices is not None and any(one.rules.money for one in holds):
         assert exchange.principal is not None
         at_s = exchange.started_ns // 1_000_000_000
         price = gateway.prices.find(provider_id, exchange.principal.tenant_id, target, at_s=at_s)
@@ -84,4 +84,4 @@ def held_output(
 
 
 def _is_strict(hold: Hold) -> bool:
-    return hold.strict is not NOTHING and any(rule.strict for rule in hold.rules)
+    return any(rule.strict for rule in hold.rules.rules)

@@ -5,7 +5,7 @@ and remembered until the configuration changes.
 from collections.abc import Iterator, Sequence
 
 from tollway.domain.access import Principal
-from tollway.domain.hold import Rule
+from tollway.domain.hold import NO_RULES, Rule, RuleSet
 from tollway.domain.ids import ModelId
 from tollway.domain.model import ModelRecord
 from tollway.domain.quota import QuotaRecord, Scope, nobody_of, scope_place
@@ -13,7 +13,6 @@ from tollway.domain.snapshot import EMPTY, Snapshot
 from tollway.domain.tenant import TenantRecord
 from tollway.domain.window import UTC_ZONE, Zone
 
-Rules = tuple[Rule, ...]
 _MAX_KNOWN = 20_000
 _Asker = tuple[str, str | None, str | None, str, str | None]
 
@@ -21,26 +20,28 @@ _Asker = tuple[str, str | None, str | None, str, str | None]
 class Limits:
     """One per worker."""
 
-    __slots__ = ("_asked", "_served", "_snapshot")
+    __slots__ = ("_asked", "_served", "_served_each", "_snapshot")
 
     def __init__(self) -> None:
         self._snapshot = EMPTY
-        self._asked: dict[tuple[ModelId, _Asker], Rules] = {}
-        self._served: dict[tuple[ModelId, str, _Asker], Rules] = {}
+        self._asked: dict[tuple[str, str, str | None, str | None, str, str | None], RuleSet] = {}
+        self._served: dict[tuple[str, str], tuple[QuotaRecord, ...]] = {}
+        self._served_each: dict[tuple[str, str, _Asker], RuleSet] = {}
 
     def of_request(
         self, snapshot: Snapshot, principal: Principal, model: ModelRecord, *, end_user: str | None
-    ) -> Rules:
+    ) -> RuleSet:
         """The rules of tenant, project, account, key and end user."""
         if snapshot is not self._snapshot:
             self._begin(snapshot)
-        asker = _asker(principal, end_user)
-        known = self._asked.get((model.id, asker))
+        key = principal.key
+        place = (model.id, key.tenant_id, key.project_id, key.account_id, key.id, end_user)
+        known = self._asked.get(place)
         if known is None:
-            known = tuple(_request_rules(snapshot, principal.tenant, asker, model.id))
+            known = RuleSet(_request_rules(snapshot, principal.tenant, place[1:], model.id))
             if len(self._asked) >= _MAX_KNOWN:
                 self._asked.clear()
-            self._asked[model.id, asker] = known
+            self._asked[place] = known
         return known
 
     def of_attempt(
@@ -51,33 +52,36 @@ class Limits:
         *,
         provider_id: str,
         end_user: str | None,
-    ) -> Rules:
+    ) -> RuleSet:
         """The rules of the platform, the provider and the model behind a name."""
         if snapshot is not self._snapshot:
             self._begin(snapshot)
-        asker = _asker(principal, end_user)
-        known = self._served.get((model.id, provider_id, asker))
+        place = (model.id, provider_id)
+        quotas = self._served.get(place)
+        if quotas is None:
+            quotas = self._served[place] = tuple(_attempt_quotas(snapshot, model.id, provider_id))
+        if not quotas:
+            return NO_RULES
+        key = principal.key
+        asker = (key.tenant_id, key.project_id, key.account_id, key.id, end_user)
+        known = self._served_each.get((*place, asker))
         if known is None:
-            known = tuple(_attempt_rules(snapshot, asker, model.id, provider_id))
-            if len(self._served) >= _MAX_KNOWN:
-                self._served.clear()
-            self._served[model.id, provider_id, asker] = known
+            known = RuleSet(Rule(quota, _member(quota, asker), UTC_ZONE) for quota in quotas)
+            if len(self._served_each) >= _MAX_KNOWN:
+                self._served_each.clear()
+            self._served_each[*place, asker] = known
         return known
 
     def _begin(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._asked.clear()
         self._served.clear()
+        self._served_each.clear()
 
 
 def zone_of(tenant: TenantRecord) -> Zone:
     """The time zone of a tenant's windows."""
     return Zone(tenant.timezone, tenant.timezone_before, tenant.timezone_since_s)
-
-
-def _asker(principal: Principal, end_user: str | None) -> _Asker:
-    key = principal.key
-    return key.tenant_id, key.project_id, key.account_id, key.id, end_user
 
 
 def _request_rules(
@@ -98,9 +102,9 @@ def _request_rules(
             yield Rule(quota, _member(quota, asker), zone)
 
 
-def _attempt_rules(
-    snapshot: Snapshot, asker: _Asker, model_id: ModelId, provider_id: str
-) -> Iterator[Rule]:
+def _attempt_quotas(
+    snapshot: Snapshot, model_id: ModelId, provider_id: str
+) -> Iterator[QuotaRecord]:
     places = [
         scope_place(Scope.PLATFORM, None, None),
         scope_place(Scope.PROVIDER, None, provider_id),
@@ -108,7 +112,7 @@ def _attempt_rules(
     ]
     for quota in _quotas(snapshot, places):
         if quota.tenant_id is None and quota.model_id in (None, model_id):
-            yield Rule(quota, _member(quota, asker), UTC_ZONE)
+            yield quota
 
 
 def _quotas(snapshot: Snapshot, places: Sequence[str]) -> Iterator[QuotaRecord]:

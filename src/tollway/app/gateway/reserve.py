@@ -6,7 +6,7 @@ from tollway.app.gateway.exchange import Exchange, Verdict
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.gateway.sizing import size_hold
 from tollway.domain.allowance import Allowance, is_budget, limit_text, time_text
-from tollway.domain.hold import UNDECIDED, Bound, Decision, Hold, Outage, Undecided
+from tollway.domain.hold import UNDECIDED, Bound, Decision, Hold, Outage, RuleSet, Undecided
 from tollway.domain.model import Target
 from tollway.domain.provider import ProviderRecord
 from tollway.domain.quota import Metric
@@ -14,7 +14,6 @@ from tollway.domain.refusal import BadRequest, QuotaExceeded, Refusal, Unavailab
 from tollway.domain.window import FOREVER_S
 
 _SOON_S = 1.0
-_SHOWN = (Metric.REQUESTS, Metric.TOKENS)
 
 
 def reserve(gateway: Gateway, exchange: Exchange) -> Refusal | Undecided | None:
@@ -26,7 +25,7 @@ def reserve(gateway: Gateway, exchange: Exchange) -> Refusal | Undecided | None:
         exchange.model,
         end_user=exchange.labels.end_user,
     )
-    if not rules:
+    if not rules.rules:
         return None
     hold = size_hold(gateway, exchange, rules, targets=exchange.targets)
     if isinstance(hold, BadRequest):
@@ -43,20 +42,22 @@ async def reserve_later(gateway: Gateway, exchange: Exchange) -> Verdict:
     return _judged(gateway, hold, await gateway.quotas.decided(hold))
 
 
-async def reserve_attempt(
-    gateway: Gateway, exchange: Exchange, served: tuple[Target, ProviderRecord]
-) -> Hold | Refusal | None:
-    """The hold of one attempt at one target; None where no limit concerns it."""
+def attempt_rules(gateway: Gateway, exchange: Exchange, provider: ProviderRecord) -> RuleSet:
+    """The limits on whatever would answer."""
     assert exchange.principal is not None
-    rules = gateway.limits.of_attempt(
+    return gateway.limits.of_attempt(
         gateway.source.current,
         exchange.principal,
         exchange.model,
-        provider_id=served[1].id,
+        provider_id=provider.id,
         end_user=exchange.labels.end_user,
     )
-    if not rules:
-        return None
+
+
+async def reserve_attempt(
+    gateway: Gateway, exchange: Exchange, rules: RuleSet, *, served: tuple[Target, ProviderRecord]
+) -> Hold | Refusal:
+    """The hold of one attempt at one target, or why there is none."""
     hold = size_hold(gateway, exchange, rules, targets=[served])
     if isinstance(hold, BadRequest):
         return hold
@@ -66,29 +67,16 @@ async def reserve_attempt(
     return _judged(gateway, hold, decision) or hold
 
 
-def allowances(gateway: Gateway, hold: Hold | None) -> tuple[Allowance, ...]:
+def allowances(gateway: Gateway, hold: Hold) -> tuple[Allowance, ...]:
     """The tightest limit on requests and on tokens, as it stands now."""
-    if hold is None:
-        return ()
-    return tuple(
-        tightest for metric in _SHOWN if (tightest := _tightest(gateway, hold, metric)) is not None
-    )
-
-
-def _tightest(gateway: Gateway, hold: Hold, metric: Metric) -> Allowance | None:
-    found: Allowance | None = None
-    for rule in hold.rules:
-        if rule.quota.metric is not metric or rule.shadow:
-            continue
-        stand = gateway.quotas.standing(rule)
-        if stand is None:
-            continue
-        limit = rule.limit_at(hold.at_s)
-        remaining = max(limit - stand.used - stand.held, 0)
-        if found is None or remaining < found.remaining:
-            wait_s = _wait_s(gateway, stand.frees_s)
-            found = Allowance(metric, limit, remaining, wait_s)
-    return found
+    now_s = gateway.clock.wall_ns() / 1_000_000_000
+    shown = []
+    for metric, rules in hold.rules.shown:
+        found = gateway.quotas.tightest(rules, hold.at_s)
+        if found is not None:
+            wait_s = max(found.frees_s - now_s, 0.0) if found.frees_s < FOREVER_S else None
+            shown.append(Allowance(metric, found.limit, found.remaining, wait_s))
+    return tuple(shown)
 
 
 def _wait_s(gateway: Gateway, frees_s: int) -> float | None:

@@ -7,7 +7,7 @@ from tollway.app.gateway.relay import BufferedRelay
 from tollway.app.gateway.runtime import Gateway
 from tollway.domain.estimate import estimated_output
 from tollway.domain.failure import Cause, Failure, client_status
-from tollway.domain.hold import counts_money
+from tollway.domain.hold import Hold
 from tollway.domain.output_history import OutputHistory
 from tollway.domain.quota import spent
 from tollway.domain.receipt import Payer, Receipt
@@ -50,11 +50,12 @@ def settle_attempt(
         None if failure is None else f"{failure.phase.value}:{failure.cause.value}",
         relay.first_byte_ns,
     )
-    holds = [hold for hold in (relay.hold, exchange.hold) if hold is not None]
-    if gateway.prices is not None and any(counts_money(hold.rules) for hold in holds):
+    own, asked = relay.hold, exchange.hold
+    held = own is not None or asked is not None
+    if held and gateway.prices is not None and (_counts_money(own) or _counts_money(asked)):
         receipt = gateway.prices.priced_as_known(receipt)
     gateway.journal.settle(intent.slot, receipt)
-    if holds:
+    if held:
         _settle_holds(gateway, exchange, relay, receipt)
     exchange.receipted = exchange.receipted or not failed_over
     for observer in gateway.observers:
@@ -93,6 +94,10 @@ def _settle_holds(
         if history is None:
             history = gateway.outputs[model_id] = OutputHistory()
         history.learn(actual.output_tokens // exchange.ask.choices)
+
+
+def _counts_money(hold: Hold | None) -> bool:
+    return hold is not None and hold.rules.money
 
 
 def _bill(

@@ -5,12 +5,12 @@ bytes bound its tokens. Bounded rules hold what such requests use as a rule, and
 answer runs (`extending.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tollway.app.gateway.exchange import Exchange
 from tollway.app.gateway.runtime import Gateway
 from tollway.domain.estimate import estimated_input
-from tollway.domain.hold import Hold, Rule, counts_money, needs_ceiling
+from tollway.domain.hold import Hold, RuleSet
 from tollway.domain.model import Target
 from tollway.domain.output_history import UNKNOWN_TOKENS
 from tollway.domain.pricing import Price, cost_nusd, most_nusd
@@ -33,39 +33,55 @@ Targets = Sequence[tuple[Target, ProviderRecord]]
 
 
 def size_hold(
-    gateway: Gateway, exchange: Exchange, rules: tuple[Rule, ...], *, targets: Targets
+    gateway: Gateway, exchange: Exchange, rules: RuleSet, *, targets: Targets
 ) -> Hold | BadRequest:
     """The hold these rules need, at the dearest of the targets; or why it cannot be known."""
     ask, model, endpoint = exchange.ask, exchange.model, exchange.inbound.endpoint
-    strict = needs_ceiling(rules)
-    if strict and not endpoint.is_bounded(ask):
-        return _UNBOUNDED
-    read, written = estimated_input(ask.input_bytes), 0
-    most_read, most_written = ask.input_bytes + _FRAME_TOKENS, 0
-    if endpoint.writes:
-        most = _most_output(ask.output_limit, model.max_output_tokens)
-        if most is None and strict:
+    most = _most_output(ask.output_limit, model.max_output_tokens)
+    ceiling: Sizes | None = None
+    if rules.ceiling:
+        if most is None:
             most = exchange.output_clamp = STRICT_OUTPUT_TOKENS
+        strict = _strict_sizes(gateway, exchange, rules, targets, most)
+        if isinstance(strict, BadRequest):
+            return strict
+        ceiling = strict
+    read, written = estimated_input(ask.input_bytes), 0
+    if endpoint.writes:
         history = gateway.outputs.get(model.id)
         written = UNKNOWN_TOKENS if history is None else history.expected
-        if most is not None:
-            written = min(written, most)
-            most_written = most * ask.choices
+        if most is not None and most < written:
+            written = most
         written *= ask.choices
-    cost = most_cost = 0
-    if counts_money(rules):
-        prices = _prices(gateway, exchange, targets)
-        if isinstance(prices, BadRequest):
-            return prices
+    cost = 0
+    if rules.money:
         usage = Usage(input=read, output=written)
-        cost = max(cost_nusd(price, usage) or 0 for price in prices)
-        most_cost = max(most_nusd(price, most_read, most_written) or 0 for price in prices)
-    return Hold(
-        rules,
-        exchange.started_ns // 1_000_000_000,
-        bounded=Sizes(1, read + written, read, written, cost, 1),
-        strict=Sizes(1, most_read + most_written, most_read, most_written, most_cost, 1),
-    )
+        dearest = _dearest(gateway, exchange, targets, lambda price: cost_nusd(price, usage))
+        if isinstance(dearest, BadRequest):
+            return dearest
+        cost = dearest
+    bounded = Sizes(1, read + written, read, written, cost, 1)
+    at_s = exchange.started_ns // 1_000_000_000
+    return Hold(rules, at_s, bounded=bounded, strict=ceiling or bounded)
+
+
+def _strict_sizes(
+    gateway: Gateway, exchange: Exchange, rules: RuleSet, targets: Targets, most: int
+) -> Sizes | BadRequest:
+    ask, endpoint = exchange.ask, exchange.inbound.endpoint
+    if not endpoint.is_bounded(ask):
+        return _UNBOUNDED
+    read = ask.input_bytes + _FRAME_TOKENS
+    written = most * ask.choices if endpoint.writes else 0
+    cost = 0
+    if rules.money:
+        dearest = _dearest(
+            gateway, exchange, targets, lambda price: most_nusd(price, read, written)
+        )
+        if isinstance(dearest, BadRequest):
+            return dearest
+        cost = dearest
+    return Sizes(1, read + written, read, written, cost, 1)
 
 
 def _most_output(asked: int | None, model: int | None) -> int | None:
@@ -74,21 +90,26 @@ def _most_output(asked: int | None, model: int | None) -> int | None:
     return min(asked, model)
 
 
-def _prices(gateway: Gateway, exchange: Exchange, targets: Targets) -> list[Price] | BadRequest:
-    """What each target costs. Unknown is not free: under a limit on money it is not served."""
-    principal, found = exchange.principal, []
+def _dearest(
+    gateway: Gateway, exchange: Exchange, targets: Targets, cost_at: Callable[[Price], int | None]
+) -> int | BadRequest:
+    """The cost at whichever target costs most. Unknown is not free: under a limit on money what has
+    no price is not served."""
+    principal, prices = exchange.principal, gateway.prices
     assert principal is not None
-    at_s = exchange.started_ns // 1_000_000_000
+    at_s, dearest = exchange.started_ns // 1_000_000_000, 0
     for target, provider in targets:
-        price = None
-        if gateway.prices is not None:
-            price = gateway.prices.find(provider.id, principal.tenant_id, target.model, at_s=at_s)
-        if price is None or most_nusd(price, 1, int(exchange.inbound.endpoint.writes)) is None:
+        price = cost = None
+        if prices is not None:
+            price = prices.find(provider.id, principal.tenant_id, target.model, at_s=at_s)
+        if price is not None:
+            cost = cost_at(price)
+        if cost is None:
             return BadRequest(
                 f"The model '{exchange.model.name}' has no price, and a limit on cost applies. "
                 "Ask your administrator to set one.",
                 "model_not_priced",
                 "model",
             )
-        found.append(price)
-    return found
+        dearest = max(dearest, cost)
+    return dearest

@@ -40,9 +40,9 @@ def bench(*scripts, quotas, targets=("one",), prices=None):
 
 def only_rule(made, *, attempt=False):
     """The one rule that was compiled."""
-    known = made.gateway.limits._served if attempt else made.gateway.limits._asked
-    (rules,) = known.values()
-    (rule,) = rules
+    known = made.gateway.limits._served_each if attempt else made.gateway.limits._asked
+    (found,) = known.values()
+    (rule,) = found.rules
     return rule
 
 
