@@ -50,6 +50,10 @@ class GatewayTree:
 
     # Configuration.
 
+    def setting(self, name: str, value: object) -> None:
+        """From the next start on."""
+        self._settings[name] = value
+
     def apply(self, manifest: dict[str, Any]) -> str:
         """Create what a manifest describes; returns what the command printed."""
         path = self.folder / "manifest.yaml"

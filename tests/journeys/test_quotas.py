@@ -187,3 +187,16 @@ def _tenant(known: dict[str, Any]) -> dict[str, Any]:
 
 def _key(known: dict[str, Any]) -> dict[str, Any]:
     return {"tenant_id": known["tenant_id"], "scope_id": known["key_id"]}
+
+
+def test_limits_need_one_place_to_count(stage: Stage) -> None:
+    """With a limit, a gateway of two workers does not start, and says why."""
+    limit(stage, quota(5, **_tenant(ids(stage))))
+    assert stage.tree.stop() == 0
+    stage.tree.setting("workers", 2)
+    with pytest.raises(AssertionError):
+        stage.tree.start(10)
+    assert "TOLLWAY_WORKERS=1" in stage.tree.log.read_text()
+    stage.tree.setting("workers", 1)
+    stage.tree.start()
+    assert stage.chat().status == 200

@@ -22,6 +22,7 @@ from tollway.app.ports import StoreUnavailableError
 from tollway.cli.logs import configure_logs
 from tollway.cli.publishing import Publisher
 from tollway.config import Settings, SettingsError, from_values
+from tollway.domain.gateways import BEAT_S
 from tollway.wiring.keeper import Keeper
 
 _log = logging.getLogger(__name__)
@@ -64,6 +65,8 @@ async def run(lifeline: ChildLifeline, settings: Settings) -> None:
     finally:
         await publisher.close()
         await asyncio.to_thread(keeper.ship_all)
+        with suppress(StoreUnavailableError):
+            await asyncio.to_thread(keeper.leave)
         await control.close()
         behind.shutdown(wait=False)
 
@@ -77,6 +80,10 @@ async def _opened(
     while True:
         try:
             keeper = await asyncio.to_thread(Keeper, settings)
+            await asyncio.to_thread(keeper.beat)
+            if keeper.counting_problem is not None:
+                await asyncio.to_thread(keeper.leave)
+                raise SettingsError(keeper.counting_problem)
             publisher = Publisher(keeper.snapshots, settings.run_dir, behind=behind)
             await publisher.begin()
         except StoreUnavailableError as error:
@@ -118,6 +125,7 @@ async def _work(
         every(settings.ship_interval_s, keeper.ship),
         every(_RECOVER_S, keeper.recover),
         every(_PRICES_S, keeper.publish_prices),
+        every(BEAT_S, keeper.beat),
         every(_TIDY_S, keeper.tidy),
         every(_AUDIT_HEAD_S, keeper.export_audit_head),
     ]
@@ -164,6 +172,8 @@ def _actions(keeper: Keeper, publisher: Publisher) -> dict[str, Any]:
         return {}
 
     async def count(ask: Ask) -> Ask:
+        if keeper.counting_problem is not None:
+            raise Declined(keeper.counting_problem)
         refs = read_counters(ask["counters"])
         held = await publisher.hand_over(refs, but=int(ask["slot"]))
         try:

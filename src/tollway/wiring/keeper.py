@@ -2,7 +2,9 @@
 
 import logging
 import os
+import secrets
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from tollway.adapters.journal.slots import slot_folders, take_slot
 from tollway.adapters.sql.announce import VersionListener
 from tollway.adapters.sql.counting import SqlCounts
 from tollway.adapters.sql.directory import SqlConfiguration
+from tollway.adapters.sql.gateways import SqlGateways
 from tollway.adapters.sql.ledger import SqlLedger
 from tollway.adapters.sql.pricing import SqlPriceSource
 from tollway.adapters.sql.snapshot import SqlSnapshotStore
@@ -25,6 +28,7 @@ from tollway.app.jobs.tidy import tidy
 from tollway.app.pricing import Pricing
 from tollway.config import Settings
 from tollway.domain.audit import head_mac
+from tollway.domain.gateways import GatewayRecord, counting_problem
 from tollway.domain.hold import CounterRef
 from tollway.wiring.database import open_database, prompt_database
 from tollway.wiring.options import audit_secret, journal_options
@@ -49,6 +53,11 @@ class Keeper:
         self._audit_secret = audit_secret(settings)
         self._audit_head = 0
         self._seeded = False
+        self._gateways = SqlGateways(self._engine)
+        self._gateway = GatewayRecord(
+            _gateway_id(Path(settings.data_dir)), settings.workers, False, int(time.time()), 0
+        )
+        self.counting_problem: str | None = None
         self._run_dir = settings.run_dir
         self._counts = SqlCounts(self._engine)
         self._price_source = SqlPriceSource(self._engine)
@@ -80,6 +89,23 @@ class Keeper:
                 },
             )
         return shipped
+
+    def beat(self) -> None:
+        """Say that this gateway serves, and find out whether limits can hold with all that do. If
+        not, no counter is handed out any more: then whoever is limited is refused."""
+        now_s = int(time.time())
+        mine = self._gateway._replace(seen_s=now_s)
+        self._gateways.beat(mine)
+        problem = counting_problem(self._gateways.live(now_s))
+        if problem is not None and not self._gateways.limited():
+            problem = None
+        if problem is not None and problem != self.counting_problem:
+            _log.error("limits do not hold", extra={"reason": problem})
+        self.counting_problem = problem
+
+    def leave(self) -> None:
+        """This gateway serves no more."""
+        self._gateways.leave(self._gateway.id)
 
     def count(
         self, refs: Sequence[CounterRef], source: str
@@ -165,3 +191,14 @@ def _owned_ns(folder: Path) -> int | None:
         return os.stat(folder / "lock").st_mtime_ns
     except FileNotFoundError:
         return None
+
+
+def _gateway_id(data_dir: Path) -> str:
+    """Made once for a data directory: a gateway that was killed is the same when it is back."""
+    path = data_dir / "gateway.id"
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        made = secrets.token_hex(8)
+        path.write_text(f"{made}\n", encoding="ascii")
+        return made
