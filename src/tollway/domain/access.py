@@ -43,12 +43,12 @@ class Principal:
         return self.key.account_id
 
 
-def may_call(principal: Principal, endpoint: str, peer_ip: str) -> Refusal | None:
-    """Whether this principal may use this endpoint from this address."""
+def may_call(principal: Principal, endpoint: str | None, peer_ip: str) -> Refusal | None:
+    """Whether this principal may use this endpoint from this address. None: what every key may."""
     if not principal.tenant.active:
         return Forbidden("This tenant is deactivated. Ask your administrator.", "tenant_disabled")
     key = principal.key
-    if key.endpoints is not None and endpoint not in key.endpoints:
+    if None not in (key.endpoints, endpoint) and endpoint not in (key.endpoints or ()):
         return Forbidden(f"This key may not call {endpoint}.", "endpoint_not_allowed")
     if key.ip_allow is not None and not _inside(peer_ip, key.ip_allow):
         return Forbidden("This key may not be used from your address.", "address_not_allowed")

@@ -57,7 +57,7 @@ def limit_text(rule: Rule, limit: int) -> str:
 
 def is_budget(rule: Rule) -> bool:
     """Whether waiting a moment does not help: then a client must not try again by itself."""
-    return rule.quota.period not in (Period.MINUTE, Period.NONE)
+    return rule.quota.period in (Period.DAY, Period.MONTH, Period.TOTAL)
 
 
 def time_text(at_s: int) -> str:

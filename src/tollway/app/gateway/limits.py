@@ -72,6 +72,13 @@ class Limits:
             self._served_each[*place, asker] = known
         return known
 
+    @staticmethod
+    def of_caller(snapshot: Snapshot, principal: Principal) -> tuple[Rule, ...]:
+        """The rules of tenant, project, account and key, whatever the model."""
+        key = principal.key
+        asker = (key.tenant_id, key.project_id, key.account_id, key.id, principal.subject)
+        return tuple(_request_rules(snapshot, principal.tenant, asker, None))
+
     def _begin(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._asked.clear()
@@ -85,7 +92,7 @@ def zone_of(tenant: TenantRecord) -> Zone:
 
 
 def _request_rules(
-    snapshot: Snapshot, tenant: TenantRecord, asker: _Asker, model_id: ModelId
+    snapshot: Snapshot, tenant: TenantRecord, asker: _Asker, model_id: ModelId | None
 ) -> Iterator[Rule]:
     tenant_id, project_id, account_id, key_id, end_user = asker
     places = [scope_place(Scope.TENANT, tenant_id, None)]
@@ -98,7 +105,8 @@ def _request_rules(
         places.append(scope_place(Scope.END_USER, tenant_id, end_user))
     zone = zone_of(tenant)
     for quota in _quotas(snapshot, places):
-        if quota.tenant_id == tenant_id and quota.model_id in (None, model_id):
+        narrowed = model_id is not None and quota.model_id not in (None, model_id)
+        if quota.tenant_id == tenant_id and not narrowed:
             yield Rule(quota, _member(quota, asker), zone)
 
 

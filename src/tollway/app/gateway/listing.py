@@ -24,7 +24,7 @@ async def list_models(
     gateway: Gateway, headers: Sequence[Header], peer_ip: str
 ) -> list[ModelRecord] | Refusal:
     """Every model the caller can name, by name."""
-    principal = await _admit(gateway, headers, peer_ip)
+    principal = await admit_caller(gateway, headers, peer_ip, endpoint=ENDPOINT)
     if not isinstance(principal, Principal):
         return principal
     return granted_models(gateway.source.current, principal)
@@ -34,7 +34,7 @@ async def find_listed(
     gateway: Gateway, headers: Sequence[Header], peer_ip: str, name: str
 ) -> ModelRecord | Refusal:
     """One model the caller can name; absent and not granted look the same."""
-    principal = await _admit(gateway, headers, peer_ip)
+    principal = await admit_caller(gateway, headers, peer_ip, endpoint=ENDPOINT)
     if not isinstance(principal, Principal):
         return principal
     snapshot = gateway.source.current
@@ -43,14 +43,17 @@ async def find_listed(
         gateway, principal, name, snapshot=snapshot
     ):
         # What is new may concern the caller as well.
-        principal = await _admit(gateway, headers, peer_ip)
+        principal = await admit_caller(gateway, headers, peer_ip, endpoint=ENDPOINT)
         if not isinstance(principal, Principal):
             return principal
         model = granted_model(gateway.source.current, principal, name)
     return model
 
 
-async def _admit(gateway: Gateway, headers: Sequence[Header], peer_ip: str) -> Principal | Refusal:
+async def admit_caller(
+    gateway: Gateway, headers: Sequence[Header], peer_ip: str, *, endpoint: str | None
+) -> Principal | Refusal:
+    """Whose credential this is, if it may ask from there. None: for what every credential may."""
     facts, snapshot = dict(headers), gateway.source.current
     principal = _open(gateway, headers, facts=facts, snapshot=snapshot)
     if principal is KEYS_AWAITED:
@@ -60,7 +63,7 @@ async def _admit(gateway: Gateway, headers: Sequence[Header], peer_ip: str) -> P
         principal = _open(gateway, headers, facts=facts, snapshot=gateway.source.current)
     if not isinstance(principal, Principal):
         return principal
-    return may_call(principal, ENDPOINT, peer_ip) or principal
+    return may_call(principal, endpoint, peer_ip) or principal
 
 
 def _open(

@@ -9,10 +9,12 @@ from urllib.parse import unquote_to_bytes
 
 from tollway.app.gateway.exchange import Inbound
 from tollway.app.gateway.listing import find_listed, list_models
+from tollway.app.gateway.me import Caller, describe_caller
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.gateway.serve import serve
 from tollway.app.ports import Header
 from tollway.dialects.errors import Shape, error_body
+from tollway.dialects.me import render_me, render_usage
 from tollway.dialects.models import render_model, render_models
 from tollway.dialects.registry import ENDPOINTS, Endpoint
 from tollway.domain.failure import Cause, Failure
@@ -25,6 +27,9 @@ from tollway.web.gateway.request import Request
 _log = logging.getLogger(__name__)
 _MODELS = b"/v1/models"
 _MODEL = b"/v1/models/"
+_ME = b"/v1/me"
+_MY_USAGE = b"/v1/me/usage"
+_LISTS = frozenset({_MODELS, _ME, _MY_USAGE})
 _JSON_HEADERS: list[Header] = [(b"content-type", b"application/json")]
 _ALLOW_GET: Header = (b"allow", b"GET")
 _ALLOW_POST: Header = (b"allow", b"POST")
@@ -83,7 +88,7 @@ class GatewayHandler:
 
     def _handle_other(self, request: Request, client: Answer) -> None:
         path = request.path
-        if path != _MODELS and not path.startswith(_MODEL):
+        if path not in _LISTS and not path.startswith(_MODEL):
             self._fail(client, 404, "There is no such endpoint.")
         elif request.method != b"GET":
             self._fail(client, 405, "Use GET.", _ALLOW_GET)
@@ -95,6 +100,15 @@ class GatewayHandler:
         shape: Shape = "anthropic" if anthropic else "openai"
         gateway, headers, request_id = self._gateway, request.headers, self._make_id()
         good = _with_id(_JSON_HEADERS, request_id)
+        if request.path in (_ME, _MY_USAGE):
+            caller = await describe_caller(gateway, headers, request.peer_ip)
+            if not isinstance(caller, Caller):
+                _refuse(client, caller, shape, request_id)
+            elif request.path == _ME:
+                client.respond(200, good, render_me(caller.principal, caller.limits))
+            else:
+                client.respond(200, good, render_usage(caller.limits))
+            return
         if request.path == _MODELS:
             models = await list_models(gateway, headers, request.peer_ip)
             if isinstance(models, list):

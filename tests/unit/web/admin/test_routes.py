@@ -182,7 +182,7 @@ def owner(world, operation, who):
 # --- the data plane --------------------------------------------------------------------------
 
 MESSAGE = b'{"role": "user", "content": "x"}'
-LISTS = {b"/v1/models", b"/v1/models/m"}
+LISTS = {b"/v1/models", b"/v1/models/m", b"/v1/me", b"/v1/me/usage"}
 
 
 @pytest.mark.parametrize("path", sorted({*ENDPOINTS, *LISTS}))
@@ -210,4 +210,4 @@ def test_there_are_no_other_endpoints():
     tree = ast.parse(inspect.getsource(handler))
     constants = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
     paths = {value for value in constants if isinstance(value, bytes) and value[:1] == b"/"}
-    assert paths == {b"/v1/models", b"/v1/models/"}
+    assert paths == {b"/v1/models", b"/v1/models/", b"/v1/me", b"/v1/me/usage"}
