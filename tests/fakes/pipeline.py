@@ -237,6 +237,7 @@ def make_bench(
     guards=(),
     options=None,
     prices=None,
+    answers=None,
 ):
     """A pipeline over the given scripts."""
     upstream, recorder, clock = ScriptedUpstream(*scripts), Recorder(), FakeClock()
@@ -253,6 +254,7 @@ def make_bench(
         request_ids=RequestIds(lambda size: b"\x01" * size, lambda day: "20261123"),
         options=options or GatewayOptions(),
         prices=prices,
+        answers=answers,
     )
     return Bench(gateway, upstream, journal, recorder, clock)
 

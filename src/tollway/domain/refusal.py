@@ -51,6 +51,15 @@ class QuotaExceeded:
 
 
 @dataclass(frozen=True, slots=True)
+class Conflict:
+    """The same is being done, or was done in a way that cannot be done again."""
+
+    message: str
+    code: str
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Unavailable:
     """Tollway cannot take the request now (draining, journal full, no target). Try again later."""
 
@@ -59,13 +68,22 @@ class Unavailable:
     retry_after_s: float = 1.0
 
 
-Refusal = BadRequest | Unauthenticated | Forbidden | ModelNotFound | QuotaExceeded | Unavailable
+Refusal = (
+    BadRequest
+    | Unauthenticated
+    | Forbidden
+    | ModelNotFound
+    | Conflict
+    | QuotaExceeded
+    | Unavailable
+)
 
 _STATUSES: dict[type[Refusal], int] = {
     BadRequest: 400,
     Unauthenticated: 401,
     Forbidden: 403,
     ModelNotFound: 404,
+    Conflict: 409,
     QuotaExceeded: 429,
     Unavailable: 503,
 }

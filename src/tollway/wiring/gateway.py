@@ -13,6 +13,7 @@ from tollway.adapters.control.client import ControlError, ask
 from tollway.adapters.control.counting import KeeperCounting
 from tollway.adapters.control.price_file import FilePriceSource
 from tollway.adapters.control.snapshot_file import FileSnapshotSource
+from tollway.adapters.disk.answers import DiskAnswers
 from tollway.adapters.echo.upstream import EchoUpstream
 from tollway.adapters.http.upstream import HttpUpstream
 from tollway.adapters.journal.opening import open_journal
@@ -35,7 +36,13 @@ from tollway.web.gateway.handler import GatewayHandler
 from tollway.web.gateway.server import GatewayServer
 from tollway.web.gateway.tls import server_tls
 from tollway.wiring.master_key import master_box
-from tollway.wiring.options import echo_options, journal_options, server_options, upstream_options
+from tollway.wiring.options import (
+    answers_dir,
+    echo_options,
+    journal_options,
+    server_options,
+    upstream_options,
+)
 
 _log = logging.getLogger(__name__)
 _NEWS_TIMEOUT_S = 1.0
@@ -98,6 +105,7 @@ class Worker:
             new_models=Newcomers(self._ask_for_news),
             running=running,
             prices=self.prices,
+            answers=DiskAnswers(answers_dir(settings), box),
         )
         self.server = GatewayServer(
             GatewayHandler(self.gateway, settings.body_bytes, {}), server_options(settings)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tollway.adapters.control.price_file import publish_prices
+from tollway.adapters.disk.answers import tidy_answers
 from tollway.adapters.journal.opening import recover_slot
 from tollway.adapters.journal.options import JournalUnusableError
 from tollway.adapters.journal.reader import DiskJournalReader
@@ -31,7 +32,7 @@ from tollway.domain.audit import head_mac
 from tollway.domain.gateways import GatewayRecord, counting_problem
 from tollway.domain.hold import CounterRef
 from tollway.wiring.database import open_database, prompt_database
-from tollway.wiring.options import audit_secret, journal_options
+from tollway.wiring.options import answers_dir, audit_secret, journal_options
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class Keeper:
             _gateway_id(Path(settings.data_dir)), settings.workers, False, int(time.time()), 0
         )
         self.counting_problem: str | None = None
+        self._answers_dir = answers_dir(settings)
         self._run_dir = settings.run_dir
         self._counts = SqlCounts(self._engine)
         self._price_source = SqlPriceSource(self._engine)
@@ -124,6 +126,7 @@ class Keeper:
 
     def tidy(self) -> None:
         """Clear away what is over."""
+        tidy_answers(self._answers_dir, time.time())
         tidied = tidy(self._configuration)
         if any(tidied):
             _log.info("cleared away", extra=tidied._asdict())

@@ -2,6 +2,7 @@
 
 import hmac
 from ipaddress import ip_network
+from pathlib import Path
 
 from tollway.adapters.echo.upstream import EchoOptions
 from tollway.adapters.http.options import UpstreamOptions
@@ -68,3 +69,8 @@ def echo_options(settings: Settings) -> EchoOptions:
         idle_timeout_s=settings.upstream_idle_timeout_s,
         total_timeout_s=settings.upstream_total_timeout_s,
     )
+
+
+def answers_dir(settings: Settings) -> Path:
+    """Where answers by `Idempotency-Key` are kept."""
+    return Path(settings.data_dir, "answers")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tollway.app.ports import Client, Header
+from tollway.app.ports_answers import Claim
 from tollway.dialects.ask import Ask
 from tollway.dialects.registry import Endpoint
 from tollway.domain.access import Principal
@@ -44,6 +45,7 @@ class Exchange:
     __slots__ = (
         "ask",
         "attempts",
+        "claim",
         "client",
         "facts",
         "hold",
@@ -53,6 +55,7 @@ class Exchange:
         "output_clamp",
         "principal",
         "receipted",
+        "replayed",
         "request_id",
         "snapshot",
         "started_ns",
@@ -83,8 +86,10 @@ class Exchange:
         self.labels = NO_LABELS
         self.hold: Hold | None = None  # what the request's own quotas hold
         self.output_clamp: int | None = None  # tokens that a strict rule lets an answer have
+        self.claim: Claim | None = None  # on an Idempotency-Key
         self.attempts = 0
         self.receipted = False
+        self.replayed = False  # the client has the answer to an earlier, equal request
 
 
 NO_LABELS = Labels()

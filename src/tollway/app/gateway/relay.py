@@ -13,6 +13,7 @@ from tollway.app.gateway.recall import scope_of
 from tollway.app.gateway.reserve import allowances
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.ports import Flow, Header
+from tollway.app.ports_answers import StoredAnswer
 from tollway.dialects.allowances import allowance_headers
 from tollway.domain.access import Principal
 from tollway.domain.failure import Cause, Failure, Phase
@@ -155,6 +156,8 @@ class BufferedRelay:
         if not self.answered:
             self.answered = True
             body = b"".join(self._pieces)
+            if self._exchange.claim is not None:
+                self._exchange.claim.keep(StoredAnswer(self.status, body))
             self._client.respond(self.status, [_JSON_TYPE, *self.answer_headers()], body)
             cache = self._gateway.cache
             if cache.enabled:

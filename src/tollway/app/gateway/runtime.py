@@ -19,6 +19,7 @@ from tollway.app.ports import (
     SnapshotSource,
     Upstream,
 )
+from tollway.app.ports_answers import AnswerStore
 from tollway.app.pricing import Pricing
 from tollway.domain.ids import ModelId
 from tollway.domain.output_history import OutputHistory
@@ -56,4 +57,5 @@ class Gateway:
     turns: dict[ModelId, int] = field(default_factory=dict)  # requests so far, per model
     limits: Limits = field(default_factory=Limits)
     outputs: dict[ModelId, OutputHistory] = field(default_factory=dict)
+    answers: AnswerStore | None = None  # by Idempotency-Key
     prices: Pricing | None = None  # for limits on cost

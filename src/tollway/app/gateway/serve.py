@@ -4,6 +4,7 @@ the order. The task that runs `serve` owns the settlement, and nobody cancels it
 
 from tollway.app.gateway.admit import WRONG_KEY, admit, arrived, issuer_answered, model_arrived
 from tollway.app.gateway.attempt import attempt
+from tollway.app.gateway.claim import claim
 from tollway.app.gateway.exchange import Exchange, Inbound, Verdict
 from tollway.app.gateway.issued import KEYS_AWAITED
 from tollway.app.gateway.parse import parse
@@ -37,8 +38,8 @@ async def serve(gateway: Gateway, inbound: Inbound, client: Client) -> tuple[str
         verdict = parse(exchange) or admit(gateway, exchange)
         if verdict is WRONG_KEY or verdict is KEYS_AWAITED or isinstance(verdict, ModelNotFound):
             verdict = await _admit_newcomer(gateway, exchange, verdict)
-        verdict = verdict or screen(gateway, exchange)
-        if verdict is None and not recall(gateway, exchange):
+        verdict = verdict or screen(gateway, exchange) or claim(gateway, exchange)
+        if verdict is None and not (exchange.replayed or recall(gateway, exchange)):
             planned = plan(gateway, exchange) or reserve(gateway, exchange)
             if isinstance(planned, Undecided):
                 verdict = await reserve_later(gateway, exchange)

@@ -63,9 +63,11 @@ def settle_attempt(
 
 
 def settle(gateway: Gateway, exchange: Exchange, verdict: Verdict) -> None:
-    """Resolve what the request holds; a request that made no attempt is observed, not billed."""
+    """Resolve what the request holds and claims. Without an attempt it is observed, not billed."""
     if exchange.hold is not None:
         gateway.quotas.void(exchange.hold)
+    if exchange.claim is not None:
+        exchange.claim.release()
     if exchange.receipted or not gateway.observers:
         return
     receipt = _refused(gateway, exchange, verdict)

@@ -13,6 +13,7 @@ from tollway.app.gateway.extending import HeldOutput, held_output
 from tollway.app.gateway.relay import BufferedRelay, told
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.ports import Flow, Header
+from tollway.app.ports_answers import StoredAnswer
 from tollway.dialects.errors import error_event
 from tollway.dialects.stream import StreamReader
 from tollway.domain.failure import Cause, Failure, Phase, client_status
@@ -134,6 +135,8 @@ class StreamRelay(BufferedRelay):
 
     def _begin(self) -> None:
         self.answered = True
+        if self._exchange.claim is not None:
+            self._exchange.claim.keep(StoredAnswer(200, None))
         self.first_byte_ns = self._gateway.clock.wall_ns()
         self._client.start(200, _STREAM_HEADERS + self.answer_headers())
 

@@ -13,6 +13,7 @@ from tollway.domain.failure import Cause, Failure, client_status
 from tollway.domain.labels import plain_label
 from tollway.domain.refusal import (
     BadRequest,
+    Conflict,
     Forbidden,
     ModelNotFound,
     QuotaExceeded,
@@ -94,6 +95,11 @@ def _quota_exceeded(refusal: QuotaExceeded) -> _Problem:
     return _Problem(refusal.message, "rate_limit_exceeded", headers=headers)
 
 
+def _conflict(refusal: Conflict) -> _Problem:
+    headers = _retry_after(refusal.retry_after_s) or (_NO_RETRY,)
+    return _Problem(refusal.message, refusal.code, headers=headers)
+
+
 def _unavailable(refusal: Unavailable) -> _Problem:
     return _Problem(refusal.message, refusal.code, headers=_retry_after(refusal.retry_after_s))
 
@@ -114,6 +120,7 @@ _REFUSALS: dict[type[Refusal], Callable[[Any], _Problem]] = {
     Unauthenticated: _unauthenticated,
     Forbidden: _forbidden,
     ModelNotFound: _model_not_found,
+    Conflict: _conflict,
     QuotaExceeded: _quota_exceeded,
     Unavailable: _unavailable,
 }

@@ -1,0 +1,1 @@
+"""Files that workers of one machine share."""
