@@ -14,6 +14,7 @@ from tollway.app.ports_directory import (
     Prices,
     Projects,
     Providers,
+    Quotas,
     Tenants,
 )
 from tollway.app.ports_people import Accounts, Members, Sessions, Tokens
@@ -74,6 +75,10 @@ class UnitOfWork(Protocol):
     @property
     def providers(self) -> Providers:
         """Providers and their credentials."""
+
+    @property
+    def quotas(self) -> Quotas:
+        """Limits."""
 
     @property
     def replies(self) -> Replies:

@@ -17,8 +17,10 @@ from tollway.app.views import (
     PriceView,
     ProjectView,
     ProviderView,
+    QuotaView,
     TenantView,
 )
+from tollway.domain.gateways import GatewayRecord
 from tollway.domain.ids import (
     AccountId,
     CredentialId,
@@ -26,8 +28,10 @@ from tollway.domain.ids import (
     ModelId,
     ProjectId,
     ProviderId,
+    QuotaId,
     TenantId,
 )
+from tollway.domain.quota import QuotaRecord
 
 
 class ConflictError(Exception):
@@ -243,6 +247,31 @@ class Prices(Protocol):
 
     def remove(self, price_id: str) -> None:
         """An entry that was a mistake is gone."""
+
+
+class Quotas(Protocol):
+    """Limits, and the gateways that have to count for them."""
+
+    def get(self, quota_id: QuotaId) -> QuotaView | None:
+        """By id."""
+
+    def twin(self, quota: QuotaRecord) -> QuotaView | None:
+        """The rule that counts the same, whatever its limit: there is at most one."""
+
+    def page(self, at: Page, *, owners: Sequence[TenantId | None] | None = None) -> list[QuotaView]:
+        """All, or those of the owners (None: the platform's)."""
+
+    def add(self, view: QuotaView) -> None:
+        """A new rule. Raises ConflictError."""
+
+    def save(self, view: QuotaView) -> None:
+        """Everything but id and what it counts."""
+
+    def remove(self, quota_id: QuotaId) -> None:
+        """The rule is gone."""
+
+    def gateways(self) -> list[GatewayRecord]:
+        """Those that serve right now."""
 
 
 class Peppers(Protocol):

@@ -16,10 +16,12 @@ from tollway.domain.ids import (
     ModelId,
     ProjectId,
     ProviderId,
+    QuotaId,
     TenantId,
 )
 from tollway.domain.model import Strategy, Target
 from tollway.domain.provider import ProviderKind, StreamUsage
+from tollway.domain.quota import QuotaRecord
 
 BY_FILE = "file"  # `managed_by` of what `apply` made
 
@@ -207,6 +209,23 @@ class PriceView:
     source: str = "admin"  # seed | admin | file
     created_s: int = 0
     version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaView:
+    """One limit. `set_by`: whose administrators made it and may change it, the platform's or the
+    tenant's own."""
+
+    quota: QuotaRecord
+    set_by: str = "platform"  # platform | tenant
+    managed_by: str | None = None
+    created_s: int = 0
+    version: int = 0
+
+    @property
+    def id(self) -> QuotaId:
+        """The rule's."""
+        return self.quota.id
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from tollway.adapters.sql.repositories.models import SqlModels
 from tollway.adapters.sql.repositories.prices import SqlPrices
 from tollway.adapters.sql.repositories.projects import SqlProjects
 from tollway.adapters.sql.repositories.providers import SqlProviders
+from tollway.adapters.sql.repositories.quotas import SqlQuotas
 from tollway.adapters.sql.repositories.records import SqlAudit, SqlReplies
 from tollway.adapters.sql.repositories.sessions import SqlSessions
 from tollway.adapters.sql.repositories.tenants import SqlTenants
@@ -74,6 +75,7 @@ class SqlUnitOfWork:
         self.prices = SqlPrices(unit)
         self.projects = SqlProjects(unit)
         self.providers = SqlProviders(unit)
+        self.quotas = SqlQuotas(unit)
         self.replies = SqlReplies(unit)
         self.sessions = SqlSessions(unit)
         self.tenants = SqlTenants(unit)

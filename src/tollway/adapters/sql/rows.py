@@ -141,8 +141,7 @@ _TARGETS = select(
     model_targets.c.weight,
     model_targets.c.priority,
 ).order_by(model_targets.c.model_id, model_targets.c.position)
-_QUOTAS = select(
-    quotas.c.place,
+QUOTA_COLUMNS = (
     quotas.c.id,
     quotas.c.tenant_id,
     quotas.c.scope,
@@ -159,7 +158,8 @@ _QUOTAS = select(
     quotas.c.raised_until_s,
     quotas.c.alert_at,
     quotas.c.name,
-).order_by(quotas.c.place, quotas.c.id)
+)
+_QUOTAS = select(quotas.c.place, *QUOTA_COLUMNS).order_by(quotas.c.place, quotas.c.id)
 _GRANTS = select(grants.c.holder, grants.c.model_id).order_by(grants.c.holder, grants.c.model_id)
 
 

@@ -1,6 +1,7 @@
 """All nouns, in the order `--help` shows them."""
 
 from tollway.cli.resources.house import ACCOUNTS, KEYS, MEMBERS, PROJECTS, TENANTS, TOKENS
+from tollway.cli.resources.limits import QUOTAS
 from tollway.cli.resources.routing import CREDENTIALS, GRANTS, MODELS, PRICES, PROVIDERS
 from tollway.cli.resources.shape import Noun
 
@@ -18,5 +19,6 @@ NOUNS: dict[str, Noun] = {
         MODELS,
         GRANTS,
         PRICES,
+        QUOTAS,
     )
 }

@@ -1,6 +1,6 @@
 -- What a counter had before, by the ledger: set once in an epoch, whoever asks. KEYS: epoch, leases,
 -- counter. ARGV: epoch, run, kind, stop, held elsewhere, until (ms), who (empty: this is the last
--- word; else the same may seed once more), how many owners, (owner, segment, offset) up to which the
+-- word; else the same may seed once more), the asker, how many owners, (owner, segment, offset) up to which the
 -- ledger was counted, how many buckets, (bucket, used).
 -- Answers OK, KEPT or LOST.
 if not epoch_since() then return { 'LOST', now_ms } end

@@ -8,6 +8,7 @@ from sqlalchemy import Row, or_, select
 
 from tollway.adapters.sql.repositories.grants import forget_grants
 from tollway.adapters.sql.repositories.owners import living, of_owners, owned_by
+from tollway.adapters.sql.repositories.quotas import forget_quotas, of_model
 from tollway.adapters.sql.repositories.unit import Unit, listed, names, paged
 from tollway.adapters.sql.tables import grants, model_targets, models
 from tollway.app.ports_directory import Page
@@ -63,6 +64,7 @@ class SqlModels:
 
     def remove(self, model_id: ModelId) -> None:
         forget_grants(self._unit, model_id)
+        forget_quotas(self._unit, of_model(model_id))
         self._unit.remove(model_targets, model_targets.c.model_id == model_id)
         if self._unit.remove(models, models.c.id == model_id):
             self._unit.bury("model", model_id)

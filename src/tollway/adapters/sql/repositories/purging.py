@@ -4,6 +4,7 @@ as they are: they name ids, and ids are never given twice.
 
 from sqlalchemy import Table, select
 
+from tollway.adapters.sql.repositories.quotas import forget_quotas
 from tollway.adapters.sql.repositories.unit import Unit
 from tollway.adapters.sql.tables import (
     access_tokens,
@@ -17,6 +18,7 @@ from tollway.adapters.sql.tables import (
     provider_config,
     provider_credentials,
     providers,
+    quotas,
     tenants,
 )
 from tollway.domain.ids import TenantId
@@ -44,6 +46,7 @@ _OWNED: tuple[tuple[Table, str | None], ...] = (
 def purge_tenant(unit: Unit, tenant_id: TenantId) -> None:
     """Remove all a deleted tenant had. Its row stays, without its name, so that its id stays
     taken; its slug is free again."""
+    forget_quotas(unit, quotas.c.tenant_id == tenant_id)
     for child, column, parent in _CHILDREN:
         owned = select(parent.c.id).where(parent.c.tenant_id == tenant_id)
         unit.remove(child, column.in_(owned))

@@ -29,6 +29,7 @@ quotas = Table(
     Column("raised_to", BigInteger),
     Column("raised_until_s", BigInteger, nullable=False),
     Column("alert_at", JSON, nullable=False),
+    Column("set_by", Text, nullable=False),  # platform | tenant: whose administrators may change it
     Column("managed_by", Text),
     *created_and_version(),
     Index(None, "tenant_id"),

@@ -46,6 +46,7 @@ def _quotas() -> None:
         sa.Column("raised_to", sa.BigInteger(), nullable=True),
         sa.Column("raised_until_s", sa.BigInteger(), nullable=False),
         sa.Column("alert_at", sa.JSON(), nullable=False),
+        sa.Column("set_by", sa.Text(), nullable=False),
         sa.Column("managed_by", sa.Text(), nullable=True),
         sa.Column("created_s", sa.BigInteger(), nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),

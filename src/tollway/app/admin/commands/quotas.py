@@ -1,0 +1,192 @@
+"""Limits: made, changed and taken away. A tenant's administrators set what their own people may
+use; what the platform's have set for a tenant is its contract, and only theirs to change.
+"""
+
+from dataclasses import replace
+
+from tollway.app.admin.checks import check_name
+from tollway.app.admin.outcome import Kind, Rejected
+from tollway.app.admin.reach import model_in_reach, tenant_in_reach
+from tollway.app.admin.work import Work, absent, changes_between
+from tollway.app.views import QuotaView
+from tollway.domain.gateways import counting_problem
+from tollway.domain.ids import (
+    AccountId,
+    KeyId,
+    ModelId,
+    ProjectId,
+    ProviderId,
+    QuotaId,
+    make_id,
+)
+from tollway.domain.policy import Action
+from tollway.domain.quota import QuotaRecord, Scope, check_quota
+from tollway.domain.result import Err, Ok, Result
+
+PLATFORM, TENANT = "platform", "tenant"
+_CHANGED = (
+    "limit",
+    "mode",
+    "precision",
+    "on_outage",
+    "raised_to",
+    "raised_until_s",
+    "alert_at",
+    "name",
+)
+_MAX_END_USER_CHARS = 256
+
+
+def create_quota(
+    work: Work, quota: QuotaRecord, *, managed_by: str | None = None
+) -> Result[QuotaView, Rejected]:
+    """A new limit; its id is made here. It begins where the ledger stands."""
+    wrong = (
+        work.denied(Action.QUOTA_WRITE, kind="tenant", tenant_id=quota.tenant_id)
+        or _not_theirs(work, quota)
+        or _check(work, quota)
+        or _check_named(work, quota)
+    )
+    if wrong is None:
+        wrong = _twin_problem(work, quota)
+    if wrong is None:
+        problem = counting_problem(work.uow.quotas.gateways())
+        wrong = None if problem is None else Rejected("", problem, Kind.CONFLICT)
+    if wrong is not None:
+        return Err(wrong)
+    made = replace(quota, id=QuotaId(make_id("quo", work.entropy(10))))
+    set_by = PLATFORM if work.actor.platform_admin else TENANT
+    work.uow.quotas.add(QuotaView(made, set_by, managed_by))
+    _record(work, "quota.created", made, {"limit": made.limit, **_facts(made)})
+    return _stored(work, made.id)
+
+
+def update_quota(work: Work, view: QuotaView) -> Result[QuotaView, Rejected]:
+    """Another limit, mode, name or temporary increase. What it counts never changes."""
+    before = _found(work, view.id)
+    if isinstance(before, Err):
+        return before
+    old, new = before.value.quota, view.quota
+    fixed = {name: getattr(old, name) for name in _CHANGED}
+    assert replace(new, **fixed) == old, "only what may be changed differs"
+    wrong = _check(work, new, before=old)
+    if wrong is not None:
+        return Err(wrong)
+    changes = changes_between(old, new, _CHANGED)
+    if changes or view.managed_by != before.value.managed_by:
+        work.uow.quotas.save(replace(before.value, quota=new, managed_by=view.managed_by))
+    if changes:
+        _record(work, "quota.changed", new, changes)
+    return _stored(work, view.id)
+
+
+def delete_quota(work: Work, quota_id: QuotaId) -> Result[None, Rejected]:
+    """The limit is gone. What was used stays in the ledger: a new one begins there."""
+    found = _found(work, quota_id)
+    if isinstance(found, Err):
+        return found
+    work.uow.quotas.remove(quota_id)
+    quota = found.value.quota
+    _record(work, "quota.deleted", quota, {"limit": quota.limit, **_facts(quota)})
+    return Ok(None)
+
+
+def _found(work: Work, quota_id: QuotaId) -> Result[QuotaView, Rejected]:
+    """The limit, if the actor may change it."""
+    view = work.uow.quotas.get(quota_id)
+    if view is None:
+        return Err(absent("quota"))
+    wrong = work.denied(Action.QUOTA_WRITE, kind="quota", tenant_id=view.quota.tenant_id)
+    if wrong is None and view.set_by == PLATFORM and not work.actor.platform_admin:
+        wrong = Rejected(
+            "", "The platform's administrators have set this limit. Ask them.", Kind.FORBIDDEN
+        )
+    wrong = wrong or work.stale(view.version)
+    return Ok(view) if wrong is None else Err(wrong)
+
+
+def _not_theirs(work: Work, quota: QuotaRecord) -> Rejected | None:
+    """What a tenant has as a whole is agreed with the platform."""
+    whole = quota.scope is Scope.TENANT and quota.per is None and quota.model_id is None
+    if work.actor.platform_admin or not whole:
+        return None
+    return Rejected(
+        "scope",
+        "The limits of a tenant as a whole are set by the platform's administrators. "
+        "You can limit its projects, accounts, keys, end users and models.",
+        Kind.FORBIDDEN,
+    )
+
+
+def _check(work: Work, quota: QuotaRecord, before: QuotaRecord | None = None) -> Rejected | None:
+    checked = check_quota(quota)
+    if isinstance(checked, Err):
+        return Rejected(*checked.error)
+    if quota.name:
+        wrong = check_name(quota.name, "name")
+        if wrong is not None:
+            return wrong
+    if quota.raised_to is None or quota == before:
+        return None
+    raised = before is None or quota.raised_until_s != before.raised_until_s
+    if raised and quota.raised_until_s <= work.uow.now_s:
+        return Rejected("raised_until", "A temporary increase ends in the future: say when.")
+    return None
+
+
+def _check_named(work: Work, quota: QuotaRecord) -> Rejected | None:
+    """What the rule names is there, and the owner's to name."""
+    if quota.tenant_id is not None:
+        tenant = tenant_in_reach(work, quota.tenant_id)
+        if isinstance(tenant, Err):
+            return tenant.error
+    if quota.model_id is not None:
+        model = model_in_reach(work, quota.model_id)
+        if isinstance(model, Err) or model.value.tenant_id not in (None, quota.tenant_id):
+            return Rejected("model_id", "There is no such model.")
+    if quota.scope_id is None or _is_there(work, quota):
+        return None
+    return Rejected("scope_id", f"There is no such {quota.scope.replace('_', ' ')}.")
+
+
+def _is_there(work: Work, quota: QuotaRecord) -> bool:
+    uow, id_, tenant_id = work.uow, quota.scope_id or "", quota.tenant_id
+    if tenant_id is None:
+        if quota.scope is Scope.PROVIDER:
+            return uow.providers.get(ProviderId(id_)) is not None
+        return uow.models.get(ModelId(id_)) is not None
+    if quota.scope is Scope.PROJECT:
+        return uow.projects.get(tenant_id, ProjectId(id_)) is not None
+    if quota.scope is Scope.ACCOUNT:
+        return uow.members.get(tenant_id, AccountId(id_)) is not None
+    if quota.scope is Scope.KEY:
+        return uow.keys.get(tenant_id, KeyId(id_)) is not None
+    return id_.isprintable() and len(id_) <= _MAX_END_USER_CHARS
+
+
+def _record(work: Work, fact: str, quota: QuotaRecord, changes: dict[str, object]) -> None:
+    work.record(fact, kind="quota", object_id=quota.id, tenant_id=quota.tenant_id, changes=changes)
+
+
+def _facts(quota: QuotaRecord) -> dict[str, object]:
+    return {
+        "scope": quota.scope,
+        "scope_id": quota.scope_id,
+        "model_id": quota.model_id,
+        "per": quota.per,
+        "metric": quota.metric,
+        "period": quota.period,
+    }
+
+
+def _stored(work: Work, quota_id: QuotaId) -> Result[QuotaView, Rejected]:
+    stored = work.uow.quotas.get(quota_id)
+    assert stored is not None, "what was just written is there"
+    return Ok(stored)
+
+
+def _twin_problem(work: Work, quota: QuotaRecord) -> Rejected | None:
+    twin = work.uow.quotas.twin(quota)
+    if twin is None:
+        return None
+    return Rejected("", f"The same is limited already, by {twin.id}. Change that.", Kind.CONFLICT)

@@ -1,0 +1,272 @@
+"""`/quotas`: limits on requests, tokens, cost and requests at a time. Money is decimal text in USD."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from fastapi import Path as PathParameter
+from pydantic import BaseModel, Field, StrictInt
+
+from tollway.app.admin.commands import quotas as commands
+from tollway.app.admin.outcome import Rejected
+from tollway.app.admin.queries import quotas as queries
+from tollway.app.admin.work import Work
+from tollway.app.views import QuotaView
+from tollway.domain.ids import ModelId, QuotaId, TenantId
+from tollway.domain.money import nusd_of, usd_text
+from tollway.domain.policy import Action
+from tollway.domain.quota import (
+    MAX_LIMIT,
+    Metric,
+    Mode,
+    OnOutage,
+    Precision,
+    QuotaRecord,
+    Scope,
+)
+from tollway.domain.result import Err, Result
+from tollway.domain.window import Period
+from tollway.web.admin.callers import Caller, route, tagged
+from tollway.web.admin.forms import Form
+from tollway.web.admin.paging import Listed, Paging, listed
+from tollway.web.admin.times import Moment, moment, moment_of, seconds
+
+router = APIRouter(tags=["quotas"])
+QuotaPath = Annotated[
+    str,
+    PathParameter(max_length=64, description="A quota's id.", examples=["quo_0123456789abcdef"]),
+]
+Id = Annotated[str | None, Field(max_length=256, examples=[None])]
+Amount = Annotated[StrictInt | None, Field(ge=0, le=MAX_LIMIT, examples=[100_000])]
+Usd = Annotated[
+    str | None,
+    Field(
+        pattern=r"^[0-9]{1,6}(\.[0-9]{1,9})?$",
+        max_length=16,
+        description="For cost, instead of the amount: USD.",
+        examples=[None],
+    ),
+]
+Alerts = Annotated[
+    list[Annotated[StrictInt, Field(ge=1, le=1000)]],
+    Field(max_length=10, description="Percents of the limit.", examples=[[80, 100]]),
+]
+
+
+class QuotaIn(Form):
+    """A new limit. `scope` says whose use counts, `scope_id` which project, account, key, end user,
+    provider or model; `model_id` narrows it to one model. With `per` each member of the scope has
+    the limit for itself. `strict` holds the most a request can use, `bounded` what it is expected
+    to. `shadow` only reports what would have been refused."""
+
+    tenant_id: Annotated[str | None, Field(max_length=64, examples=["ten_0123456789abcdef"])] = None
+    scope: Scope = Field(examples=["tenant"])
+    scope_id: Id = None
+    model_id: Id = None
+    per: Scope | None = Field(default=None, examples=["key"])
+    metric: Metric = Field(examples=["tokens"])
+    period: Period = Field(
+        default=Period.NONE, description="Of all metrics but concurrency.", examples=["day"]
+    )
+    limit: Amount = None
+    limit_usd: Usd = None
+    mode: Mode = Mode.ENFORCE
+    precision: Precision = Precision.BOUNDED
+    on_outage: OnOutage = OnOutage.REFUSE
+    alert_at: Alerts = Field(default_factory=list)
+    name: str = Field(default="", max_length=200, examples=["trial"])
+
+
+class QuotaChange(Form):
+    """What shall be different; a field that is not sent stays. A temporary increase is an amount
+    and its end; null for both takes it back."""
+
+    limit: Amount = None
+    limit_usd: Usd = None
+    raised_to: Amount = None
+    raised_to_usd: Usd = None
+    raised_until: Moment | None = None
+    mode: Mode | None = None
+    precision: Precision | None = None
+    on_outage: OnOutage | None = None
+    alert_at: Alerts | None = None
+    name: str | None = Field(default=None, max_length=200)
+
+
+class QuotaOut(BaseModel):
+    """A limit. `set_by`: whose administrators may change it."""
+
+    id: str = Field(examples=["quo_0123456789abcdef"])
+    tenant_id: str | None
+    scope: Scope
+    scope_id: str | None
+    model_id: str | None
+    per: Scope | None
+    metric: Metric
+    period: Period
+    limit: int | None
+    limit_usd: str | None
+    raised_to: int | None
+    raised_to_usd: str | None
+    raised_until: datetime | None
+    mode: Mode
+    precision: Precision
+    on_outage: OnOutage
+    alert_at: list[int]
+    name: str
+    set_by: str = Field(examples=["platform"])
+    managed_by: str | None
+    created_at: datetime
+
+
+@router.get("/quotas", **route(Action.QUOTA_READ, "listQuotas"))
+def list_quotas(
+    caller: Caller,
+    paging: Paging,
+    tenant_id: Annotated[
+        str | None, Query(max_length=64, description="This tenant's limits.")
+    ] = None,
+) -> Listed[QuotaOut]:
+    """Limits of the tenants you administer; all of them for the platform's administrators."""
+    tenant = None if tenant_id is None else TenantId(tenant_id)
+    found = caller.read(lambda work: queries.list_quotas(work, paging, tenant_id=tenant))
+    return listed(found, paging, out=_out, key=lambda view: view.id)
+
+
+@router.post(
+    "/quotas",
+    status_code=201,
+    response_model=QuotaOut,
+    **route(Action.QUOTA_WRITE, "createQuota"),
+)
+def create_quota(caller: Caller, body: QuotaIn) -> Response:
+    """A new limit. It counts from where the ledger stands, not from nothing."""
+
+    def act(work: Work) -> Result[QuotaView, Rejected]:
+        amount = _amount("limit", body.metric, body.limit, body.limit_usd)
+        if amount is None or isinstance(amount, Rejected):
+            return Err(amount or Rejected("limit", "Say how much."))
+        quota = QuotaRecord(
+            QuotaId(""),
+            None if body.tenant_id is None else TenantId(body.tenant_id),
+            body.scope,
+            body.scope_id,
+            body.metric,
+            body.period,
+            amount,
+            None if body.model_id is None else ModelId(body.model_id),
+            body.per,
+            body.mode,
+            body.precision,
+            body.on_outage,
+            None,
+            0,
+            tuple(body.alert_at),
+            body.name,
+        )
+        return commands.create_quota(work, quota)
+
+    return caller.create(act, out=_out, location=lambda made: f"/api/v1/quotas/{made.id}")
+
+
+@router.get("/quotas/{quota_id}", **route(Action.QUOTA_READ, "readQuota"))
+def read_quota(caller: Caller, quota_id: QuotaPath, response: Response) -> QuotaOut:
+    """One limit."""
+    found = caller.read(lambda work: queries.read_quota(work, QuotaId(quota_id)))
+    tagged(response, found.version)
+    return _out(found)
+
+
+@router.patch("/quotas/{quota_id}", **route(Action.QUOTA_WRITE, "updateQuota"))
+def update_quota(
+    *, caller: Caller, quota_id: QuotaPath, body: QuotaChange, response: Response
+) -> QuotaOut:
+    """Another limit, mode or name, or a temporary increase. What it counts never changes."""
+
+    def act(work: Work) -> Result[QuotaView, Rejected]:
+        found = queries.read_quota(work, QuotaId(quota_id))
+        if isinstance(found, Err):
+            return found
+        quota = _changed(found.value.quota, body)
+        if isinstance(quota, Rejected):
+            return Err(quota)
+        return commands.update_quota(work, replace(found.value, quota=quota))
+
+    changed = caller.write(act)
+    tagged(response, changed.version)
+    return _out(changed)
+
+
+@router.delete("/quotas/{quota_id}", status_code=204, **route(Action.QUOTA_WRITE, "deleteQuota"))
+def delete_quota(caller: Caller, quota_id: QuotaPath) -> None:
+    """The limit is gone; what was used stays in the ledger."""
+    caller.write(lambda work: commands.delete_quota(work, QuotaId(quota_id)))
+
+
+def _changed(quota: QuotaRecord, body: QuotaChange) -> QuotaRecord | Rejected:
+    limit = _amount("limit", quota.metric, body.limit, body.limit_usd)
+    raised = _amount("raised_to", quota.metric, body.raised_to, body.raised_to_usd)
+    if isinstance(limit, Rejected):
+        return limit
+    if isinstance(raised, Rejected):
+        return raised
+    sent = body.model_fields_set
+    if raised is not None:
+        until_s = seconds(body.raised_until) or quota.raised_until_s
+        quota = replace(quota, raised_to=raised, raised_until_s=until_s)
+    elif sent & {"raised_to", "raised_to_usd"}:
+        quota = replace(quota, raised_to=None, raised_until_s=0)
+    elif body.raised_until is not None:
+        quota = replace(quota, raised_until_s=seconds(body.raised_until) or 0)
+    return replace(
+        quota,
+        limit=quota.limit if limit is None else limit,
+        mode=body.mode or quota.mode,
+        precision=body.precision or quota.precision,
+        on_outage=body.on_outage or quota.on_outage,
+        alert_at=quota.alert_at if body.alert_at is None else tuple(body.alert_at),
+        name=quota.name if body.name is None else body.name,
+    )
+
+
+def _amount(
+    field: str, metric: Metric, amount: int | None, usd: str | None
+) -> int | Rejected | None:
+    """Of the two forms the one the metric has."""
+    if metric is Metric.COST:
+        if amount is not None:
+            return Rejected(field, f"Cost is limited in USD: write {field}_usd.")
+        return None if usd is None else nusd_of(usd)
+    if usd is not None:
+        return Rejected(f"{field}_usd", f"Only cost is limited in USD: write {field}.")
+    return amount
+
+
+def _out(view: QuotaView) -> QuotaOut:
+    quota = view.quota
+    money = quota.metric is Metric.COST
+    raised = quota.raised_to
+    return QuotaOut(
+        id=quota.id,
+        tenant_id=quota.tenant_id,
+        scope=quota.scope,
+        scope_id=quota.scope_id,
+        model_id=quota.model_id,
+        per=quota.per,
+        metric=quota.metric,
+        period=quota.period,
+        limit=None if money else quota.limit,
+        limit_usd=usd_text(quota.limit) if money else None,
+        raised_to=None if money else raised,
+        raised_to_usd=usd_text(raised) if money and raised is not None else None,
+        raised_until=moment(None if raised is None else quota.raised_until_s),
+        mode=quota.mode,
+        precision=quota.precision,
+        on_outage=quota.on_outage,
+        alert_at=list(quota.alert_at),
+        name=quota.name,
+        set_by=view.set_by,
+        managed_by=view.managed_by,
+        created_at=moment_of(view.created_s),
+    )
