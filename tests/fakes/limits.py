@@ -50,6 +50,7 @@ def _insert(connection: sqlite3.Connection, quota: QuotaRecord, version: int) ->
         "raised_to": quota.raised_to,
         "raised_until_s": quota.raised_until_s,
         "alert_at": "[]",
+        "set_by": "platform",
         "created_s": int(time.time()),
         "version": version,
     }

@@ -28,6 +28,7 @@ from tollway.app.views import (
     PriceView,
     ProjectView,
     ProviderView,
+    QuotaView,
     SessionView,
     TenantSettings,
     TenantView,
@@ -38,8 +39,10 @@ from tollway.domain.key import digest_key, make_key, split_key
 from tollway.domain.model import Target
 from tollway.domain.policy import Actor
 from tollway.domain.provider import ProviderKind
+from tollway.domain.quota import Metric, QuotaRecord, Scope
 from tollway.domain.session import csrf_token, digest_cookie, make_cookie
 from tollway.domain.token import digest_token, make_token, split_token, token_prefix
+from tollway.domain.window import Period
 from tollway.web.admin.signing_in import COOKIE, CSRF_HEADER
 
 MINE, THEIRS = "aaaa", "zqzq"
@@ -58,6 +61,7 @@ KINDS = (
     "model",
     "granted",
     "price",
+    "quota",
     "token",
     "service_token",
     "session",
@@ -75,6 +79,7 @@ _PREFIXES = {
     "credential": "crd",
     "model": "mdl",
     "price": "prc",
+    "quota": "quo",
     "token": "tok",
     "service_token": "tok",
 }
@@ -363,6 +368,9 @@ def _things(world: World, uow: Any, owner: str, tenant_id: str, number: int) -> 
     uow.grants.add(GrantView(hidden, tenant_id=tenant_id))
     uow.grants.add(GrantView(hidden, group=pool["group"][at]))
     uow.prices.add(PriceView(pool["price"][at], f"{owner}-{at}", NOW_S + 1000, _RATES, tenant_id))
+    counted = (Metric.REQUESTS, Period.DAY, 1000 + at)
+    rule = (pool["quota"][at], tenant_id, Scope.PROJECT, pool["project"][at], *counted)
+    uow.quotas.add(QuotaView(QuotaRecord(*rule, name=f"{owner}-{at}"), set_by="tenant"))
     whose = {"tenant_id": tenant_id, "role": Role.VIEWER}
     if at % 2:
         whose = {"account_id": pool["account"][at]}

@@ -23,9 +23,12 @@ from tollway.app.admin.work import Work
 from tollway.app.ports_directory import Page
 from tollway.app.ports_records import AuditFilter
 from tollway.domain.account import Role
+from tollway.domain.ids import QuotaId
 from tollway.domain.model import Target
 from tollway.domain.policy import Actor
+from tollway.domain.quota import Metric, QuotaRecord, Scope
 from tollway.domain.result import Err, Ok
+from tollway.domain.window import Period
 
 # Their callers have asked the policy already. The web never names them.
 INNER = {
@@ -113,6 +116,15 @@ def example(world, uow, name: str, hint: Any) -> Any:
         "everywhere": True,
         "cookie": None,
         "reference": "env:ANYTHING",
+        "quota": QuotaRecord(
+            QuotaId(""),
+            world.mine["tenant"][0],
+            Scope.PROJECT,
+            world.mine["project"][0],
+            Metric.TOKENS,
+            Period.DAY,
+            1000,
+        ),
         "role": Role.VIEWER,
         "kind": "openai",
         "base_url": "https://elsewhere.example/v1",
@@ -177,11 +189,16 @@ def wanted(world, uow, hint: Any) -> Any:
         "AccountView": lambda: replace(
             uow.accounts.get(world.mine["account"][15]), platform_admin=True
         ),
+        "QuotaView": lambda: changed_quota(uow.quotas.get(world.mine["quota"][0])),
         "MemberView": lambda: replace(
             uow.members.get(a, world.mine["account"][15]), role=Role.TENANT_ADMIN
         ),
     }
     return found[hint.__name__]()
+
+
+def changed_quota(view):
+    return replace(view, quota=replace(view.quota, limit=5))
 
 
 def call(world, function, actor):

@@ -131,7 +131,7 @@ def test_the_example_is_served_and_applied_twice(tree: GatewayTree) -> None:
     token = f"file:{tree.data_dir / 'admin.token'}"
     url = tree.state["admin_url"]
     again = tree.run("apply", "-f", str(EXAMPLE), "--url", url, "--token", token)
-    assert again == "= 17 unchanged\nThere was nothing to change.\n"
+    assert again == "= 20 unchanged\nThere was nothing to change.\n"
     assert tree.run("get", "--url", url, "--token", token) == tree.run("get")
     assert "the chain is whole" in tree.run("audit", "verify")
     rows = json.loads(tree.run("audit", "list", "--action", "file.applied", "-o", "json"))

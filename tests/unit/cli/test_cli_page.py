@@ -25,8 +25,9 @@ _ELSEWHERE = {
     "grants": {"group"},
     "prices": {"tenant", "provider_kind"},
     "keys": {"account", "not_before"},
+    "quotas": {"account", "key", "end_user", "provider"},
 }
-_ID = re.compile(r"\b(ten|prc)_0123456789abcdef\b")
+_ID = re.compile(r"\b(ten|prc|quo)_0123456789abcdef\b")
 
 
 def lines_of(page: Path) -> list[list[str]]:
@@ -90,6 +91,9 @@ def newest(api: AdminServer, prefix: str) -> str:
     if prefix == "ten":
         rows = api.plane.ask("GET", "/tenants", query={"deleted": True}).json["data"]
         return next(row["id"] for row in rows if row["slug"] == "old")
+    if prefix == "quo":
+        rows = api.plane.ask("GET", "/quotas").json["data"]
+        return next(row["id"] for row in rows if row["per"] == "key")
     rows = api.plane.ask("GET", "/prices", query={"model": "llama-3.3-70b"}).json["data"]
     return rows[0]["id"]
 

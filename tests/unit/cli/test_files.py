@@ -39,13 +39,13 @@ def place(request, tmp_path):
 def test_the_example_twice(place):
     """The second time nothing is different, and what `get` gives back is the same again."""
     first = place.told("apply", "-f", EXAMPLE)
-    assert first.count("\n+ ") + first.startswith("+ ") == 17
+    assert first.count("\n+ ") + first.startswith("+ ") == 20
     assert first.count("tw_live_") == 2
     assert "~" not in first
-    assert place.told("apply", "-f", EXAMPLE) == "= 17 unchanged\nThere was nothing to change.\n"
+    assert place.told("apply", "-f", EXAMPLE) == "= 20 unchanged\nThere was nothing to change.\n"
     file = place.told("get", "-o", "yaml")
     again = place.told("apply", "-f", "-", "--dry-run", "--prune", given=file)
-    assert again == "= 17 unchanged\nThere is nothing to change.\n"
+    assert again == "= 20 unchanged\nThere is nothing to change.\n"
 
 
 def test_a_dry_run_shows_and_changes_nothing(place):

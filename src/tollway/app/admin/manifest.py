@@ -13,7 +13,9 @@ import msgspec
 from tollway.domain.account import Role
 from tollway.domain.model import Strategy
 from tollway.domain.provider import ProviderKind, StreamUsage
+from tollway.domain.quota import Metric, Mode, OnOutage, Precision, Scope
 from tollway.domain.result import Err, Ok, Result
+from tollway.domain.window import Period
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 _AT = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
@@ -135,6 +137,31 @@ class PriceEntry(Entry):
     effective_from: Moment | None = None
 
 
+class QuotaEntry(Entry):
+    """One limit: of a tenant, or of its project, account (address), key (name) or end user; without
+    a tenant the platform's, or that of one of its providers or models. `model` narrows a tenant's
+    to one model. Cost is USD in quotes."""
+
+    metric: Metric
+    limit: int | str
+    period: Period = Period.NONE
+    tenant: str | None = None
+    project: str | None = None
+    account: str | None = None
+    key: str | None = None
+    end_user: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    per: Scope | None = None
+    mode: Mode = Mode.ENFORCE
+    precision: Precision = Precision.BOUNDED
+    on_outage: OnOutage = OnOutage.REFUSE
+    raised_to: int | str | None = None
+    raised_until: Moment | None = None
+    alert_at: tuple[int, ...] = ()
+    name: str = ""
+
+
 class KeyEntry(Entry):
     """One key. Absent scopes allow everything."""
 
@@ -162,6 +189,7 @@ class Manifest(Entry):
     grants: tuple[GrantEntry, ...] = ()
     prices: tuple[PriceEntry, ...] = ()
     keys: tuple[KeyEntry, ...] = ()
+    quotas: tuple[QuotaEntry, ...] = ()
 
 
 SECTIONS: tuple[str, ...] = Manifest.__struct_fields__
@@ -208,7 +236,19 @@ def identity(section: str, entry: Any) -> str:
             )
             begins = "" if entry.effective_from is None else f" from {entry.effective_from}"
             return f"{entry.model}{' at ' if place else ''}{place}{begins}"
+        case "quotas":
+            return _quota_identity(entry)
     return entry.name if entry.tenant is None else f"{entry.tenant}/{entry.name}"
+
+
+def _quota_identity(entry: QuotaEntry) -> str:
+    """What is counted for whom: `acme key backend: tokens per day`."""
+    named = ("project", "account", "key", "end_user", "provider", "model")
+    places = [f"{name} {getattr(entry, name)}" for name in named if getattr(entry, name)]
+    whose = " ".join([entry.tenant or "platform", *places])
+    each = "" if entry.per is None else f" for each {entry.per}"
+    period = "" if entry.period is Period.NONE else f" per {entry.period}"
+    return f"{whose}: {entry.metric}{period}{each}"
 
 
 def _twice(manifest: Manifest) -> Iterator[str]:

@@ -21,7 +21,7 @@ _PERIODS = ("minute", "hour", "day", "month", "total")
 _OF = replace(TENANT, into=Into.QUERY, required=False)
 _AMOUNT = (
     Option(flag="--limit", field="limit", kind=Kind.NUMBER, help="Of all metrics but cost."),
-    Option(flag="--limit-usd", field="limit_usd", help="Of cost, such as 250 or 0.5."),
+    Option(flag="--limit-usd", field="limit", help="Of cost, such as 250 or 0.5."),
 )
 _HOW = (
     Option(
@@ -63,7 +63,6 @@ QUOTAS = Noun(
         "metric",
         "period",
         "limit",
-        "limit_usd",
         "mode",
         "name",
         "tenant_id",
@@ -119,7 +118,7 @@ QUOTAS = Noun(
                 kind=Kind.NUMBER,
                 help="For a while; none: no more.",
             ),
-            Option(flag="--raised-to-usd", field="raised_to_usd"),
+            Option(flag="--raised-to-usd", field="raised_to"),
             Option(
                 flag="--raised-until", field="raised_until", help="Such as 2027-01-31T12:00:00Z."
             ),

@@ -1,4 +1,4 @@
-"""`/quotas`: limits on requests, tokens, cost and requests at a time. Money is decimal text in USD."""
+"""`/quotas`: limits on requests, tokens, cost, requests at a time. Cost is decimal text in USD."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -14,7 +14,7 @@ from tollway.app.admin.queries import quotas as queries
 from tollway.app.admin.work import Work
 from tollway.app.views import QuotaView
 from tollway.domain.ids import ModelId, QuotaId, TenantId
-from tollway.domain.money import nusd_of, usd_text
+from tollway.domain.money import read_usd, usd_text
 from tollway.domain.policy import Action
 from tollway.domain.quota import (
     MAX_LIMIT,
@@ -38,14 +38,12 @@ QuotaPath = Annotated[
     PathParameter(max_length=64, description="A quota's id.", examples=["quo_0123456789abcdef"]),
 ]
 Id = Annotated[str | None, Field(max_length=256, examples=[None])]
-Amount = Annotated[StrictInt | None, Field(ge=0, le=MAX_LIMIT, examples=[100_000])]
-Usd = Annotated[
-    str | None,
+Usd = Annotated[str, Field(pattern=r"^[0-9]{1,6}(\.[0-9]{1,9})?$", max_length=16)]
+Amount = Annotated[
+    Annotated[StrictInt, Field(ge=0, le=MAX_LIMIT)] | Usd,
     Field(
-        pattern=r"^[0-9]{1,6}(\.[0-9]{1,9})?$",
-        max_length=16,
-        description="For cost, instead of the amount: USD.",
-        examples=[None],
+        description="A whole number; of cost, USD as text, such as 250 or 0.5 in quotes.",
+        examples=[100],
     ),
 ]
 Alerts = Annotated[
@@ -62,15 +60,14 @@ class QuotaIn(Form):
 
     tenant_id: Annotated[str | None, Field(max_length=64, examples=["ten_0123456789abcdef"])] = None
     scope: Scope = Field(examples=["tenant"])
-    scope_id: Id = None
+    scope_id: Annotated[str | None, Field(max_length=256, examples=[None])] = None
     model_id: Id = None
-    per: Scope | None = Field(default=None, examples=["key"])
-    metric: Metric = Field(examples=["tokens"])
+    per: Scope | None = Field(default=None, examples=[None])
+    metric: Metric = Field(examples=["concurrency"])
     period: Period = Field(
-        default=Period.NONE, description="Of all metrics but concurrency.", examples=["day"]
+        default=Period.NONE, description="Of all metrics but concurrency.", examples=["none"]
     )
-    limit: Amount = None
-    limit_usd: Usd = None
+    limit: Amount
     mode: Mode = Mode.ENFORCE
     precision: Precision = Precision.BOUNDED
     on_outage: OnOutage = OnOutage.REFUSE
@@ -82,10 +79,8 @@ class QuotaChange(Form):
     """What shall be different; a field that is not sent stays. A temporary increase is an amount
     and its end; null for both takes it back."""
 
-    limit: Amount = None
-    limit_usd: Usd = None
-    raised_to: Amount = None
-    raised_to_usd: Usd = None
+    limit: Amount | None = None
+    raised_to: Amount | None = None
     raised_until: Moment | None = None
     mode: Mode | None = None
     precision: Precision | None = None
@@ -105,10 +100,8 @@ class QuotaOut(BaseModel):
     per: Scope | None
     metric: Metric
     period: Period
-    limit: int | None
-    limit_usd: str | None
-    raised_to: int | None
-    raised_to_usd: str | None
+    limit: int | str
+    raised_to: int | str | None
     raised_until: datetime | None
     mode: Mode
     precision: Precision
@@ -144,9 +137,9 @@ def create_quota(caller: Caller, body: QuotaIn) -> Response:
     """A new limit. It counts from where the ledger stands, not from nothing."""
 
     def act(work: Work) -> Result[QuotaView, Rejected]:
-        amount = _amount("limit", body.metric, body.limit, body.limit_usd)
-        if amount is None or isinstance(amount, Rejected):
-            return Err(amount or Rejected("limit", "Say how much."))
+        amount = _amount("limit", body.metric, body.limit)
+        if isinstance(amount, Rejected):
+            return Err(amount)
         quota = QuotaRecord(
             QuotaId(""),
             None if body.tenant_id is None else TenantId(body.tenant_id),
@@ -205,23 +198,22 @@ def delete_quota(caller: Caller, quota_id: QuotaPath) -> None:
 
 
 def _changed(quota: QuotaRecord, body: QuotaChange) -> QuotaRecord | Rejected:
-    limit = _amount("limit", quota.metric, body.limit, body.limit_usd)
-    raised = _amount("raised_to", quota.metric, body.raised_to, body.raised_to_usd)
+    limit = quota.limit if body.limit is None else _amount("limit", quota.metric, body.limit)
     if isinstance(limit, Rejected):
         return limit
-    if isinstance(raised, Rejected):
-        return raised
-    sent = body.model_fields_set
-    if raised is not None:
+    if body.raised_to is not None:
+        raised = _amount("raised_to", quota.metric, body.raised_to)
+        if isinstance(raised, Rejected):
+            return raised
         until_s = seconds(body.raised_until) or quota.raised_until_s
         quota = replace(quota, raised_to=raised, raised_until_s=until_s)
-    elif sent & {"raised_to", "raised_to_usd"}:
+    elif "raised_to" in body.model_fields_set:
         quota = replace(quota, raised_to=None, raised_until_s=0)
     elif body.raised_until is not None:
         quota = replace(quota, raised_until_s=seconds(body.raised_until) or 0)
     return replace(
         quota,
-        limit=quota.limit if limit is None else limit,
+        limit=limit,
         mode=body.mode or quota.mode,
         precision=body.precision or quota.precision,
         on_outage=body.on_outage or quota.on_outage,
@@ -230,22 +222,25 @@ def _changed(quota: QuotaRecord, body: QuotaChange) -> QuotaRecord | Rejected:
     )
 
 
-def _amount(
-    field: str, metric: Metric, amount: int | None, usd: str | None
-) -> int | Rejected | None:
-    """Of the two forms the one the metric has."""
+def _amount(field: str, metric: Metric, given: int | str) -> int | Rejected:
+    """The amount in the form that the metric has."""
     if metric is Metric.COST:
-        if amount is not None:
-            return Rejected(field, f"Cost is limited in USD: write {field}_usd.")
-        return None if usd is None else nusd_of(usd)
-    if usd is not None:
-        return Rejected(f"{field}_usd", f"Only cost is limited in USD: write {field}.")
-    return amount
+        if isinstance(given, int):
+            return Rejected(field, 'Cost is limited in USD: write it in quotes, like "250".')
+        nusd = read_usd(given)
+        assert nusd is not None, "the form has checked it"
+        return nusd
+    if isinstance(given, str):
+        return Rejected(field, "Only cost is limited in USD: write a whole number.")
+    return given
+
+
+def _shown(metric: Metric, amount: int) -> int | str:
+    return usd_text(amount) if metric is Metric.COST else amount
 
 
 def _out(view: QuotaView) -> QuotaOut:
     quota = view.quota
-    money = quota.metric is Metric.COST
     raised = quota.raised_to
     return QuotaOut(
         id=quota.id,
@@ -256,10 +251,8 @@ def _out(view: QuotaView) -> QuotaOut:
         per=quota.per,
         metric=quota.metric,
         period=quota.period,
-        limit=None if money else quota.limit,
-        limit_usd=usd_text(quota.limit) if money else None,
-        raised_to=None if money else raised,
-        raised_to_usd=usd_text(raised) if money and raised is not None else None,
+        limit=_shown(quota.metric, quota.limit),
+        raised_to=None if raised is None else _shown(quota.metric, raised),
         raised_until=moment(None if raised is None else quota.raised_until_s),
         mode=quota.mode,
         precision=quota.precision,

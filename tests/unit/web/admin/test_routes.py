@@ -40,6 +40,7 @@ TENANTS_OWN = {
     "model",
     "granted",
     "price",
+    "quota",
     "service_token",
 }
 # What a policy's yes comes to where the thing is not in the state for it.

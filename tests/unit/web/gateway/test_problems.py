@@ -8,6 +8,7 @@ import pytest
 from tollway.domain.failure import Cause, Failure, Phase, client_status
 from tollway.domain.refusal import (
     BadRequest,
+    Conflict,
     Forbidden,
     ModelNotFound,
     QuotaExceeded,
@@ -23,6 +24,13 @@ EXAMPLES: list[tuple[Refusal, int, str, dict[bytes, bytes]]] = [
     (Unauthenticated("No."), 401, "invalid_api_key", {b"www-authenticate": b"Bearer"}),
     (Forbidden("No."), 403, "permission_denied", {}),
     (ModelNotFound("m"), 404, "model_not_found", {}),
+    (
+        Conflict("No.", "idempotency_key_in_use", 1.0),
+        409,
+        "idempotency_key_in_use",
+        {b"retry-after": b"1", b"retry-after-ms": b"1000"},
+    ),
+    (Conflict("No.", "no_repeat"), 409, "no_repeat", {b"x-should-retry": b"false"}),
     (
         QuotaExceeded("No.", exhausted=False, retry_after_s=1.25),
         429,

@@ -11,6 +11,7 @@ from tollway.app.admin.applying.estate import (
     apply_project,
     apply_tenant,
 )
+from tollway.app.admin.applying.limits import apply_quota
 from tollway.app.admin.applying.pruning import Pruning
 from tollway.app.admin.applying.routing import (
     apply_fallbacks,
@@ -61,6 +62,7 @@ def _apply(run: Run, manifest: Manifest) -> None:
     _each(run, "models", manifest.models, apply_fallbacks)
     _each(run, "prices", manifest.prices, apply_price)
     _each(run, "keys", manifest.keys, apply_key)
+    _each(run, "quotas", manifest.quotas, apply_quota)
 
 
 def _each(run: Run, section: str, entries: Sequence[E], act: Callable[[Run, E], None]) -> None:

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from tollway.app.admin.applying import entries
 from tollway.app.admin.applying.estate import current_key, described_key
+from tollway.app.admin.applying.limits import quota_entry
 from tollway.app.admin.applying.pruning import pages
 from tollway.app.admin.applying.run import Run
 from tollway.app.admin.manifest import (
@@ -21,6 +22,7 @@ from tollway.app.admin.manifest import (
     PriceEntry,
     ProjectEntry,
     ProviderEntry,
+    QuotaEntry,
     identity,
 )
 from tollway.app.admin.outcome import Rejected
@@ -72,6 +74,7 @@ class _Export:
             grants=_ordered("grants", self._grants()),
             prices=_ordered("prices", self._prices()),
             keys=_ordered("keys", self._each_tenant(self._keys)),
+            quotas=_ordered("quotas", self._quotas()),
         )
         return Exported(manifest, tuple(self._missing))
 
@@ -131,6 +134,10 @@ class _Export:
                 latest[what] = price
         for price in latest.values():
             yield entries.price_entry(self._run, price, self._slugs[price.tenant_id])
+
+    def _quotas(self) -> Iterator[QuotaEntry]:
+        for view in pages(self._uow.quotas.page, lambda view: view.id):
+            yield quota_entry(self._run, view)
 
     def _keys(self, tenant: TenantView) -> Iterator[KeyEntry]:
         """Those that open something or will; of several with one name, the newest."""

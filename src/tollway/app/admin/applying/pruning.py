@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from tollway.app.admin.applying.entries import seconds
+from tollway.app.admin.applying.limits import quota_entry
 from tollway.app.admin.applying.run import Change, Run, Verb
 from tollway.app.admin.commands import (
     accounts,
@@ -16,9 +17,10 @@ from tollway.app.admin.commands import (
     prices,
     projects,
     providers,
+    quotas,
     tenants,
 )
-from tollway.app.admin.manifest import Manifest
+from tollway.app.admin.manifest import Manifest, identity
 from tollway.app.admin.outcome import Kind, Rejected
 from tollway.app.ports_directory import Page
 from tollway.app.views import BY_FILE, TenantView
@@ -56,6 +58,7 @@ class Pruning:
             )
             for entry in manifest.prices
         }
+        self._quotas = {identity("quotas", entry) for entry in manifest.quotas}
         self._slugs: dict[TenantId | None, str | None] = {None: None}
 
     def walk(self) -> None:
@@ -63,6 +66,7 @@ class Pruning:
         living = list(self._living())
         for tenant in living:
             self._prune_within(tenant)
+        self._prune_quotas()
         self._prune_grants()
         self._prune_prices()
         self._prune_models()
@@ -100,6 +104,13 @@ class Pruning:
             if project.managed_by == BY_FILE and (slug, project.name) not in self._projects:
                 deleted = projects.delete_project(work, tenant.id, project.id)
                 self._take(Verb.DELETE, "project", f"{slug}/{project.name}", deleted)
+
+    def _prune_quotas(self) -> None:
+        for view in pages(self._uow.quotas.page, lambda view: view.id):
+            name = identity("quotas", quota_entry(self._run, view))
+            if view.managed_by == BY_FILE and name not in self._quotas:
+                deleted = quotas.delete_quota(self._work, view.id)
+                self._take(Verb.DELETE, "quota", name, deleted)
 
     def _prune_grants(self) -> None:
         for grant in pages(self._uow.grants.page, lambda grant: f"{grant.holder}|{grant.model_id}"):

@@ -1,12 +1,12 @@
-"""Limits: made, changed and taken away. A tenant's administrators set what their own people may
-use; what the platform's have set for a tenant is its contract, and only theirs to change.
+"""Limits: made, changed and taken away. A tenant's administrators limit their own house; what the
+platform's have set for it is its contract, and only theirs to change.
 """
 
 from dataclasses import replace
 
 from tollway.app.admin.checks import check_name
 from tollway.app.admin.outcome import Kind, Rejected
-from tollway.app.admin.reach import model_in_reach, tenant_in_reach
+from tollway.app.admin.reach import model_in_reach, owner_for, tenant_in_reach
 from tollway.app.admin.work import Work, absent, changes_between
 from tollway.app.views import QuotaView
 from tollway.domain.gateways import counting_problem
@@ -20,7 +20,7 @@ from tollway.domain.ids import (
     make_id,
 )
 from tollway.domain.policy import Action
-from tollway.domain.quota import QuotaRecord, Scope, check_quota
+from tollway.domain.quota import UPSTREAM_SCOPES, QuotaRecord, Scope, check_quota
 from tollway.domain.result import Err, Ok, Result
 
 PLATFORM, TENANT = "platform", "tenant"
@@ -40,10 +40,15 @@ _MAX_END_USER_CHARS = 256
 def create_quota(
     work: Work, quota: QuotaRecord, *, managed_by: str | None = None
 ) -> Result[QuotaView, Rejected]:
-    """A new limit; its id is made here. It begins where the ledger stands."""
+    """A new limit; its id is made here. It begins where the ledger stands. Without a tenant it is
+    that of the actor's one."""
+    if quota.tenant_id is None and quota.scope not in UPSTREAM_SCOPES:
+        owned = owner_for(work, Action.QUOTA_WRITE, None)
+        if isinstance(owned, Err):
+            return owned
+        quota = replace(quota, tenant_id=owned.value)
     wrong = (
         work.denied(Action.QUOTA_WRITE, kind="tenant", tenant_id=quota.tenant_id)
-        or _not_theirs(work, quota)
         or _check(work, quota)
         or _check_named(work, quota)
     )
@@ -61,23 +66,25 @@ def create_quota(
     return _stored(work, made.id)
 
 
-def update_quota(work: Work, view: QuotaView) -> Result[QuotaView, Rejected]:
+def update_quota(work: Work, wanted: QuotaView) -> Result[QuotaView, Rejected]:
     """Another limit, mode, name or temporary increase. What it counts never changes."""
-    before = _found(work, view.id)
+    before = _found(work, wanted.id)
     if isinstance(before, Err):
         return before
-    old, new = before.value.quota, view.quota
+    old, new = before.value.quota, wanted.quota
     fixed = {name: getattr(old, name) for name in _CHANGED}
     assert replace(new, **fixed) == old, "only what may be changed differs"
     wrong = _check(work, new, before=old)
     if wrong is not None:
         return Err(wrong)
     changes = changes_between(old, new, _CHANGED)
-    if changes or view.managed_by != before.value.managed_by:
-        work.uow.quotas.save(replace(before.value, quota=new, managed_by=view.managed_by))
+    if changes or wanted.managed_by != before.value.managed_by:
+        # A limit that the platform's administrators have changed is theirs from then on.
+        set_by = PLATFORM if work.actor.platform_admin else before.value.set_by
+        work.uow.quotas.save(QuotaView(new, set_by, wanted.managed_by))
     if changes:
         _record(work, "quota.changed", new, changes)
-    return _stored(work, view.id)
+    return _stored(work, wanted.id)
 
 
 def delete_quota(work: Work, quota_id: QuotaId) -> Result[None, Rejected]:
@@ -103,19 +110,6 @@ def _found(work: Work, quota_id: QuotaId) -> Result[QuotaView, Rejected]:
         )
     wrong = wrong or work.stale(view.version)
     return Ok(view) if wrong is None else Err(wrong)
-
-
-def _not_theirs(work: Work, quota: QuotaRecord) -> Rejected | None:
-    """What a tenant has as a whole is agreed with the platform."""
-    whole = quota.scope is Scope.TENANT and quota.per is None and quota.model_id is None
-    if work.actor.platform_admin or not whole:
-        return None
-    return Rejected(
-        "scope",
-        "The limits of a tenant as a whole are set by the platform's administrators. "
-        "You can limit its projects, accounts, keys, end users and models.",
-        Kind.FORBIDDEN,
-    )
 
 
 def _check(work: Work, quota: QuotaRecord, before: QuotaRecord | None = None) -> Rejected | None:

@@ -1,0 +1,228 @@
+"""Quotas: who sets which, what is refused, what is recorded, and what a file makes of them."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from tests.fakes import database
+from tests.fakes.acting import PLATFORM_ADMIN, acting, actor, done, facts, furnish, refused, work_of
+from tests.fakes.quotas import quota
+from tollway.adapters.sql.gateways import SqlGateways
+from tollway.app.admin.applying.apply import apply_manifest
+from tollway.app.admin.applying.export import export_manifest
+from tollway.app.admin.commands.models import delete_model
+from tollway.app.admin.commands.quotas import create_quota, delete_quota, update_quota
+from tollway.app.admin.manifest import read_manifest, write_manifest
+from tollway.app.admin.queries.quotas import list_quotas, read_quota
+from tollway.app.ports_directory import Page
+from tollway.domain.gateways import GatewayRecord
+from tollway.domain.quota import Scope
+from tollway.domain.result import Ok
+
+ADMIN = actor(ten_listed="tenant_admin")
+VIEWER = actor("vera", ten_listed="viewer")
+USER = actor("bob", ten_listed="user")
+STRANGER = actor("eve", ten_open="tenant_admin")
+
+
+@pytest.fixture
+def engine(tmp_path):
+    engine = database.database(tmp_path)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def work(engine):
+    with database.configuration(engine).begin() as uow:
+        furnish(uow)
+        yield work_of(uow, PLATFORM_ADMIN)
+
+
+def listed(limit=5, metric="requests", period="day", **changes):
+    """A rule of the tenant `ten_listed`."""
+    return quota(limit, metric, period, tenant_id="ten_listed", **changes)
+
+
+def test_made_changed_and_taken_away(work):
+    """Each step is on record with what changed."""
+    made = done(create_quota(work, listed(name="trial")))
+    assert made.quota.id.startswith("quo_")
+    assert (made.set_by, made.quota.limit) == ("platform", 5)
+    raised = replace(made.quota, limit=9, raised_to=20, raised_until_s=work.uow.now_s + 60)
+    changed = done(update_quota(work, replace(made, quota=raised)))
+    assert changed.quota == raised
+    assert done(update_quota(work, changed)).version == changed.version
+    done(delete_quota(work, made.id))
+    assert refused(read_quota(work, made.id)) == ("not_found", "")
+    created, updated, deleted = facts(work.uow)
+    assert created[0] == "quota.created"
+    assert updated[2]["limit"] == [5, 9]
+    assert updated[2]["raised_to"] == [None, 20]
+    assert deleted[0] == "quota.deleted"
+
+
+def test_a_tenants_administrator_limits_the_own_house(work):
+    """And nobody else's; without saying whose, the own."""
+    mine = acting(work, ADMIN)
+    made = done(create_quota(mine, replace(listed(per=Scope.KEY), tenant_id=None)))
+    assert (made.quota.tenant_id, made.set_by) == ("ten_listed", "tenant")
+    done(update_quota(mine, replace(made, quota=replace(made.quota, limit=1))))
+    theirs = replace(listed(), tenant_id="ten_open")
+    assert refused(create_quota(mine, theirs)) == ("not_found", "")
+    assert refused(create_quota(mine, quota(1, scope="platform"))) == ("forbidden", "")
+    assert refused(read_quota(acting(work, STRANGER), made.id)) == ("not_found", "")
+    assert refused(delete_quota(acting(work, STRANGER), made.id)) == ("not_found", "")
+    done(delete_quota(mine, made.id))
+
+
+def test_what_the_platform_has_set_is_a_contract(work):
+    """The tenant's administrator sees it, and changes nothing; nor makes a second one."""
+    contract = done(create_quota(work, listed(100, "cost", "month")))
+    mine = acting(work, ADMIN)
+    assert done(read_quota(mine, contract.id)) == contract
+    more = replace(contract, quota=replace(contract.quota, limit=10**12))
+    assert refused(update_quota(mine, more)) == ("forbidden", "")
+    assert refused(delete_quota(mine, contract.id)) == ("forbidden", "")
+    assert refused(create_quota(mine, listed(10**12, "cost", "month"))) == ("conflict", "")
+    own = done(create_quota(mine, listed(7, per=Scope.KEY)))
+    done(update_quota(work, replace(own, quota=replace(own.quota, limit=6))))
+    assert refused(delete_quota(mine, own.id)) == ("forbidden", "")
+
+
+def test_who_only_reads(work):
+    """Viewers see, users do not: they have /v1/me; nobody of them writes."""
+    made = done(create_quota(work, listed()))
+    assert [view.id for view in done(list_quotas(acting(work, VIEWER), Page()))] == [made.id]
+    assert refused(list_quotas(acting(work, USER), Page())) == ("forbidden", "")
+    for who in (VIEWER, USER):
+        assert refused(create_quota(acting(work, who), listed(1, "tokens"))) == ("forbidden", "")
+        assert refused(delete_quota(acting(work, who), made.id)) == ("forbidden", "")
+    done(create_quota(work, quota(1, scope="platform")))
+    assert len(done(list_quotas(work, Page()))) == 2
+    assert len(done(list_quotas(work, Page(), tenant_id="ten_listed"))) == 1
+    assert len(done(list_quotas(acting(work, ADMIN), Page()))) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        (listed(-1), "limit"),
+        (listed(1, period="none"), "period"),
+        (listed(1, scope="project", scope_id="prj_nowhere"), "scope_id"),
+        (listed(1, scope="key", scope_id="key_nowhere"), "scope_id"),
+        (listed(1, scope="account", scope_id="acc_nowhere"), "scope_id"),
+        (listed(1, scope="end_user", scope_id="a\nb"), "scope_id"),
+        (listed(1, model_id="mdl_nowhere"), "model_id"),
+        (listed(1, model_id="mdl_open"), "model_id"),
+        (quota(1, scope="provider", scope_id="prv_nowhere"), "scope_id"),
+        (quota(1, scope="model", scope_id="mdl_nowhere"), "scope_id"),
+        (listed(1, raised_to=2, raised_until_s=1), "raised_until"),
+        (listed(1, name="x" * 201), "name"),
+    ],
+)
+def test_what_cannot_be(work, given, field):
+    """The field is named; nothing is written."""
+    assert refused(create_quota(work, given)) == ("invalid", field)
+    assert facts(work.uow) == []
+
+
+def test_limits_need_one_place_to_count(engine):
+    """With a gateway of several workers running there can be none."""
+    now_s = database.NOW_S
+    SqlGateways(engine).beat(GatewayRecord("g", 4, False, now_s, now_s))
+    with database.configuration(engine).begin() as uow:
+        furnish(uow)
+        answer = create_quota(work_of(uow, PLATFORM_ADMIN), listed())
+        assert refused(answer) == ("conflict", "")
+        assert "4 workers" in answer.error.message
+
+
+def test_a_model_that_is_gone_takes_its_limits_along(work):
+    """Those on it, and those beside it."""
+    done(create_quota(work, quota(1, tenant_id="ten_open", model_id="mdl_open")))
+    kept = done(create_quota(work, quota(1, tenant_id="ten_open")))
+    done(delete_model(work, "mdl_open"))
+    assert [view.id for view in done(list_quotas(work, Page()))] == [kept.id]
+
+
+FILE = {
+    "quotas": [
+        {"tenant": "listed", "metric": "cost", "period": "month", "limit": "250.5"},
+        {
+            "tenant": "listed",
+            "per": "key",
+            "metric": "requests",
+            "period": "minute",
+            "limit": 600,
+            "raised_to": 1200,
+            "raised_until": "2099-01-01T00:00:00Z",
+            "alert_at": [80],
+        },
+        {"tenant": "open", "model": "open-model", "metric": "tokens", "period": "day", "limit": 9},
+        {"tenant": "open", "end_user": "ann", "metric": "concurrency", "limit": 2},
+        {"model": "platform-model", "metric": "requests", "period": "hour", "limit": 10},
+        {"metric": "tokens", "period": "total", "limit": 10, "mode": "shadow"},
+    ]
+}
+
+
+def applied(work, content, *, prune=False):
+    """What a file changes, in words."""
+    manifest = read_manifest(content)
+    assert isinstance(manifest, Ok), manifest
+    run = done(apply_manifest(work, manifest.value, prune=prune))
+    return [(change.verb.value, change.name) for change in run.changes], run.unchanged
+
+
+def spelled(entry):
+    """An entry's fields, in whatever order they were written."""
+    return json.dumps(entry, sort_keys=True)
+
+
+def test_a_file_says_all_of_it_and_twice_changes_nothing(work):
+    """What `get` gives back is the file; a changed amount is one change; pruned, they are gone."""
+    slugs = {tenant.id: tenant.slug for tenant in work.uow.tenants.page(Page())}
+    text = {
+        "quotas": [
+            {**entry, **({"tenant": slugs[f"ten_{entry['tenant']}"]} if "tenant" in entry else {})}
+            for entry in FILE["quotas"]
+        ]
+    }
+    names = {model.id: model.name for model in work.uow.models.page(Page())}
+    text["quotas"][2]["model"] = names["mdl_open"]
+    text["quotas"][4]["model"] = names["mdl_platform"]
+    changes, _ = applied(work, text)
+    assert [verb for verb, _ in changes] == ["create"] * 6
+    assert applied(work, text) == ([], 6)
+    shown = write_manifest(done(export_manifest(work)).manifest, ["quotas"])["quotas"]
+    assert sorted(map(spelled, shown)) == sorted(map(spelled, text["quotas"]))
+    text["quotas"][0]["limit"] = "300"
+    changes, unchanged = applied(work, text)
+    assert (len(changes), unchanged) == (1, 5)
+    del text["quotas"][1:]
+    changes, _ = applied(work, text, prune=True)
+    assert [verb for verb, _ in changes].count("delete") >= 5
+    assert len(done(list_quotas(work, Page()))) == 1
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"metric": "cost", "period": "day", "limit": 5},
+        {"metric": "cost", "period": "day", "limit": "much"},
+        {"metric": "tokens", "period": "day", "limit": "5"},
+        {"metric": "tokens", "period": "day", "limit": 5, "project": "x"},
+        {"metric": "tokens", "period": "day", "limit": 5, "project": "x", "key": "y"},
+        {"metric": "tokens", "period": "day", "limit": 5, "model": "nowhere"},
+        {"metric": "tokens", "period": "day", "limit": 5, "provider": "nowhere"},
+    ],
+)
+def test_an_entry_that_cannot_be(work, entry):
+    """The run stops, and says where."""
+    manifest = read_manifest({"quotas": [entry]})
+    assert isinstance(manifest, Ok)
+    answer = apply_manifest(work, manifest.value, prune=False)
+    assert refused(answer)[0] == "invalid"
+    assert answer.error.message.startswith("quotas[0]")
