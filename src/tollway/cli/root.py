@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "apply": ("tollway.cli.apply", "Make what is there what a file says."),
     "get": ("tollway.cli.get", "Print what is there, in the form that apply takes."),
     "audit": ("tollway.cli.audit", "What changed, by whom; whether that record is whole."),
+    "ledger": ("tollway.cli.ledger", "Whether the ledger agrees with all derived from it."),
     "usage": ("tollway.cli.usage", "Show tokens and cost by tenant, model, key, ..."),
     "doctor": ("tollway.cli.doctor", "Check the installation; each finding says what to do."),
     "migrate": ("tollway.cli.migrate", "Bring the database to this version's schema."),

@@ -80,7 +80,7 @@ def fold(rows: Iterable[tuple[str, Receipt]]) -> dict[Group, Sums]:
     for (day, quarter, fields), members in grouped.items():
         group: Group = (day, quarter * QUARTER_S, *[field or "" for field in fields])
         groups.setdefault(group, []).append(_summed(members))
-    return {group: _united(parts) for group, parts in groups.items()}
+    return {group: united(parts) for group, parts in groups.items()}
 
 
 def merge(groups: dict[Group, Sums], places: tuple[int, ...]) -> dict[Group, Sums]:
@@ -89,10 +89,11 @@ def merge(groups: dict[Group, Sums], places: tuple[int, ...]) -> dict[Group, Sum
     pick = itemgetter(*places)
     for group, sums in groups.items():
         merged.setdefault(pick(group), []).append(sums)
-    return {group: _united(parts) for group, parts in merged.items()}
+    return {group: united(parts) for group, parts in merged.items()}
 
 
-def _united(parts: list[Sums]) -> Sums:
+def united(parts: list[Sums]) -> Sums:
+    """The sum of sums."""
     if len(parts) == 1:
         return parts[0]
     return Sums(

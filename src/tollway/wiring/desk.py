@@ -5,8 +5,12 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from tollway.adapters.journal.reader import DiskJournalReader
 from tollway.adapters.sql.directory import SqlConfiguration
+from tollway.adapters.sql.ledger import SqlLedger
+from tollway.adapters.sql.ledger_reading import SqlLedgerReader
 from tollway.adapters.sql.usage import SqlUsageReader
 from tollway.adapters.system.clock import SystemClock
 from tollway.adapters.system.entropy import system_entropy
@@ -16,6 +20,8 @@ from tollway.config import Settings
 from tollway.domain.policy import Actor
 from tollway.wiring.database import open_database
 from tollway.wiring.master_key import master_box
+
+_MANY = 1_000_000
 
 
 class Desk:
@@ -28,6 +34,7 @@ class Desk:
         self.entropy = system_entropy
         self.configuration = SqlConfiguration(engine, SystemClock())
         self.usage = SqlUsageReader(engine)
+        self.ledger = SqlLedgerReader(engine)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -38,6 +45,15 @@ class Desk:
         everything; the audit names them."""
         actor = Actor("cli", _user_name(), "cli", platform_admin=True)
         return Work(uow, actor, self.entropy, self.box)
+
+    def waiting_outcomes(self) -> int:
+        """How many outcomes of this machine's journals are not in the ledger yet."""
+        reader = DiskJournalReader(Path(self.settings.journal_dir))
+        ledger = SqlLedger(self._engine)
+        return sum(
+            len(reader.read(source, ledger.cursor(source), _MANY).receipts)
+            for source in reader.sources()
+        )
 
     def now_s(self) -> int:
         """UTC seconds."""

@@ -6,6 +6,7 @@ import pytest
 
 from tollway.domain.refusal import (
     BadRequest,
+    Conflict,
     Forbidden,
     ModelNotFound,
     QuotaExceeded,
@@ -20,6 +21,7 @@ EXAMPLES = {
     Unauthenticated("x"): 401,
     Forbidden("x"): 403,
     ModelNotFound("x"): 404,
+    Conflict("x", "x"): 409,
     QuotaExceeded("x", exhausted=True): 429,
     Unavailable("x"): 503,
 }
