@@ -19,7 +19,7 @@ EXAMPLE = Path("examples/two-tenants.yaml").absolute()
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Iterator[GatewayTree]:
-    gateway = GatewayTree(tmp_path, workers=2)
+    gateway = GatewayTree(tmp_path, workers=1)
     gateway.start()
     yield gateway
     gateway.close()
@@ -135,4 +135,4 @@ def test_the_example_is_served_and_applied_twice(tree: GatewayTree) -> None:
     assert tree.run("get", "--url", url, "--token", token) == tree.run("get")
     assert "the chain is whole" in tree.run("audit", "verify")
     rows = json.loads(tree.run("audit", "list", "--action", "file.applied", "-o", "json"))
-    assert [(row["via"], row["changes"]) for row in rows] == [("cli", {"create": 17})]
+    assert [(row["via"], row["changes"]) for row in rows] == [("cli", {"create": 20})]
