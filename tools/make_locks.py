@@ -17,7 +17,7 @@ PROJECT = ["pyproject.toml"]
 LOCKS = {
     "build": ["--group", "build"],
     "default": PROJECT,
-    "full": [*PROJECT, "--extra", "postgres"],
+    "full": [*PROJECT, "--extra", "postgres", "--extra", "redis"],
     "test": [*PROJECT, "--extra", "test"],
     "demo": ["--group", "model", "--extra", "demo", *PROJECT],
     "bench": ["--extra", "bench", *PROJECT],
