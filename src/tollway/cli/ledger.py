@@ -25,7 +25,7 @@ def command() -> None:
 @click.option("--to", "last", metavar="DAY", help="Up to this UTC day.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
 @click.option("--data-dir", help="Where everything is kept (TOLLWAY_DATA_DIR).")
-def verify(first: str | None, last: str | None, output: str, data_dir: str | None) -> None:
+def verify(*, first: str | None, last: str | None, output: str, data_dir: str | None) -> None:
     """Each attempt has one outcome, each cost follows from its price, each roll-up is the sum of
     its rows. Exit code 1 when something is not so; a gateway may run meanwhile."""
     findings: list[Finding] = []
