@@ -369,7 +369,11 @@ def _things(world: World, uow: Any, owner: str, tenant_id: str, number: int) -> 
     uow.grants.add(GrantView(hidden, group=pool["group"][at]))
     uow.prices.add(PriceView(pool["price"][at], f"{owner}-{at}", NOW_S + 1000, _RATES, tenant_id))
     counted = (Metric.REQUESTS, Period.DAY, 1000 + at)
-    rule = (pool["quota"][at], tenant_id, Scope.PROJECT, pool["project"][at], *counted)
+    place = (Scope.PROJECT, pool["project"][at])
+    if owner == MINE and at == 0:
+        world.own["user", "quota"] = pool["quota"][at]
+        place = (Scope.ACCOUNT, world.own["user", "account"])
+    rule = (pool["quota"][at], tenant_id, *place, *counted)
     uow.quotas.add(QuotaView(QuotaRecord(*rule, name=f"{owner}-{at}"), set_by="tenant"))
     whose = {"tenant_id": tenant_id, "role": Role.VIEWER}
     if at % 2:

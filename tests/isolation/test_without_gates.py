@@ -40,6 +40,8 @@ INNER = {
     "fallbacks.check_fallbacks",
     "members.join",
     "members.leave",
+    "quotas.carry_quotas",
+    "quotas.drop_quotas_on",
     "tenants.living_tenant",
 }
 # They make somebody an actor, so there is none to ask about; their own tests attack them.

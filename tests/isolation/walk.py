@@ -41,6 +41,7 @@ EXTRAS: Mapping[str, Mapping[str, Any]] = {
     "createPrice": {"rates": {"input": "1"}},
     "changeMyPassword": {"current": PASSWORD, "password": "another long enough one"},
     "createCredential": {"api_key": "sk-something"},
+    "createQuota": {"per": "key"},  # as a whole is what the platform has agreed
 }
 # Slots that are no walk's business, and whose then.
 ELSEWHERE = {

@@ -31,7 +31,7 @@ from tollway.domain.ids import (
     QuotaId,
     TenantId,
 )
-from tollway.domain.quota import QuotaRecord
+from tollway.domain.quota import Metric, QuotaRecord, Scope
 
 
 class ConflictError(Exception):
@@ -249,17 +249,43 @@ class Prices(Protocol):
         """An entry that was a mistake is gone."""
 
 
+class QuotaReach(NamedTuple):
+    """Whose limits are meant: all of the owners (None: the platform's); and `within` tenants those
+    that concern the account: the tenant's, its own, those of its keys and of their projects."""
+
+    owners: Sequence[TenantId | None] = ()
+    within: Sequence[TenantId] = ()
+    account_id: AccountId | None = None
+
+
+class QuotaFilter(NamedTuple):
+    """Which limits; None is no filter. `model_id` is the model beside the scope."""
+
+    scope: Scope | None = None
+    scope_id: str | None = None
+    metric: Metric | None = None
+    model_id: ModelId | None = None
+
+
+EVERY = QuotaFilter()
+
+
 class Quotas(Protocol):
     """Limits, and the gateways that have to count for them."""
 
-    def get(self, quota_id: QuotaId) -> QuotaView | None:
-        """By id."""
+    def get(self, quota_id: QuotaId, *, reach: QuotaReach | None = None) -> QuotaView | None:
+        """By id; of those in reach, where one is given."""
 
     def twin(self, quota: QuotaRecord) -> QuotaView | None:
         """The rule that counts the same, whatever its limit: there is at most one."""
 
-    def page(self, at: Page, *, owners: Sequence[TenantId | None] | None = None) -> list[QuotaView]:
-        """All, or those of the owners (None: the platform's)."""
+    def page(
+        self, at: Page, *, reach: QuotaReach | None = None, only: QuotaFilter = EVERY
+    ) -> list[QuotaView]:
+        """All, or those in reach, that the filter lets through."""
+
+    def naming(self, scope: Scope, scope_id: str) -> list[QuotaView]:
+        """All on this thing; of a model those beside which it stands too."""
 
     def add(self, view: QuotaView) -> None:
         """A new rule. Raises ConflictError."""

@@ -53,6 +53,7 @@ class Action(StrEnum):
     GRANT_WRITE = "grant.write"
     PRICE_READ = "price.read"
     PRICE_WRITE = "price.write"
+    QUOTA_LIST = "quota.list"
     QUOTA_READ = "quota.read"
     QUOTA_WRITE = "quota.write"  # what the platform has set stays the platform's
     USAGE_READ = "usage.read"
@@ -100,7 +101,8 @@ POLICY: Mapping[Action, frozenset[Standing]] = {
     Action.GRANT_WRITE: _PLATFORM,
     Action.PRICE_READ: _ANYONE,
     Action.PRICE_WRITE: _PLATFORM,
-    Action.QUOTA_READ: _READERS,
+    Action.QUOTA_LIST: _MEMBERS,  # a user's list holds what concerns them alone
+    Action.QUOTA_READ: _READERS | {Standing.USER_OWN},
     Action.QUOTA_WRITE: _ADMINS,
     Action.USAGE_READ: _READERS,
     Action.USAGE_READ_OWN: _READERS | {Standing.USER_OWN},

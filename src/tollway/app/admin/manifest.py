@@ -244,6 +244,8 @@ def identity(section: str, entry: Any) -> str:
 def _quota_identity(entry: QuotaEntry) -> str:
     """What is counted for whom: `acme key backend: tokens per day`."""
     named = ("project", "account", "key", "end_user", "provider", "model")
+    account = None if entry.account is None else entry.account.lower()
+    entry = msgspec.structs.replace(entry, account=account)
     places = [f"{name} {getattr(entry, name)}" for name in named if getattr(entry, name)]
     whose = " ".join([entry.tenant or "platform", *places])
     each = "" if entry.per is None else f" for each {entry.per}"

@@ -1,14 +1,15 @@
-"""Which tenants, providers and models an actor may name, and which of the platform's a tenant sees.
-A thing outside that reach is absent, in the same words as one that never was.
+"""Which tenants, providers, models and quotas an actor may name, and which of the platform's a
+tenant sees. A thing outside that reach is absent, in the same words as one that never was.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from tollway.app.admin.outcome import Kind, Rejected
 from tollway.app.admin.work import Work, absent
-from tollway.app.ports_directory import Page
-from tollway.app.views import ModelView, ProviderView, TenantView
-from tollway.domain.ids import ModelId, ProviderId, TenantId
+from tollway.app.ports_directory import Page, QuotaReach
+from tollway.app.views import ModelView, ProviderView, QuotaView, TenantView
+from tollway.domain.ids import ModelId, ProviderId, QuotaId, TenantId
 from tollway.domain.policy import Action, Verdict, decide
 from tollway.domain.result import Err, Ok, Result
 
@@ -48,6 +49,32 @@ def model_in_reach(work: Work, model_id: ModelId) -> Result[ModelView, Rejected]
     ):
         return Ok(discreet(work, model))
     return Err(absent("model"))
+
+
+def quota_in_reach(work: Work, quota_id: QuotaId) -> Result[QuotaView, Rejected]:
+    """The limit, if the actor may read it. The platform's are its administrators' alone; a user's
+    world holds what concerns them."""
+    view = work.uow.quotas.get(quota_id)
+    if view is None or (view.quota.tenant_id is None and not work.actor.platform_admin):
+        return Err(absent("quota"))
+    owner = view.quota.tenant_id
+    if owner is None or _outside(work, Action.QUOTA_READ, owner, kind="quota") is None:
+        return Ok(view)
+    wrong = _outside(work, Action.QUOTA_LIST, owner, kind="quota")
+    if wrong is None and work.uow.quotas.get(quota_id, reach=quotas_in_view(work, [owner])) is None:
+        wrong = absent("quota")
+    return Ok(view) if wrong is None else Err(wrong)
+
+
+def quotas_in_view(work: Work, tenants: Sequence[TenantId]) -> QuotaReach:
+    """Of these tenants, in which the actor may list: all, or what concerns the actor."""
+    every = {
+        tenant_id
+        for tenant_id in tenants
+        if work.denied(Action.QUOTA_READ, kind="quota", tenant_id=tenant_id, writes=False) is None
+    }
+    within = [tenant_id for tenant_id in tenants if tenant_id not in every]
+    return QuotaReach(sorted(every), within, work.actor.account_id)
 
 
 def owner_for(

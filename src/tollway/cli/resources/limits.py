@@ -69,7 +69,27 @@ QUOTAS = Noun(
         "id",
     ),
     verbs=(
-        listing("listQuotas", replace(_OF, help="This tenant's.")),
+        listing(
+            "listQuotas",
+            replace(_OF, help="This tenant's."),
+            Option(
+                flag="--scope",
+                field="scope",
+                into=Into.QUERY,
+                kind=Kind.CHOICE,
+                choices=_SCOPES,
+                help="On things of this sort.",
+            ),
+            Option(flag="--id", field="scope_id", into=Into.QUERY, help="On just this thing."),
+            Option(
+                flag="--metric",
+                field="metric",
+                into=Into.QUERY,
+                kind=Kind.CHOICE,
+                choices=_METRICS,
+                help="On this metric.",
+            ),
+        ),
         reading("readQuota"),
         Verb(
             name="create",

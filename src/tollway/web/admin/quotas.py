@@ -12,6 +12,7 @@ from tollway.app.admin.commands import quotas as commands
 from tollway.app.admin.outcome import Rejected
 from tollway.app.admin.queries import quotas as queries
 from tollway.app.admin.work import Work
+from tollway.app.ports_directory import QuotaFilter
 from tollway.app.views import QuotaView
 from tollway.domain.ids import ModelId, QuotaId, TenantId
 from tollway.domain.money import read_usd, usd_text
@@ -77,7 +78,7 @@ class QuotaIn(Form):
 
 class QuotaChange(Form):
     """What shall be different; a field that is not sent stays. A temporary increase is an amount
-    and its end; null for both takes it back."""
+    and its end; null for the amount takes it back."""
 
     limit: Amount | None = None
     raised_to: Amount | None = None
@@ -113,17 +114,29 @@ class QuotaOut(BaseModel):
     created_at: datetime
 
 
-@router.get("/quotas", **route(Action.QUOTA_READ, "listQuotas"))
+@router.get("/quotas", **route(Action.QUOTA_LIST, "listQuotas"))
 def list_quotas(
     caller: Caller,
     paging: Paging,
+    *,
     tenant_id: Annotated[
         str | None, Query(max_length=64, description="This tenant's limits.")
     ] = None,
+    scope: Annotated[Scope | None, Query(description="Limits on things of this sort.")] = None,
+    scope_id: Annotated[
+        str | None, Query(max_length=256, description="Limits on just this thing.")
+    ] = None,
+    metric: Annotated[Metric | None, Query(description="Limits on this metric.")] = None,
+    model_id: Annotated[
+        str | None, Query(max_length=64, description="Limits on the use of this model.")
+    ] = None,
 ) -> Listed[QuotaOut]:
-    """Limits of the tenants you administer; all of them for the platform's administrators."""
+    """The limits of your tenants; as a user, the tenants' and those on your account, your keys and
+    their projects."""
     tenant = None if tenant_id is None else TenantId(tenant_id)
-    found = caller.read(lambda work: queries.list_quotas(work, paging, tenant_id=tenant))
+    model = None if model_id is None else ModelId(model_id)
+    only = QuotaFilter(scope, scope_id, metric, model)
+    found = caller.read(lambda work: queries.list_quotas(work, paging, tenant_id=tenant, only=only))
     return listed(found, paging, out=_out, key=lambda view: view.id)
 
 
@@ -201,16 +214,15 @@ def _changed(quota: QuotaRecord, body: QuotaChange) -> QuotaRecord | Rejected:
     limit = quota.limit if body.limit is None else _amount("limit", quota.metric, body.limit)
     if isinstance(limit, Rejected):
         return limit
-    if body.raised_to is not None:
-        raised = _amount("raised_to", quota.metric, body.raised_to)
-        if isinstance(raised, Rejected):
-            return raised
-        until_s = seconds(body.raised_until) or quota.raised_until_s
-        quota = replace(quota, raised_to=raised, raised_until_s=until_s)
-    elif "raised_to" in body.model_fields_set:
-        quota = replace(quota, raised_to=None, raised_until_s=0)
-    elif body.raised_until is not None:
+    raised = None if body.raised_to is None else _amount("raised_to", quota.metric, body.raised_to)
+    if isinstance(raised, Rejected):
+        return raised
+    if "raised_until" in body.model_fields_set:
         quota = replace(quota, raised_until_s=seconds(body.raised_until) or 0)
+    elif "raised_to" in body.model_fields_set and raised is None:
+        quota = replace(quota, raised_until_s=0)
+    if "raised_to" in body.model_fields_set:
+        quota = replace(quota, raised_to=raised)
     return replace(
         quota,
         limit=limit,

@@ -6,18 +6,35 @@ from dataclasses import replace
 import pytest
 
 from tests.fakes import database
-from tests.fakes.acting import PLATFORM_ADMIN, acting, actor, done, facts, furnish, refused, work_of
+from tests.fakes.acting import (
+    PLATFORM_ADMIN,
+    acting,
+    actor,
+    done,
+    facts,
+    furnish,
+    refused,
+    said,
+    work_of,
+)
 from tests.fakes.quotas import quota
 from tollway.adapters.sql.gateways import SqlGateways
 from tollway.app.admin.applying.apply import apply_manifest
 from tollway.app.admin.applying.export import export_manifest
+from tollway.app.admin.commands.keys import KeySpec, create_key, rotate_key
 from tollway.app.admin.commands.models import delete_model
+from tollway.app.admin.commands.projects import delete_project
+from tollway.app.admin.commands.providers import delete_provider
 from tollway.app.admin.commands.quotas import create_quota, delete_quota, update_quota
 from tollway.app.admin.manifest import read_manifest, write_manifest
 from tollway.app.admin.queries.quotas import list_quotas, read_quota
-from tollway.app.ports_directory import Page
+from tollway.app.ports_directory import Page, QuotaFilter
+from tollway.app.views import AccountView, MemberView, ProjectView, ProviderView
+from tollway.domain.account import Role
 from tollway.domain.gateways import GatewayRecord
-from tollway.domain.quota import Scope
+from tollway.domain.policy import Actor
+from tollway.domain.provider import ProviderKind
+from tollway.domain.quota import Metric, Mode, Scope
 from tollway.domain.result import Ok
 
 ADMIN = actor(ten_listed="tenant_admin")
@@ -78,24 +95,190 @@ def test_a_tenants_administrator_limits_the_own_house(work):
 
 
 def test_what_the_platform_has_set_is_a_contract(work):
-    """The tenant's administrator sees it, and changes nothing; nor makes a second one."""
+    """The tenant's administrator sees it, and changes nothing; what is theirs alone becomes the
+    platform's when its administrators change it."""
     contract = done(create_quota(work, listed(100, "cost", "month")))
     mine = acting(work, ADMIN)
     assert done(read_quota(mine, contract.id)) == contract
     more = replace(contract, quota=replace(contract.quota, limit=10**12))
     assert refused(update_quota(mine, more)) == ("forbidden", "")
     assert refused(delete_quota(mine, contract.id)) == ("forbidden", "")
-    assert refused(create_quota(mine, listed(10**12, "cost", "month"))) == ("conflict", "")
     own = done(create_quota(mine, listed(7, per=Scope.KEY)))
     done(update_quota(work, replace(own, quota=replace(own.quota, limit=6))))
     assert refused(delete_quota(mine, own.id)) == ("forbidden", "")
 
 
+def test_the_tenant_as_a_whole_is_the_platforms_to_limit(work):
+    """Its parts, each of them, and its use of one model are the tenant's."""
+    mine = acting(work, ADMIN)
+    assert refused(create_quota(mine, listed())) == ("forbidden", "")
+    done(create_quota(mine, listed(model_id="mdl_listed")))
+    done(create_quota(mine, listed(per=Scope.END_USER)))
+    done(create_quota(mine, listed(scope="end_user", scope_id="ann")))
+    done(create_quota(work, listed()))
+
+
+def test_a_second_rule_on_one_counter_names_the_first(work):
+    """Whatever its limit, mode or name: two would contradict each other."""
+    first = done(create_quota(work, listed(5)))
+    second = create_quota(work, listed(6, name="other", mode=Mode.SHADOW))
+    assert refused(second) == ("conflict", "")
+    assert first.id in said(second)
+    done(create_quota(work, listed(6, period="month")))
+
+
+def test_a_model_is_named_by_who_sees_it(work):
+    """A platform model that is not opened to the tenant is absent for its administrator, as is one
+    that never was; a contract may come before the grant."""
+    mine = acting(work, ADMIN)
+    hidden = create_quota(mine, listed(model_id="mdl_platform"))
+    nowhere = create_quota(mine, listed(model_id="mdl_nowhere"))
+    assert refused(hidden) == ("invalid", "model_id")
+    assert said(hidden) == said(nowhere)
+    theirs = create_quota(mine, listed(model_id="mdl_open"))
+    assert said(theirs) == said(nowhere)
+    done(create_quota(work, listed(model_id="mdl_platform")))
+
+
+def test_a_temporary_increase_has_an_amount_and_an_end_to_come(work):
+    """Half of one, or one that is over, is refused; one that has run out is no obstacle."""
+    made = done(create_quota(work, listed()))
+    now_s = work.uow.now_s
+
+    def change(**changes):
+        view = done(read_quota(work, made.id))
+        return update_quota(work, replace(view, quota=replace(view.quota, **changes)))
+
+    assert refused(change(raised_to=9)) == ("invalid", "raised_until")
+    assert refused(change(raised_to=9, raised_until_s=now_s)) == ("invalid", "raised_until")
+    assert refused(change(raised_until_s=now_s + 9)) == ("invalid", "raised_to")
+    assert refused(change(raised_to=5, raised_until_s=now_s + 9)) == ("invalid", "raised_to")
+    done(change(raised_to=9, raised_until_s=now_s + 9))
+    assert refused(change(limit=10)) == ("invalid", "raised_to")
+    past = replace(done(read_quota(work, made.id)).quota, raised_until_s=now_s - 1)
+    work.uow.quotas.save(replace(made, quota=past))
+    quota_ = done(change(limit=10)).quota
+    assert (quota_.limit, quota_.raised_to, quota_.raised_until_s) == (10, None, 0)
+
+
+def test_a_change_says_what_it_saw(work):
+    """An object that was changed meanwhile is not overwritten."""
+    made = done(create_quota(work, listed()))
+    stale = replace(work, request=replace(work.request, if_match=made.version - 1))
+    assert refused(delete_quota(stale, made.id)) == ("precondition", "")
+    assert refused(update_quota(stale, made)) == ("precondition", "")
+
+
+def test_what_is_gone_takes_its_limits_along(work):
+    """A project, a provider, a model: each limit that goes is on record."""
+    uow = work.uow
+    uow.projects.add(ProjectView("prj_1", "ten_listed", "bot"))
+    uow.providers.add(ProviderView("prv_x", "x", ProviderKind.ECHO, ""))
+    on = [
+        done(create_quota(work, listed(scope="project", scope_id="prj_1"))).id,
+        done(create_quota(work, quota(1, scope="provider", scope_id="prv_x"))).id,
+        done(create_quota(work, listed(model_id="mdl_listed"))).id,
+    ]
+    kept = done(create_quota(work, listed())).id
+    done(delete_project(work, "ten_listed", "prj_1"))
+    done(delete_provider(work, "prv_x"))
+    done(delete_model(work, "mdl_listed"))
+    assert [id_ for fact, id_, _ in facts(uow) if fact == "quota.deleted"] == on
+    assert [view.id for view in done(list_quotas(work, Page()))] == [kept]
+
+
+def test_a_rotated_key_stays_limited(work):
+    """The new key has the old one's limits, set by whom they were; the old one keeps its own for as
+    long as it opens."""
+    issued = done(create_key(work, "ten_listed", KeySpec("bot")))
+    limit = {"scope": "key", "scope_id": issued.view.id}
+    first = done(create_quota(acting(work, ADMIN), listed(7, **limit)))
+    second = done(rotate_key(work, "ten_listed", issued.view.id, overlap_s=60))
+    third = done(rotate_key(work, "ten_listed", second.view.id))
+    shown = {view.quota.scope_id: view for view in done(list_quotas(work, Page()))}
+    assert set(shown) == {issued.view.id, third.view.id}
+    copy = shown[third.view.id]
+    assert (copy.set_by, copy.quota.limit) == ("tenant", 7)
+    assert copy.id != first.id
+
+
+def test_a_user_sees_what_concerns_them(work):
+    """The tenant's, and those on the own account, keys and their projects; everything else is
+    absent for them, as are the platform's."""
+    uow = work.uow
+    uow.accounts.add(AccountView("acc_bob", "bob@x.example", "Bob"))
+    uow.accounts.add(AccountView("acc_ann", "ann@x.example", "Ann"))
+    for name in ("bob", "ann"):
+        person = (f"acc_{name}", f"{name}@x.example", name, Role.USER)
+        uow.members.add(MemberView("ten_listed", *person))
+        uow.projects.add(ProjectView(f"prj_{name}", "ten_listed", name))
+    bobs, anns = (
+        done(
+            create_key(
+                work,
+                "ten_listed",
+                KeySpec(name, account_id=f"acc_{name}", project_id=f"prj_{name}"),
+            )
+        ).view.id
+        for name in ("bob", "ann")
+    )
+    own = {
+        done(create_quota(work, listed(1, **place))).id
+        for place in (
+            {"per": Scope.KEY},
+            {"scope": "account", "scope_id": "acc_bob"},
+            {"scope": "key", "scope_id": bobs},
+            {"scope": "project", "scope_id": "prj_bob"},
+        )
+    }
+    others = {
+        done(create_quota(work, given)).id
+        for given in (
+            listed(scope="account", scope_id="acc_ann"),
+            listed(scope="key", scope_id=anns),
+            listed(scope="project", scope_id="prj_ann"),
+            listed(scope="end_user", scope_id="zoe"),
+            quota(1, scope="platform"),
+            quota(1, tenant_id="ten_open"),
+        )
+    }
+    bob = acting(work, USER)
+    assert {view.id for view in done(list_quotas(bob, Page()))} == own
+    for id_ in own:
+        assert done(read_quota(bob, id_)).id == id_
+        assert refused(delete_quota(bob, id_)) == ("forbidden", "")
+    for id_ in others:
+        assert refused(read_quota(bob, id_)) == ("not_found", "")
+        assert refused(delete_quota(bob, id_)) == ("not_found", "")
+    machine = Actor("tok_1", "machine", "token", roles={"ten_listed": Role.USER})
+    seen = done(list_quotas(acting(work, machine), Page()))
+    assert [view.quota.per for view in seen] == [Scope.KEY]
+    assert done(read_quota(acting(work, machine), seen[0].id)) == seen[0]
+    both = replace(USER, roles={**USER.roles, "ten_open": Role.TENANT_ADMIN})
+    assert len(done(list_quotas(acting(work, both), Page()))) == len(own) + 1
+
+
+def test_lists_are_narrowed(work):
+    """By whose, by sort and thing, by metric, by model."""
+    on_model = done(create_quota(work, listed(model_id="mdl_listed"))).id
+    on_user = done(create_quota(work, listed(2, "tokens", scope="end_user", scope_id="ann"))).id
+    platform = done(create_quota(work, quota(1, scope="platform"))).id
+
+    def ids(**given):
+        return [view.id for view in done(list_quotas(work, Page(), only=QuotaFilter(**given)))]
+
+    assert ids() == sorted([on_model, on_user, platform])
+    assert (
+        ids(scope=Scope.END_USER) == ids(scope_id="ann") == ids(metric=Metric.TOKENS) == [on_user]
+    )
+    assert ids(model_id="mdl_listed") == [on_model]
+    assert ids(scope=Scope.TENANT, metric=Metric.TOKENS) == []
+
+
 def test_who_only_reads(work):
-    """Viewers see, users do not: they have /v1/me; nobody of them writes."""
+    """Viewers see all of their tenant's; nobody of them writes."""
     made = done(create_quota(work, listed()))
     assert [view.id for view in done(list_quotas(acting(work, VIEWER), Page()))] == [made.id]
-    assert refused(list_quotas(acting(work, USER), Page())) == ("forbidden", "")
     for who in (VIEWER, USER):
         assert refused(create_quota(acting(work, who), listed(1, "tokens"))) == ("forbidden", "")
         assert refused(delete_quota(acting(work, who), made.id)) == ("forbidden", "")
@@ -118,6 +301,8 @@ def test_who_only_reads(work):
         (listed(1, model_id="mdl_open"), "model_id"),
         (quota(1, scope="provider", scope_id="prv_nowhere"), "scope_id"),
         (quota(1, scope="model", scope_id="mdl_nowhere"), "scope_id"),
+        (quota(1, scope="model", scope_id="mdl_open"), "scope_id"),
+        (quota(1, scope="provider", scope_id="prv_open"), "scope_id"),
         (listed(1, raised_to=2, raised_until_s=1), "raised_until"),
         (listed(1, name="x" * 201), "name"),
     ],

@@ -171,8 +171,8 @@ def owner(world, operation, who):
     """Whose the thing is that `ask` asks for."""
     actor = world.people[who].actor
     path = {slot.kind for slot in operation.at("path")}
-    if "key" in path:
-        mine = (who, "key") in world.own
+    for kind in {"key", "quota"} & path:
+        mine = (who, kind) in world.own
         return actor.account_id if mine else world.own["user", "account"]
     if "account" in path:
         return actor.account_id or world.mine["account"][0]

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from tollway.app.admin.applying import entries
 from tollway.app.admin.applying.estate import current_key, described_key
-from tollway.app.admin.applying.limits import quota_entry
+from tollway.app.admin.applying.limits import is_named, quota_entry
 from tollway.app.admin.applying.pruning import pages
 from tollway.app.admin.applying.run import Run
 from tollway.app.admin.manifest import (
@@ -137,7 +137,11 @@ class _Export:
 
     def _quotas(self) -> Iterator[QuotaEntry]:
         for view in pages(self._uow.quotas.page, lambda view: view.id):
-            yield quota_entry(self._run, view)
+            entry = quota_entry(self._run, view)
+            if is_named(self._run, view, entry):
+                yield entry
+            else:
+                self._missing.append(f"quota {view.id}: on what has no name any more")
 
     def _keys(self, tenant: TenantView) -> Iterator[KeyEntry]:
         """Those that open something or will; of several with one name, the newest."""

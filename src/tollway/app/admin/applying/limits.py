@@ -6,13 +6,13 @@ from dataclasses import replace
 from msgspec.structs import replace as replaced
 
 from tollway.app.admin.applying.entries import moment, seconds
-from tollway.app.admin.applying.run import Run
+from tollway.app.admin.applying.run import Run, StoppedError
 from tollway.app.admin.commands import quotas
 from tollway.app.admin.manifest import QuotaEntry, identity
 from tollway.app.views import BY_FILE, QuotaView
 from tollway.domain.ids import AccountId, KeyId, ModelId, ProjectId, ProviderId, QuotaId, TenantId
 from tollway.domain.money import read_usd, usd_text
-from tollway.domain.quota import Metric, QuotaRecord, Scope
+from tollway.domain.quota import Metric, QuotaRecord, Scope, counter_name
 
 
 def apply_quota(run: Run, entry: QuotaEntry) -> None:
@@ -32,7 +32,7 @@ def apply_quota(run: Run, entry: QuotaEntry) -> None:
 
 def quota_entry(run: Run, view: QuotaView) -> QuotaEntry:
     """A limit as a file would say it."""
-    quota = view.quota
+    quota = _today(run, view.quota)
     tenant = None if quota.tenant_id is None else run.uow.tenants.get(quota.tenant_id)
     raised = quota.raised_to
     entry = QuotaEntry(
@@ -58,10 +58,30 @@ def quota_entry(run: Run, view: QuotaView) -> QuotaEntry:
     return replaced(entry, **{quota.scope.value: named(run, quota.tenant_id, quota.scope_id)})
 
 
+def is_named(run: Run, view: QuotaView, entry: QuotaEntry) -> bool:
+    """Whether a file with this entry would mean this limit: a key that was rotated has given its
+    name away, who has left has no address here."""
+    try:
+        return counter_name(_record(run, entry), None) == counter_name(view.quota, None)
+    except StoppedError:
+        return False
+
+
+def _today(run: Run, quota: QuotaRecord) -> QuotaRecord:
+    over = quota.raised_to is not None and quota.raised_until_s <= run.uow.now_s
+    return replace(quota, raised_to=None, raised_until_s=0) if over else quota
+
+
 def _full(run: Run, entry: QuotaEntry) -> QuotaEntry:
-    """The entry in the one form it can be compared in."""
+    """The entry in the one form it can be compared in. An increase that is over says nothing any
+    more: a file that has one goes on meaning what it meant."""
     scope = _scope(run, entry)
     changes = {"limit": _written(entry.metric, _amount(run, entry, "limit", entry.limit))}
+    until_s = seconds(entry.raised_until)
+    if until_s is not None and until_s <= run.uow.now_s:
+        entry = replaced(entry, raised_to=None, raised_until=None)
+    else:
+        entry = replaced(entry, raised_until=moment(until_s))
     if entry.raised_to is not None:
         changes["raised_to"] = _written(
             entry.metric, _amount(run, entry, "raised_to", entry.raised_to)

@@ -14,6 +14,7 @@ from tollway.app.admin.checks import (
     check_tags,
 )
 from tollway.app.admin.commands.peppers import ensure_pepper
+from tollway.app.admin.commands.quotas import carry_quotas, drop_quotas_on
 from tollway.app.admin.commands.tenants import living_tenant
 from tollway.app.admin.outcome import Ensured, Kind, Rejected
 from tollway.app.admin.work import Work, absent, changes_between
@@ -23,6 +24,7 @@ from tollway.domain.brand import KEY_PREFIX
 from tollway.domain.ids import AccountId, KeyId, ProjectId, TenantId
 from tollway.domain.key import KEY_ENVS, digest_key, make_key, split_key
 from tollway.domain.policy import Action
+from tollway.domain.quota import Scope
 from tollway.domain.result import Err, Ok, Result
 
 MAX_OVERLAP_S = 90 * 86_400
@@ -138,7 +140,8 @@ def update_key(work: Work, wanted: KeyView) -> Result[KeyView, Rejected]:
 def rotate_key(
     work: Work, tenant_id: TenantId, key_id: KeyId, *, overlap_s: int = 0
 ) -> Result[IssuedKey, Rejected]:
-    """A new key with the same scope; the old one opens for `overlap_s` longer, at most."""
+    """A new key with the same scope and limits; the old one opens for `overlap_s` longer, at
+    most."""
     found = _found(work, tenant_id, key_id)
     if isinstance(found, Err):
         return found
@@ -170,6 +173,9 @@ def rotate_key(
         old.managed_by,
     )
     issued = _issue(work, tenant_id, spec, old.id)
+    carry_quotas(work, old.id, issued.view.id)
+    if not overlap_s:
+        drop_quotas_on(work, Scope.KEY, old.id)
     _record(work, "key.rotated", old, {"replaced_by": issued.view.id, "overlap_s": overlap_s})
     return Ok(issued)
 

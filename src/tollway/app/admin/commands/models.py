@@ -10,6 +10,7 @@ from typing import Any
 
 from tollway.app.admin.checks import check_model_name, check_name
 from tollway.app.admin.commands.fallbacks import check_fallbacks
+from tollway.app.admin.commands.quotas import drop_quotas_on
 from tollway.app.admin.outcome import Ensured, Kind, Rejected
 from tollway.app.admin.reach import model_in_reach, owner_for
 from tollway.app.admin.work import Work
@@ -17,6 +18,7 @@ from tollway.app.views import ModelView
 from tollway.domain.ids import ModelId, TenantId, make_id
 from tollway.domain.model import Strategy, Target
 from tollway.domain.policy import Action
+from tollway.domain.quota import Scope
 from tollway.domain.result import Err, Ok, Result
 
 MAX_TARGETS = 32
@@ -103,10 +105,11 @@ def update_model(work: Work, wanted: ModelView) -> Result[ModelView, Rejected]:
 
 
 def delete_model(work: Work, model_id: ModelId) -> Result[None, Rejected]:
-    """The model is gone, and its grants. Models that fall back on it go without."""
+    """The model is gone, its grants and limits. Models that fall back on it go without."""
     found = _found(work, model_id)
     if isinstance(found, Err):
         return found
+    drop_quotas_on(work, Scope.MODEL, model_id)
     work.uow.models.remove(model_id)
     _record(work, "model.deleted", found.value, {"name": found.value.name})
     return Ok(None)

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tollway.app.admin.checks import check_model_names, check_name
+from tollway.app.admin.commands.quotas import drop_quotas_on
 from tollway.app.admin.commands.tenants import living_tenant
 from tollway.app.admin.outcome import Ensured, Kind, Rejected
 from tollway.app.admin.work import Work, absent, changes_between
 from tollway.app.views import ProjectView
 from tollway.domain.ids import ProjectId, TenantId, make_id
 from tollway.domain.policy import Action
+from tollway.domain.quota import Scope
 from tollway.domain.result import Err, Ok, Result
 
 
@@ -94,6 +96,7 @@ def delete_project(
                 Kind.CONFLICT,
             )
         )
+    drop_quotas_on(work, Scope.PROJECT, project_id)
     work.uow.projects.remove(tenant_id, project_id)
     _record(work, "project.deleted", found.value, {"name": found.value.name})
     return Ok(None)

@@ -13,6 +13,7 @@ from tollway.app.admin.commands.credentials import (
     drop_credential,
     put_credential,
 )
+from tollway.app.admin.commands.quotas import drop_quotas_on
 from tollway.app.admin.outcome import Ensured, Kind, Rejected
 from tollway.app.admin.reach import owner_for
 from tollway.app.admin.work import Work, changes_between
@@ -21,6 +22,7 @@ from tollway.domain.ids import ProviderId, TenantId, make_id
 from tollway.domain.origin import origin_of
 from tollway.domain.policy import Action
 from tollway.domain.provider import DEFAULT_BASE_URLS, ProviderKind, StreamUsage
+from tollway.domain.quota import Scope
 from tollway.domain.result import Err, Ok, Result
 
 _TIMEOUTS = (
@@ -161,6 +163,7 @@ def delete_provider(work: Work, provider_id: ProviderId) -> Result[None, Rejecte
         )
     if wrong is not None:
         return Err(wrong)
+    drop_quotas_on(work, Scope.PROVIDER, provider_id)
     work.uow.providers.remove(provider_id)
     _record(work, "provider.deleted", provider, {"name": provider.name})
     return Ok(None)

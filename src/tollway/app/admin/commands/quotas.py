@@ -6,9 +6,15 @@ from dataclasses import replace
 
 from tollway.app.admin.checks import check_name
 from tollway.app.admin.outcome import Kind, Rejected
-from tollway.app.admin.reach import model_in_reach, owner_for, tenant_in_reach
-from tollway.app.admin.work import Work, absent, changes_between
-from tollway.app.views import QuotaView
+from tollway.app.admin.reach import (
+    model_in_reach,
+    owner_for,
+    quota_in_reach,
+    sees,
+    tenant_in_reach,
+)
+from tollway.app.admin.work import Work, changes_between
+from tollway.app.views import ModelView, QuotaView
 from tollway.domain.gateways import counting_problem
 from tollway.domain.ids import (
     AccountId,
@@ -17,6 +23,7 @@ from tollway.domain.ids import (
     ProjectId,
     ProviderId,
     QuotaId,
+    TenantId,
     make_id,
 )
 from tollway.domain.policy import Action
@@ -49,6 +56,7 @@ def create_quota(
         quota = replace(quota, tenant_id=owned.value)
     wrong = (
         work.denied(Action.QUOTA_WRITE, kind="tenant", tenant_id=quota.tenant_id)
+        or _contract(work, quota)
         or _check(work, quota)
         or _check_named(work, quota)
     )
@@ -71,7 +79,7 @@ def update_quota(work: Work, wanted: QuotaView) -> Result[QuotaView, Rejected]:
     before = _found(work, wanted.id)
     if isinstance(before, Err):
         return before
-    old, new = before.value.quota, wanted.quota
+    old, new = before.value.quota, _without_past(work, before.value.quota, wanted.quota)
     fixed = {name: getattr(old, name) for name in _CHANGED}
     assert replace(new, **fixed) == old, "only what may be changed differs"
     wrong = _check(work, new, before=old)
@@ -98,11 +106,31 @@ def delete_quota(work: Work, quota_id: QuotaId) -> Result[None, Rejected]:
     return Ok(None)
 
 
+def drop_quotas_on(work: Work, scope: Scope, scope_id: str) -> None:
+    """The thing is about to go, and its limits with it, each on record. The caller has asked the
+    policy."""
+    for view in work.uow.quotas.naming(scope, scope_id):
+        work.uow.quotas.remove(view.id)
+        _record(
+            work, "quota.deleted", view.quota, {"limit": view.quota.limit, **_facts(view.quota)}
+        )
+
+
+def carry_quotas(work: Work, old: KeyId, new: KeyId) -> None:
+    """A key that takes another's place is limited as that is: whoever may rotate a key must not get
+    around its limits so. The caller has asked the policy."""
+    for view in work.uow.quotas.naming(Scope.KEY, old):
+        made = replace(view.quota, id=QuotaId(make_id("quo", work.entropy(10))), scope_id=new)
+        work.uow.quotas.add(replace(view, quota=made))
+        _record(work, "quota.created", made, {"limit": made.limit, **_facts(made)})
+
+
 def _found(work: Work, quota_id: QuotaId) -> Result[QuotaView, Rejected]:
     """The limit, if the actor may change it."""
-    view = work.uow.quotas.get(quota_id)
-    if view is None:
-        return Err(absent("quota"))
+    found = quota_in_reach(work, quota_id)
+    if isinstance(found, Err):
+        return found
+    view = found.value
     wrong = work.denied(Action.QUOTA_WRITE, kind="quota", tenant_id=view.quota.tenant_id)
     if wrong is None and view.set_by == PLATFORM and not work.actor.platform_admin:
         wrong = Rejected(
@@ -120,10 +148,14 @@ def _check(work: Work, quota: QuotaRecord, before: QuotaRecord | None = None) ->
         wrong = check_name(quota.name, "name")
         if wrong is not None:
             return wrong
-    if quota.raised_to is None or quota == before:
+    raise_ = quota.raised_to, quota.raised_until_s
+    if before is not None and raise_ == (before.raised_to, before.raised_until_s):
         return None
-    raised = before is None or quota.raised_until_s != before.raised_until_s
-    if raised and quota.raised_until_s <= work.uow.now_s:
+    if quota.raised_to is None:
+        if not quota.raised_until_s:
+            return None
+        return Rejected("raised_to", "Say to how much the limit is raised until then.")
+    if quota.raised_until_s <= work.uow.now_s:
         return Rejected("raised_until", "A temporary increase ends in the future: say when.")
     return None
 
@@ -136,7 +168,7 @@ def _check_named(work: Work, quota: QuotaRecord) -> Rejected | None:
             return tenant.error
     if quota.model_id is not None:
         model = model_in_reach(work, quota.model_id)
-        if isinstance(model, Err) or model.value.tenant_id not in (None, quota.tenant_id):
+        if isinstance(model, Err) or not _may_use(work, quota.tenant_id, model.value):
             return Rejected("model_id", "There is no such model.")
     if quota.scope_id is None or _is_there(work, quota):
         return None
@@ -146,9 +178,12 @@ def _check_named(work: Work, quota: QuotaRecord) -> Rejected | None:
 def _is_there(work: Work, quota: QuotaRecord) -> bool:
     uow, id_, tenant_id = work.uow, quota.scope_id or "", quota.tenant_id
     if tenant_id is None:
+        # Only the platform's own: what a tenant has of those is limited inside the tenant.
         if quota.scope is Scope.PROVIDER:
-            return uow.providers.get(ProviderId(id_)) is not None
-        return uow.models.get(ModelId(id_)) is not None
+            provider = uow.providers.get(ProviderId(id_))
+            return provider is not None and provider.tenant_id is None
+        model = uow.models.get(ModelId(id_))
+        return model is not None and model.tenant_id is None
     if quota.scope is Scope.PROJECT:
         return uow.projects.get(tenant_id, ProjectId(id_)) is not None
     if quota.scope is Scope.ACCOUNT:
@@ -156,6 +191,34 @@ def _is_there(work: Work, quota: QuotaRecord) -> bool:
     if quota.scope is Scope.KEY:
         return uow.keys.get(tenant_id, KeyId(id_)) is not None
     return id_.isprintable() and len(id_) <= _MAX_END_USER_CHARS
+
+
+def _may_use(work: Work, owner: TenantId | None, model: ModelView) -> bool:
+    """A contract may come before the grant; a tenant names what it sees."""
+    if owner is None or work.actor.platform_admin:
+        return model.tenant_id in (None, owner)
+    tenant = work.uow.tenants.get(owner)
+    return tenant is not None and sees(work, tenant, model)
+
+
+def _contract(work: Work, quota: QuotaRecord) -> Rejected | None:
+    """What a tenant may use as a whole is what it has agreed with the platform."""
+    whole = quota.scope is Scope.TENANT and quota.per is None and quota.model_id is None
+    if not whole or work.actor.platform_admin:
+        return None
+    return Rejected(
+        "",
+        "What the tenant may use as a whole is set by the platform's administrators. Limit each "
+        "project, account, key or end user of it (per), one of them, or a model.",
+        Kind.FORBIDDEN,
+    )
+
+
+def _without_past(work: Work, old: QuotaRecord, new: QuotaRecord) -> QuotaRecord:
+    """A temporary increase that is over must not stand in the way of a higher limit."""
+    same = (old.raised_to, old.raised_until_s) == (new.raised_to, new.raised_until_s)
+    over = new.raised_to is not None and new.raised_until_s <= work.uow.now_s
+    return replace(new, raised_to=None, raised_until_s=0) if same and over else new
 
 
 def _record(work: Work, fact: str, quota: QuotaRecord, changes: dict[str, object]) -> None:
