@@ -106,6 +106,8 @@ class MemoryQuotaStore:
                 bucket = counter.turn(tick_s)
             amount = (strict if rule.strict else bounded)[rule.metric]
             limit = rule.limit if at_s >= rule.raised_until_s else rule.raised_to
+            if amount > limit > 0 and not rule.strict:
+                amount = limit  # a guess must not lock out whoever has used nothing
             if not counter.used + counter.held + counter.foreign + amount <= limit:
                 if not rule.shadow:
                     return _bound(rule, counter, limit, amount)

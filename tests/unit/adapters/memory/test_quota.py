@@ -384,3 +384,18 @@ async def test_after_the_hand_over_nothing_more_is_held(clock):
     assert isinstance(store.reserve(hold(one)), Outage)
     store.settle(held, actual())
     assert store.hand_over([(one.key, one.start_s)]) == [0]
+
+
+def test_a_guess_above_the_whole_limit_holds_all_of_it(store):
+    """Bounded: whoever has used nothing gets in, alone; strict: what may not fit does not."""
+    bounded = rule(quota(30, "tokens"))
+    held = hold(bounded, tokens=512)
+    assert store.reserve(held) is None
+    assert bounded.cell.held == 30
+    assert isinstance(store.reserve(hold(bounded, tokens=1)), Bound)
+    store.settle(held, actual(12))
+    assert store.standing(bounded)[:2] == (12, 0)
+    strict = rule(quota(30, "tokens", precision="strict"))
+    strict.strict = True
+    assert isinstance(store.reserve(hold(strict, tokens=31)), Bound)
+    assert isinstance(store.reserve(hold(rule(quota(0, "tokens")), tokens=1)), Bound)
