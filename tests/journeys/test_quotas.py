@@ -1,5 +1,6 @@
 """Limits on a whole gateway: exactly as many as allowed, whatever dies meanwhile."""
 
+import json
 import os
 import signal
 import threading
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.gateway import wait_until
 from tests.fakes.limits import crowd, set_quotas
 from tests.fakes.quotas import quota
 from tests.fakes.stage import Stage
@@ -215,3 +217,58 @@ def test_limits_need_one_place_to_count(stage: Stage) -> None:
     stage.tree.setting("workers", 1)
     stage.tree.start()
     assert stage.chat().status == 200
+
+
+def test_set_by_command_and_seen_by_the_caller(stage: Stage) -> None:
+    """Two a day for each key: the third is told so; raised for a while, it passes; what `/v1/me`
+    shows is what counts."""
+    tree = stage.tree
+    api = ("--url", tree.state["admin_url"], "--token", f"file:{tree.data_dir / 'admin.token'}")
+    made = tree.run(
+        *("quotas", "create", "--tenant", "acme", "--scope", "tenant", "--per", "key"),
+        *("--metric", "requests", "--period", "day", "--limit", "2", "--name", "trial"),
+        *("-o", "json", *api),
+    )
+    quota_id = json.loads(made)["id"]
+    assert [stage.chat("tokens=1").status for _ in range(2)] == [200, 200]
+    refused = stage.chat("tokens=1")
+    assert refused.status == 429
+    assert refused.error["code"] == "insufficient_quota"
+    assert "2 requests per day for this API key ('trial')" in refused.error["message"]
+    assert refused.headers["x-should-retry"] == "false"
+    [use] = json.loads(stage.get("/v1/me/usage").body)["data"]
+    assert (use["id"], use["used"], use["remaining"]) == (quota_id, 2, 0)
+    tree.run(
+        *("quotas", "update", quota_id, "--raised-to", "3"),
+        *("--raised-until", "2099-01-01T00:00:00Z", *api),
+    )
+    wait_until(lambda: stage.chat("tokens=1").status == 200, 5)
+    assert stage.chat("tokens=1").status == 429
+    tree.run("quotas", "delete", quota_id, *api)
+    wait_until(lambda: stage.chat("tokens=1").status == 200, 5)
+    audit = json.loads(tree.run("audit", "list", "--object", quota_id, "-o", "json", *api))
+    assert [row["action"] for row in audit] == ["quota.deleted", "quota.changed", "quota.created"]
+
+
+def test_a_request_sent_again_is_billed_once(stage: Stage) -> None:
+    """Under an `Idempotency-Key`: the same answer, one row, also after the worker was killed."""
+    body = {"model": "small", "messages": [{"role": "user", "content": "hi [[tokens=3]]"}]}
+    first = stage.post("/v1/chat/completions", body, idempotency_key="order-7")
+    assert first.status == 200
+    hit_worker(stage, signal.SIGKILL)
+    wait_until(lambda: _status(stage) == 200, 10)
+    again = stage.post("/v1/chat/completions", body, idempotency_key="order-7")
+    assert (again.status, again.body) == (200, first.body)
+    assert again.headers["idempotent-replayed"] == "true"
+    other = stage.post("/v1/chat/completions", {**body, "n": 1}, idempotency_key="order-7")
+    assert other.error["code"] == "idempotency_key_reused"
+    stage.tree.wait_for_entries(1)
+    time.sleep(0.5)
+    assert admitted(stage) == 1
+
+
+def _status(stage: Stage) -> int:
+    try:
+        return stage.get("/v1/models").status
+    except OSError:
+        return 0
