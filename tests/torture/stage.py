@@ -41,6 +41,8 @@ class Stage:
     def __exit__(self, *error: Any) -> None:
         try:
             self.tree.close()
+            if error[0] is None:
+                assert "agrees with itself" in self.tree.run("ledger", "verify")
             self.provider.stop()
         finally:
             self._watch.__exit__(*error)
