@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 from fastapi import Path as PathParameter
-from pydantic import BaseModel, Field, StrictInt
+from pydantic import BaseModel, BeforeValidator, Field, StrictInt
 
 from tollway.app.admin.commands import quotas as commands
 from tollway.app.admin.outcome import Rejected
@@ -38,12 +38,27 @@ QuotaPath = Annotated[
     str,
     PathParameter(max_length=64, description="A quota's id.", examples=["quo_0123456789abcdef"]),
 ]
-Id = Annotated[str | None, Field(max_length=256, examples=[None])]
-Usd = Annotated[str, Field(pattern=r"^[0-9]{1,6}(\.[0-9]{1,9})?$", max_length=16)]
+
+
+def _amount_like(given: object) -> object:
+    """One answer for both forms: a union would complain of each."""
+    if isinstance(given, str) and read_usd(given) is not None:
+        return given
+    if isinstance(given, int) and not isinstance(given, bool) and 0 <= given <= MAX_LIMIT:
+        return given
+    raise ValueError(
+        f"Write a whole number from 0 to {MAX_LIMIT}, or, of cost, USD as text with at most nine "
+        'decimals, like "250" or "0.5".'
+    )
+
+
+Usd = Annotated[str, Field(pattern=r"^[0-9]{1,7}(\.[0-9]{1,9})?$", max_length=17)]
 Amount = Annotated[
     Annotated[StrictInt, Field(ge=0, le=MAX_LIMIT)] | Usd,
+    BeforeValidator(_amount_like),
     Field(
-        description="A whole number; of cost, USD as text, such as 250 or 0.5 in quotes.",
+        description="How much in a period: requests, tokens, or requests at a time as a whole "
+        'number; of cost, USD as decimal text, like "250" or "0.5".',
         examples=[100],
     ),
 ]
@@ -56,22 +71,42 @@ Alerts = Annotated[
 class QuotaIn(Form):
     """A new limit. `scope` says whose use counts, `scope_id` which project, account, key, end user,
     provider or model; `model_id` narrows it to one model. With `per` each member of the scope has
-    the limit for itself. `strict` holds the most a request can use, `bounded` what it is expected
-    to. `shadow` only reports what would have been refused."""
+    the limit for itself."""
 
     tenant_id: Annotated[str | None, Field(max_length=64, examples=["ten_0123456789abcdef"])] = None
-    scope: Scope = Field(examples=["tenant"])
-    scope_id: Annotated[str | None, Field(max_length=256, examples=[None])] = None
-    model_id: Id = None
-    per: Scope | None = Field(default=None, examples=[None])
-    metric: Metric = Field(examples=["concurrency"])
+    scope: Scope = Field(description="Whose use counts.", examples=["tenant"])
+    scope_id: str | None = Field(
+        default=None,
+        max_length=256,
+        description="Which of them; an end user by the name the requests give.",
+        examples=[None],
+    )
+    model_id: str | None = Field(
+        default=None, max_length=256, description="Only this model's use.", examples=[None]
+    )
+    per: Scope | None = Field(
+        default=None, description="A counter for each of them.", examples=[None]
+    )
+    metric: Metric = Field(description="What is counted.", examples=["concurrency"])
     period: Period = Field(
-        default=Period.NONE, description="Of all metrics but concurrency.", examples=["none"]
+        default=Period.NONE,
+        description="Of all metrics but concurrency, which has none. Hours, days and months are "
+        "those of the tenant's time zone.",
+        examples=["none"],
     )
     limit: Amount
-    mode: Mode = Mode.ENFORCE
-    precision: Precision = Precision.BOUNDED
-    on_outage: OnOutage = OnOutage.REFUSE
+    mode: Mode = Field(
+        default=Mode.ENFORCE, description="shadow: counts and says what it would have refused."
+    )
+    precision: Precision = Field(
+        default=Precision.BOUNDED,
+        description="strict: holds the most a request can use; bounded: what such requests use as "
+        "a rule.",
+    )
+    on_outage: OnOutage = Field(
+        default=OnOutage.REFUSE,
+        description="Without the counters: refuse, or go on with a share of what was left.",
+    )
     alert_at: Alerts = Field(default_factory=list)
     name: str = Field(default="", max_length=200, examples=["trial"])
 
@@ -81,8 +116,12 @@ class QuotaChange(Form):
     and its end; null for the amount takes it back."""
 
     limit: Amount | None = None
-    raised_to: Amount | None = None
-    raised_until: Moment | None = None
+    raised_to: Amount | None = Field(
+        default=None, description="The limit until `raised_until`: more than `limit`, in its form."
+    )
+    raised_until: Moment | None = Field(
+        default=None, description="When the temporary increase ends, by itself."
+    )
     mode: Mode | None = None
     precision: Precision | None = None
     on_outage: OnOutage | None = None
@@ -101,7 +140,7 @@ class QuotaOut(BaseModel):
     per: Scope | None
     metric: Metric
     period: Period
-    limit: int | str
+    limit: int | str = Field(description="A whole number; of cost, USD as decimal text.")
     raised_to: int | str | None
     raised_until: datetime | None
     mode: Mode
@@ -241,6 +280,8 @@ def _amount(field: str, metric: Metric, given: int | str) -> int | Rejected:
             return Rejected(field, 'Cost is limited in USD: write it in quotes, like "250".')
         nusd = read_usd(given)
         assert nusd is not None, "the form has checked it"
+        if nusd > MAX_LIMIT:
+            return Rejected(field, f"At most {usd_text(MAX_LIMIT)} USD can be counted.")
         return nusd
     if isinstance(given, str):
         return Rejected(field, "Only cost is limited in USD: write a whole number.")

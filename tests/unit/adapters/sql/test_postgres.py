@@ -14,6 +14,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from tests.fakes.database import configuration
 from tests.fakes.postgres import postgres_database, server
+from tests.fakes.quotas import quota
 from tests.fakes.stores import store
 from tollway.adapters.sql.announce import VersionListener
 from tollway.adapters.sql.engine import SqlOptions, open_engine, reading, writing
@@ -29,6 +30,7 @@ from tollway.app.views import (
     ModelView,
     ProjectView,
     ProviderView,
+    QuotaView,
     TenantView,
 )
 from tollway.domain.model import Target
@@ -72,6 +74,8 @@ def fill(engine):
             uow.providers.add_credential(sealed, b"e")
             uow.models.add(ModelView(f"mdl_{name}", "m", (Target(own.id, "m"),), tenant_id=owner))
             uow.grants.add(GrantView("mdl_p", owner))
+            uow.quotas.add(QuotaView(quota(1, tenant_id=owner)))
+        uow.quotas.add(QuotaView(quota(1, scope="platform")))
         uow.commit()
 
 
@@ -141,6 +145,7 @@ def test_a_scope_sees_its_own_rows(engine):
     fill(engine)
     one = rows_seen(engine, ("ten_a",))
     assert one["api_keys"] == one["projects"] == one["tenants"] == one["grants"] == 1
+    assert one["quotas"] == 1
     assert one["providers"] == one["models"] == 2
     assert one["provider_credentials"] == 1
     both = rows_seen(engine, ("ten_a", "ten_b"))
@@ -159,6 +164,8 @@ def test_a_scope_sees_its_own_rows(engine):
         "DELETE FROM projects WHERE id = 'prj_b'",
         "DELETE FROM model_targets",
         "DELETE FROM grants",
+        "UPDATE quotas SET amount = 9",
+        "DELETE FROM quotas",
         "DELETE FROM provider_credentials",
     ],
 )
@@ -179,6 +186,7 @@ def test_a_scope_changes_only_its_own(engine, statement):
                     "SELECT * FROM models WHERE tenant_id IS DISTINCT FROM 'ten_a' ORDER BY id",
                     "SELECT * FROM model_targets WHERE provider_id <> 'prv_a' ORDER BY model_id",
                     "SELECT * FROM grants WHERE holder = 'ten_b'",
+                    "SELECT * FROM quotas WHERE tenant_id IS DISTINCT FROM 'ten_a' ORDER BY id",
                 )
             ]
 
