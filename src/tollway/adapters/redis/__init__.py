@@ -1,1 +1,0 @@
-"""Counters in Redis or Valkey, shared by all gateways. Needs the extra `redis`."""
