@@ -1,0 +1,7 @@
+-- A tag's epoch is the registry's. KEYS: epoch. ARGV: epoch, run.
+local found = host.call('HMGET', KEYS[1], 'id', 'run')
+if found[1] ~= ARGV[1] or found[2] ~= ARGV[2] then
+  host.call('DEL', KEYS[1])
+  host.call('HSET', KEYS[1], 'id', ARGV[1], 'run', ARGV[2], 'at', host.call('TIME')[1])
+end
+return { 'OK' }

@@ -1,0 +1,34 @@
+-- The end of a hold, once: settled with what was used, or void. KEYS: epoch, leases, record, a
+-- counter for each line. ARGV: epoch, run, id, the hold's own epoch (empty: it was never in), S or V,
+-- owner, segment and offset of its journal, how long the outcome is kept (s), then for each line:
+-- kind, stop, bucket, used.
+-- Answers OK, DONE with the outcome that stands, or LOST.
+local since = epoch_since()
+if not since then return { 'LOST', now_ms } end
+local state = call('HGET', KEYS[3], 's')
+if state and state ~= 'R' and state ~= 'X' then return { 'DONE', now_ms, state } end
+local outcome = ARGV[5]
+local place = { owner = ARGV[6], segment = tonumber(ARGV[7]), offset = tonumber(ARGV[8]) }
+
+-- A hold of this epoch without a record has ended, so long ago that its outcome is forgotten.
+local gone = not state and outcome == 'S' and ARGV[4] == ARGV[1]
+if gone then return { 'DONE', now_ms, 'S' } end
+for i = 1, #KEYS - 3 do
+  local at = 9 + (i - 1) * 4
+  local line = read_line(state and call('HGET', KEYS[3], i)) or {
+    key = KEYS[3 + i], kind = ARGV[at + 1], stop = tonumber(ARGV[at + 2]),
+    bucket = tonumber(ARGV[at + 3]), amount = 0, progress = 0,
+  }
+  local used = tonumber(ARGV[at + 4])
+  if state == 'R' then
+    hold_more(line, -line.amount)
+  elseif state == 'X' then
+    used = used - line.progress
+  end
+  post(line, used, place)
+end
+call('DEL', KEYS[3])
+call('HSET', KEYS[3], 's', outcome)
+call('EXPIRE', KEYS[3], ARGV[9])
+call('ZREM', KEYS[2], ARGV[3])
+return { 'OK', now_ms }

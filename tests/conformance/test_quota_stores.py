@@ -1,0 +1,255 @@
+"""The promises of `QuotaStore`, kept in memory and on a real server alike."""
+
+import asyncio
+
+import pytest
+
+from tests.fakes.quota_stores import STORES, opened
+from tests.fakes.quotas import NOON_S, actual, hold, quota, rule
+from tollway.domain.hold import UNDECIDED, Bound
+from tollway.domain.quota import Mode, Precision
+
+
+@pytest.fixture(params=STORES)
+async def stage(request):
+    """A store, its clock and its ledger."""
+    async with opened(request.param) as stage:
+        yield stage
+
+
+async def test_as_many_as_the_limit_and_not_one_more(stage):
+    """A hundred of a hundred and twenty that come together pass."""
+    one = rule(quota(100))
+    decisions = await stage.ask_all([hold(one) for _ in range(120)])
+    assert decisions.count(None) == 100
+    bound = next(decision for decision in decisions if decision is not None)
+    assert isinstance(bound, Bound)
+    assert (bound.rule, bound.limit, bound.used + bound.held, bound.amount) == (one, 100, 100, 1)
+    assert bound.frees_s == NOON_S + 43_200
+
+
+async def test_a_hold_without_rules_is_in_at_once(stage):
+    """Nothing is asked for it."""
+    assert stage.store.reserve(hold()) is None
+
+
+async def test_a_refusal_leaves_every_line_untouched(stage):
+    """I7: neither before nor behind the line that binds."""
+    wide, narrow, last = (
+        rule(quota(9)),
+        rule(quota(1, period="hour")),
+        rule(quota(9, period="month")),
+    )
+    assert await stage.ask(hold(narrow)) is None
+    refused = await stage.ask(hold(wide, narrow, last))
+    assert refused.rule is narrow
+    assert await stage.left(wide) == 9
+    assert await stage.left(last) == 9
+
+
+async def test_a_refusal_under_one_tag_touches_none_of_another(stage):
+    """I7 over platform, provider and model: what got in is taken back."""
+    platform, provider = quota(9, scope="platform"), quota(1, scope="provider", scope_id="prv_a")
+    wide, narrow = rule(platform), rule(provider)
+    assert await stage.ask(hold(narrow)) is None
+    refused = await stage.ask(hold(wide, narrow))
+    assert refused.rule is narrow
+    await stage.quiet()
+    assert await stage.left(wide) == 9
+
+
+async def test_what_was_used_stands_in_place_of_what_was_held(stage):
+    """Settled once; again it changes nothing."""
+    one = rule(quota(1000, "tokens"))
+    asked = hold(one, tokens=600)
+    assert await stage.ask(asked) is None
+    stage.store.settle(asked, actual(tokens=250))
+    stage.store.settle(asked, actual(tokens=250))
+    stage.store.void(asked)
+    await stage.quiet()
+    assert await stage.left(one) == 750
+    assert stage.store.standing(one)[:2] == (250, 0)
+
+
+async def test_a_void_hold_leaves_nothing(stage):
+    """Once; again it changes nothing."""
+    one = rule(quota(1))
+    asked = hold(one)
+    assert await stage.ask(asked) is None
+    stage.store.void(asked)
+    stage.store.void(asked)
+    stage.store.settle(asked, actual())
+    await stage.quiet()
+    assert await stage.ask(hold(one)) is None
+
+
+async def test_ends_for_a_hold_that_was_never_in_change_nothing(stage):
+    """Of a refused one, and of one nobody asked for."""
+    one = rule(quota(1))
+    assert await stage.ask(hold(one)) is None
+    refused, unasked = hold(one), hold(one)
+    assert isinstance(await stage.ask(refused), Bound)
+    for other in (refused, unasked):
+        stage.store.settle(other, actual())
+        stage.store.void(other)
+    await stage.quiet()
+    assert isinstance(await stage.ask(hold(one)), Bound)
+
+
+async def test_more_than_held_is_booked_whole(stage):
+    """Overshoot stands in the window and binds later ones."""
+    one = rule(quota(1000, "tokens"))
+    asked = hold(one, tokens=100)
+    assert await stage.ask(asked) is None
+    stage.store.settle(asked, actual(tokens=2500))
+    await stage.quiet()
+    assert (await stage.ask(hold(one, tokens=1))).used == 2500
+
+
+async def test_each_window_counts_for_itself(stage):
+    """The next hour is empty; what ends late is booked where it was admitted."""
+    one = rule(quota(1, period="hour"))
+    asked = hold(one)
+    assert await stage.ask(asked) is None
+    stage.pass_s(3600)
+    assert await stage.ask(hold(one, at_s=stage.now_s)) is None
+    stage.store.settle(asked, actual())
+    await stage.quiet()
+    assert isinstance(await stage.ask(hold(one, at_s=stage.now_s)), Bound)
+    stage.pass_s(3600)
+    assert await stage.ask(hold(one, at_s=stage.now_s)) is None
+
+
+async def test_never_more_than_the_limit_in_any_minute(stage):
+    """Whenever the arrivals come, no 60 s hold more than the limit admits."""
+    one = rule(quota(5, period="minute"))
+    admitted = []
+    for step_s in (0, 9, 1, 20, 29, 1, 9, 1, 1, 30, 30, 9, 1, 3, 57, 1, 1):
+        stage.pass_s(step_s)
+        for _ in range(3):
+            asked = hold(one, at_s=stage.now_s)
+            if await stage.ask(asked) is None:
+                admitted.append(stage.now_s)
+                stage.store.settle(asked, actual())
+    await stage.quiet()
+    assert len(admitted) >= 15
+    for first in admitted:
+        assert sum(first <= other < first + 60 for other in admitted) <= 5
+
+
+async def test_a_minute_frees_what_it_held(stage):
+    """After 70 s at most all of it is there again, and an end that comes later changes nothing."""
+    one = rule(quota(2, period="minute"))
+    late = hold(one)
+    assert await stage.ask_all([late, hold(one)]) == [None, None]
+    bound = await stage.ask(hold(one))
+    assert bound.frees_s == NOON_S + 70
+    stage.pass_s(70)
+    assert await stage.ask(hold(one, at_s=stage.now_s)) is None
+    stage.store.settle(late, actual())
+    await stage.quiet()
+    assert await stage.ask(hold(one, at_s=stage.now_s)) is None
+
+
+async def test_concurrency_is_what_runs(stage):
+    """An end of any kind makes room; nothing stays counted."""
+    one = rule(quota(2, "concurrency", "none"))
+    first, second = hold(one), hold(one)
+    assert await stage.ask_all([first, second]) == [None, None]
+    assert isinstance(await stage.ask(hold(one)), Bound)
+    stage.store.settle(first, actual())
+    stage.store.void(second)
+    await stage.quiet()
+    assert await stage.ask_all([hold(one), hold(one)]) == [None, None]
+    assert isinstance(await stage.ask(hold(one)), Bound)
+
+
+async def test_rules_on_one_counter_count_once(stage):
+    """Two rules of one scope, metric and period are judged each, and booked once."""
+    loose, tight = rule(quota(10)), rule(quota(2))
+    holds = [hold(loose, tight) for _ in range(3)]
+    decisions = [await stage.ask(one) for one in holds]
+    assert decisions[:2] == [None, None]
+    assert decisions[2].rule is tight
+    for one in holds[:2]:
+        stage.store.settle(one, actual())
+    await stage.quiet()
+    assert await stage.left(loose) == 8
+
+
+async def test_a_shadow_counts_and_lets_in(stage):
+    """It says what it would have refused."""
+    one = rule(quota(1, mode=Mode.SHADOW))
+    assert await stage.ask_all([hold(one) for _ in range(3)]) == [None] * 3
+    assert stage.store.shadowed == {one.quota.id: 2}
+    assert stage.store.standing(one).held == 3
+
+
+async def test_a_raised_limit_ends_by_itself(stage):
+    """It is in force until its second."""
+    one = rule(quota(1, raised_to=2, raised_until_s=NOON_S + 60))
+    assert await stage.ask_all([hold(one), hold(one)]) == [None, None]
+    stage.pass_s(60)
+    assert (await stage.ask(hold(one, at_s=stage.now_s))).limit == 1
+
+
+async def test_more_is_held_while_an_answer_runs(stage):
+    """A bounded rule is never refused more; the next one finds it held."""
+    one = rule(quota(1000, "tokens"))
+    asked = hold(one, tokens=500)
+    assert await stage.ask(asked) is None
+    assert stage.store.extend(asked, bounded=actual(tokens=900)) is None
+    await stage.quiet()
+    assert (await stage.ask(hold(one, tokens=1))).held == 1400
+    stage.store.settle(asked, actual(tokens=10))
+    await stage.quiet()
+    assert await stage.left(one) == 990
+
+
+async def test_a_strict_rule_refuses_more(stage):
+    """Then nothing more is held."""
+    one = rule(quota(1000, "tokens", precision=Precision.STRICT))
+    asked = hold(one, most=500)
+    assert await stage.ask(asked) is None
+    assert stage.store.extend(asked, strict=actual(tokens=400)) is None
+    bound = stage.store.extend(asked, strict=actual(tokens=101))
+    assert isinstance(bound, Bound)
+    assert bound.rule is one
+    await stage.quiet()
+    assert (await stage.ask(hold(one, most=101))).held == 900
+
+
+async def test_the_ledger_counts_before_the_first(stage):
+    """A rule that is new in its window begins where the ledger stands."""
+    one = rule(quota(100))
+    stage.ledger.used[one.quota.id] = 97
+    decisions = await stage.ask_all([hold(one) for _ in range(10)])
+    assert decisions.count(None) == 3
+    assert stage.store.standing(one)[0] == 97
+
+
+async def test_reserving_again_changes_nothing(stage):
+    """A hold that is in stays in, once."""
+    one = rule(quota(2))
+    asked = hold(one)
+    assert await stage.ask_all([asked]) == [None]
+    assert stage.store.reserve(asked) is None
+    assert await stage.store.decided(asked) is None
+    assert await stage.left(one) == 1
+
+
+async def test_the_tightest_rule_is_found(stage):
+    """By what is left, with its limit and when it frees some."""
+    wide, tight = rule(quota(50, period="hour")), rule(quota(20))
+    assert await stage.ask(hold(wide, tight)) is None
+    assert stage.store.tightest([wide, tight], NOON_S) == (20, 19, NOON_S + 43_200)
+    assert stage.store.tightest([rule(quota(7, period="month"))], NOON_S) is None
+
+
+async def test_a_reserve_is_undecided_or_decided_at_once(stage):
+    """`reserve` never waits, whatever it answers."""
+    one = rule(quota(1))
+    asked = hold(one)
+    first = stage.store.reserve(asked)
+    assert first is None or first is UNDECIDED
+    assert await asyncio.wait_for(stage.store.decided(asked), 2) is None

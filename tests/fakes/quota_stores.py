@@ -1,0 +1,129 @@
+"""Each `QuotaStore` with a clock that a test moves and a ledger that it writes."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from itertools import count
+
+from tests.fakes.quotas import NOON_S, hold
+from tests.fakes.valkey import SHIFTED, server
+from tollway.adapters.memory.quota import MemoryQuotaStore
+from tollway.adapters.redis.store import RedisOptions, RedisQuotaStore
+from tollway.app.ports import Counted, StoreUnavailableError
+from tollway.domain.hold import UNDECIDED, Bound
+
+STORES = ["memory", "redis"]
+
+
+class HandClock:
+    """Time that a test moves."""
+
+    def __init__(self, at_s=NOON_S):
+        self.wall_s = at_s
+        self.run_s = 1000.0
+
+    def wall_ns(self):
+        return int(self.wall_s * 1_000_000_000)
+
+    def monotonic(self):
+        return self.run_s
+
+
+class Ledger:
+    """A ledger that says what a test put into it, by rule."""
+
+    def __init__(self):
+        self.used = {}
+        self.places = count(1)  # of the journal, as it grows
+        self.settling = False
+        self.away = False
+        self.asked = 0
+        self.gate = None
+
+    async def count(self, refs):
+        self.asked += 1
+        upto = (0, next(self.places))
+        used = [{ref.window.start_s: self.used.get(ref.quota.id, 0)} for ref in refs]
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.away:
+            raise StoreUnavailableError("away")
+        return Counted(used, [0] * len(refs), upto, self.settling)
+
+    def written(self):
+        """The end of the journal."""
+        return 0, next(self.places)
+
+
+class Stage:
+    """One store and its world."""
+
+    def __init__(self, store, clock, ledger, valkey=None):
+        self.store = store
+        self.clock = clock
+        self.ledger = ledger
+        self.valkey = valkey
+
+    @property
+    def now_s(self):
+        return self.clock.wall_s
+
+    def pass_s(self, seconds):
+        """Time passes, here and on the server."""
+        self.clock.wall_s += seconds
+        self.clock.run_s += seconds
+        if self.valkey is not None:
+            self.valkey.run("SET", "test:now", self.clock.wall_s)
+
+    async def ask(self, asked):
+        """One decision, however long it takes."""
+        decision = self.store.reserve(asked)
+        return await self.store.decided(asked) if decision is UNDECIDED else decision
+
+    async def ask_all(self, holds):
+        """All at the same time."""
+        return await asyncio.gather(*(self.ask(asked) for asked in holds))
+
+    async def quiet(self):
+        """All that was said was heard."""
+        while getattr(self.store, "unsaid", 0):
+            await asyncio.sleep(0.001)
+
+    async def left(self, one):
+        """How much the rule would let in: asked for, and given back."""
+        most = one.limit
+        found = await self.ask(_probe(one, most))
+        if isinstance(found, Bound):
+            return most - found.used - found.held
+        assert found is None
+        return most
+
+
+def _probe(one, amount):
+    asked = hold(one, at_s=NOON_S)
+    sizes = type(asked.strict)(*[amount + 0] * 6)
+    asked.strict = asked.bounded = sizes
+    return asked
+
+
+@asynccontextmanager
+async def opened(kind, *, counting=True, lease_s=30.0, valkey=None):
+    """A store at noon. `counting`: it asks the ledger."""
+    clock, ledger = HandClock(), Ledger()
+    asked = ledger if counting else None
+    if kind == "memory":
+        yield Stage(
+            MemoryQuotaStore(clock, asked, written=ledger.written),
+            clock,
+            ledger,
+        )
+        return
+    valkey = valkey or server()
+    valkey.run("FLUSHALL")
+    valkey.run("SET", "test:now", NOON_S)
+    options = RedisOptions(valkey.url, "host/0", deadline_s=1.0, lease_s=lease_s, host=SHIFTED)
+    store = RedisQuotaStore(options, clock, asked, written=ledger.written)
+    assert await store.start()
+    try:
+        yield Stage(store, clock, ledger, valkey)
+    finally:
+        await store.close()
