@@ -80,7 +80,7 @@ QUOTAS = Noun(
                 choices=_SCOPES,
                 help="On things of this sort.",
             ),
-            Option(flag="--id", field="scope_id", into=Into.QUERY, help="On just this thing."),
+            Option(flag="--id", field="scope_id", into=Into.QUERY, help="On this one: its id."),
             Option(
                 flag="--metric",
                 field="metric",
@@ -88,6 +88,13 @@ QUOTAS = Noun(
                 kind=Kind.CHOICE,
                 choices=_METRICS,
                 help="On this metric.",
+            ),
+            Option(
+                flag="--model",
+                field="model_id",
+                into=Into.QUERY,
+                names="models",
+                help="On the use of this model.",
             ),
         ),
         reading("readQuota"),
@@ -106,7 +113,11 @@ QUOTAS = Noun(
                     required=True,
                     help="Whose use counts.",
                 ),
-                Option(flag="--id", field="scope_id", help="Which of them; an end user's name."),
+                Option(
+                    flag="--id",
+                    field="scope_id",
+                    help="Which of them: its id; of an end user the name that requests give.",
+                ),
                 Option(
                     flag="--model", field="model_id", names="models", help="Only this model's use."
                 ),

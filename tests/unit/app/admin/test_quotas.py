@@ -20,6 +20,7 @@ from tests.fakes.acting import (
 from tests.fakes.quotas import quota
 from tollway.adapters.sql.gateways import SqlGateways
 from tollway.app.admin.applying.apply import apply_manifest
+from tollway.app.admin.applying.entries import moment
 from tollway.app.admin.applying.export import export_manifest
 from tollway.app.admin.commands.keys import KeySpec, create_key, rotate_key
 from tollway.app.admin.commands.models import delete_model
@@ -392,6 +393,89 @@ def test_a_file_says_all_of_it_and_twice_changes_nothing(work):
     assert len(done(list_quotas(work, Page()))) == 1
 
 
+def shown(work):
+    """The quotas of a file that `get` would write, and what it cannot hold."""
+    exported = done(export_manifest(work))
+    written = write_manifest(exported.manifest, ["quotas"]).get("quotas", ())
+    return list(written), exported.missing
+
+
+def test_a_file_knows_people_projects_and_providers_by_name(work):
+    """However an address is written; pruning with the same file takes nothing away."""
+    uow = work.uow
+    uow.accounts.add(AccountView("acc_bob", "bob@x.example", "Bob"))
+    uow.members.add(MemberView("ten_listed", "acc_bob", "bob@x.example", "Bob", Role.USER))
+    uow.projects.add(ProjectView("prj_1", "ten_listed", "search"))
+    rate = {"metric": "requests", "period": "minute", "limit": 5}
+    file = {
+        "quotas": [
+            {**rate, "tenant": "listed", "account": "Bob@X.example"},
+            {**rate, "tenant": "listed", "project": "search", "per": "key"},
+            {**rate, "provider": "platform-provider"},
+        ]
+    }
+    named, _ = applied(work, file)
+    assert [name for _, name in named] == [
+        "listed account bob@x.example: requests per minute",
+        "listed project search: requests per minute for each key",
+        "platform provider platform-provider: requests per minute",
+    ]
+    assert applied(work, file, prune=True)[0] == []
+    assert len(shown(work)[0]) == 3
+    uow.members.remove("ten_listed", "acc_bob")
+    back, missing = shown(work)
+    assert len(back) == 2
+    assert len(missing) == 1
+    assert "no name any more" in missing[0]
+
+
+def test_a_file_means_the_key_that_has_the_name_now(work):
+    """Rotated, the new key is limited as the old one; the file stays as it is, and what `get`
+    writes is that file."""
+    key = done(create_key(work, "ten_listed", KeySpec("bot"))).view
+    entry = {"tenant": "listed", "key": "bot", "metric": "requests", "period": "day", "limit": 5}
+    file = {"quotas": [entry]}
+    assert len(applied(work, file)[0]) == 1
+    for overlap_s in (60, 0):
+        key = done(rotate_key(work, "ten_listed", key.id, overlap_s=overlap_s)).view
+        assert applied(work, file, prune=True) == ([], 1)
+    assert shown(work)[0] == [entry]
+
+
+def test_an_increase_that_is_over_changes_no_file(work):
+    """As long as it lasts it is the file's; then it says nothing any more."""
+    entry = {"tenant": "listed", "metric": "requests", "period": "day", "limit": 5}
+    until = moment(work.uow.now_s + 60).isoformat()
+    file = {"quotas": [{**entry, "raised_to": 9, "raised_until": until}]}
+    assert len(applied(work, file)[0]) == 1
+    assert applied(work, file) == ([], 1)
+    assert shown(work)[0][0]["raised_to"] == 9
+    view = work.uow.quotas.page(Page())[0]
+    past_s = work.uow.now_s - 1
+    work.uow.quotas.save(replace(view, quota=replace(view.quota, raised_until_s=past_s)))
+    old = {"quotas": [{**entry, "raised_to": 9, "raised_until": moment(past_s).isoformat()}]}
+    assert applied(work, old) == ([], 1)
+    assert applied(work, {"quotas": [entry]}) == ([], 1)
+    assert shown(work)[0] == [entry]
+
+
+def test_a_file_takes_over_what_was_made_by_hand(work):
+    """It is the file's and the platform's from then on; what no file made is not pruned."""
+    mine = acting(work, ADMIN)
+    own = done(create_quota(mine, listed(5, per=Scope.KEY)))
+    other = done(create_quota(mine, listed(5, "tokens", per=Scope.KEY)))
+    entry = {"tenant": "listed", "per": "key", "metric": "requests", "period": "day", "limit": 5}
+    assert [verb for verb, _ in applied(work, {"quotas": [entry]})[0]] == ["adopt"]
+    taken = done(read_quota(work, own.id))
+    assert (taken.managed_by, taken.set_by) == ("file", "platform")
+    assert refused(delete_quota(mine, own.id)) == ("forbidden", "")
+    assert [verb for verb, _ in applied(work, {}, prune=True)[0]] == ["delete"]
+    assert [view.id for view in done(list_quotas(work, Page()))] == [other.id]
+
+
+_RATE = {"tenant": "listed", "metric": "requests", "period": "day", "limit": 5}
+
+
 @pytest.mark.parametrize(
     "entry",
     [
@@ -402,6 +486,11 @@ def test_a_file_says_all_of_it_and_twice_changes_nothing(work):
         {"metric": "tokens", "period": "day", "limit": 5, "project": "x", "key": "y"},
         {"metric": "tokens", "period": "day", "limit": 5, "model": "nowhere"},
         {"metric": "tokens", "period": "day", "limit": 5, "provider": "nowhere"},
+        {"metric": "tokens", "period": "day", "limit": 5, "provider": "open-provider"},
+        {**_RATE, "key": "nowhere"},
+        {**_RATE, "account": "nobody@x.example"},
+        {**_RATE, "raised_to": 9},
+        {**_RATE, "raised_until": "2099-01-01T00:00:00Z"},
     ],
 )
 def test_an_entry_that_cannot_be(work, entry):
