@@ -1,13 +1,18 @@
 """The promises of `QuotaStore`, kept in memory and on a real server alike."""
 
 import asyncio
+import os
+from collections import Counter
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.fakes.quota_stores import STORES, opened
 from tests.fakes.quotas import NOON_S, actual, hold, quota, rule
 from tollway.domain.hold import UNDECIDED, Bound
 from tollway.domain.quota import Mode, Precision
+from tollway.domain.window import Period, window_at
 
 
 @pytest.fixture(params=STORES)
@@ -253,3 +258,135 @@ async def test_a_reserve_is_undecided_or_decided_at_once(stage):
     first = stage.store.reserve(asked)
     assert first is None or first is UNDECIDED
     assert await asyncio.wait_for(stage.store.decided(asked), 2) is None
+
+
+class Model:
+    """What counters are to be: by rule and the second its window or bucket begins."""
+
+    def __init__(self, rules):
+        self.rules = rules
+        self.used, self.held = Counter(), Counter()
+
+    def place(self, number, now_s):
+        record = self.rules[number].quota
+        start_s, _ = window_at(record.period, self.rules[number].zone, now_s)
+        return number, start_s
+
+    def counts(self, number, now_s):
+        """Used and held, as they count now."""
+        record = self.rules[number].quota
+        start_s = self.place(number, now_s)[1]
+        starts = [start_s]
+        if record.period is Period.MINUTE:
+            starts = [start_s - 10 * step for step in range(7)]
+        keys = [(number, one) for one in starts]
+        return sum(self.used[key] for key in keys), sum(self.held[key] for key in keys)
+
+    def fits(self, number, amount, now_s):
+        """I1 and I8: exactly when there is room."""
+        return sum(self.counts(number, now_s)) + amount <= self.rules[number].limit
+
+
+RECORDS = (
+    quota(6),
+    quota(900, "tokens", "hour"),
+    quota(3, "concurrency", "none"),
+    quota(4, period="minute"),
+    quota(5, period="total", scope="platform"),
+    quota(1500, "tokens", "day", scope="provider", scope_id="prv_a"),
+)
+ASKED, SERVED = (0, 1, 2, 3), (4, 5)
+STEP = st.one_of(
+    st.tuples(st.just("ask"), st.sets(st.sampled_from(ASKED), min_size=1), st.integers(0, 700)),
+    st.tuples(st.just("ask"), st.sets(st.sampled_from(SERVED), min_size=1), st.integers(0, 700)),
+    st.tuples(st.just("settle"), st.integers(0, 9), st.integers(0, 900)),
+    st.tuples(st.just("void"), st.integers(0, 9), st.just(0)),
+    st.tuples(st.just("more"), st.integers(0, 9), st.integers(1, 300)),
+    st.tuples(st.just("pass"), st.sampled_from([1, 9, 10, 61, 70, 3600]), st.just(0)),
+)
+
+
+class Play:
+    """The steps of one example, taken by a store and by the model."""
+
+    def __init__(self, stage):
+        self.stage = stage
+        self.rules = [rule(record) for record in RECORDS]
+        self.model = Model(self.rules)
+        self.live = []
+
+    async def ask(self, numbers, tokens):
+        now_s, numbers = self.stage.now_s, sorted(numbers)
+        asked = hold(*(self.rules[number] for number in numbers), at_s=now_s, tokens=tokens)
+        amounts = {number: asked.bounded[self.rules[number].metric] for number in numbers}
+        full = [one for one in numbers if not self.model.fits(one, amounts[one], now_s)]
+        decision = await self.stage.ask(asked)
+        if full:
+            assert isinstance(decision, Bound)
+            assert decision.rule in [self.rules[one] for one in full]
+            return
+        assert decision is None
+        lines = {self.model.place(one, now_s): amounts[one] for one in numbers}
+        self.model.held.update(lines)
+        self.live.append((asked, lines))
+
+    async def end(self, number, tokens, *, void=False):
+        if not self.live:
+            return
+        asked, lines = self.live.pop(number % len(self.live))
+        used = actual(tokens=tokens)
+        for key, amount in lines.items():
+            self.model.held[key] -= amount
+            self.model.used[key] += 0 if void else used[self.rules[key[0]].metric]
+        if void:
+            self.stage.store.void(asked)
+        else:
+            self.stage.store.settle(asked, used)
+
+    async def more(self, number, tokens):
+        if not self.live:
+            return
+        asked, lines = self.live[number % len(self.live)]
+        extra = actual(tokens=tokens)._replace(requests=0)
+        for key in lines:
+            self.model.held[key] += extra[self.rules[key[0]].metric]
+            lines[key] += extra[self.rules[key[0]].metric]
+        assert self.stage.store.extend(asked, bounded=extra) is None
+
+    async def take(self, step):
+        what, first, second = step
+        if what == "pass":
+            self.stage.pass_s(first)
+        elif what == "ask":
+            await self.ask(first, second)
+        elif what == "more":
+            await self.more(first, second)
+        else:
+            await self.end(first, second, void=what == "void")
+        await self.stage.quiet()
+
+    async def finish(self):
+        """I4 and I5: nothing is held, and what was used is what was settled."""
+        while self.live:
+            await self.end(0, 11)
+        await self.stage.quiet()
+        for number, one in enumerate(self.rules):
+            used, held = self.model.counts(number, self.stage.now_s)
+            assert held == 0
+            assert await self.stage.left(one, at_s=self.stage.now_s) == max(0, one.limit - used)
+
+
+@pytest.mark.parametrize("kind", STORES)
+@settings(max_examples=300 if os.environ.get("CI") else 60, deadline=None)
+@given(steps=st.lists(STEP, max_size=30))
+def test_counters_are_what_a_model_says(kind, steps):
+    """I1, I4, I7, I8: admitted exactly when there is room on every line, whatever came before."""
+
+    async def play():
+        async with opened(kind, counting=False, lease_s=1e6) as stage:
+            play = Play(stage)
+            for step in steps:
+                await play.take(step)
+            await play.finish()
+
+    asyncio.run(play())

@@ -9,7 +9,8 @@ from tests.fakes.valkey import SHIFTED, server
 from tollway.adapters.memory.quota import MemoryQuotaStore
 from tollway.adapters.redis.store import RedisOptions, RedisQuotaStore
 from tollway.app.ports import Counted, StoreUnavailableError
-from tollway.domain.hold import UNDECIDED, Bound
+from tollway.domain.hold import UNDECIDED
+from tollway.domain.quota import Sizes
 
 STORES = ["memory", "redis"]
 
@@ -88,21 +89,20 @@ class Stage:
         while getattr(self.store, "unsaid", 0):
             await asyncio.sleep(0.001)
 
-    async def left(self, one):
-        """How much the rule would let in: asked for, and given back."""
-        most = one.limit
-        found = await self.ask(_probe(one, most))
-        if isinstance(found, Bound):
-            return most - found.used - found.held
-        assert found is None
-        return most
-
-
-def _probe(one, amount):
-    asked = hold(one, at_s=NOON_S)
-    sizes = type(asked.strict)(*[amount + 0] * 6)
-    asked.strict = asked.bounded = sizes
-    return asked
+    async def left(self, one, *, at_s=NOON_S):
+        """How much the rule would let in; less than nothing is nothing."""
+        low, high = 0, one.limit
+        while low < high:
+            middle = (low + high + 1) // 2
+            asked = hold(one, at_s=at_s)
+            asked.strict = asked.bounded = Sizes(*[middle] * 6)
+            if await self.ask(asked) is None:
+                self.store.void(asked)
+                await self.quiet()
+                low = middle
+            else:
+                high = middle - 1
+        return low
 
 
 @asynccontextmanager
