@@ -106,8 +106,8 @@ class Stage:
 
 
 @asynccontextmanager
-async def opened(kind, *, counting=True, lease_s=30.0, valkey=None):
-    """A store at noon. `counting`: it asks the ledger."""
+async def opened(kind, *, counting=True, lease_s=30.0, valkey=None, fresh=True):
+    """A store at noon. `counting`: it asks the ledger; `fresh`: on an empty server."""
     clock, ledger = HandClock(), Ledger()
     asked = ledger if counting else None
     if kind == "memory":
@@ -118,8 +118,9 @@ async def opened(kind, *, counting=True, lease_s=30.0, valkey=None):
         )
         return
     valkey = valkey or server()
-    valkey.run("FLUSHALL")
-    valkey.run("SET", "test:now", NOON_S)
+    if fresh:
+        valkey.run("FLUSHALL")
+        valkey.run("SET", "test:now", NOON_S)
     options = RedisOptions(valkey.url, "host/0", deadline_s=1.0, lease_s=lease_s, host=SHIFTED)
     store = RedisQuotaStore(options, clock, asked, written=ledger.written)
     assert await store.start()

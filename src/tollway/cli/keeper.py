@@ -175,15 +175,19 @@ def _actions(keeper: Keeper, publisher: Publisher) -> dict[str, Any]:
         if keeper.counting_problem is not None:
             raise Declined(keeper.counting_problem)
         refs = read_counters(ask["counters"])
-        held = await publisher.hand_over(refs, but=int(ask["slot"]))
+        # Who shares counters with others holds on in them; else a successor counts on.
+        held: list[list[int]] = []
+        if not ask["shared"]:
+            held = await publisher.hand_over(refs, but=int(ask["slot"]))
         try:
-            used, upto = await asyncio.to_thread(keeper.count, refs, str(ask["source"]))
+            used, shipped = await asyncio.to_thread(keeper.count, refs)
         except StoreUnavailableError as error:
             raise Declined(str(error)) from error
         return {
             "used": [list(one.items()) for one in used],
             "foreign": [sum(column) for column in zip(*held, strict=True)] or [0] * len(refs),
-            "upto": upto,
+            "upto": shipped.get(str(ask["source"]), (0, 0)),
+            "others": [(source, *place) for source, place in shipped.items()],
             "settling": bool(held),
         }
 

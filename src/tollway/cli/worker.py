@@ -43,13 +43,14 @@ async def run(lifeline: ChildLifeline, settings: Settings, given: dict[str, Any]
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C is the supervisor's to handle
     lifeline.watch(loop, stop.set)
+    await worker.open()
     await worker.server.start(socket.socket(fileno=given["listen_fd"]), worker.tls)
     control = ControlServer(
         os.path.join(settings.run_dir, f"{worker.slot}.sock"), _actions(worker, stop.set)
     )
     await control.start()
     refresh = asyncio.create_task(_refresh(worker))
-    exact = asyncio.create_task(worker.quotas.keep_exact())
+    exact = asyncio.create_task(worker.keep_exact())
     # What start-up made lives as long as the process: the collector need never look at it again.
     gc.collect()
     gc.freeze()
@@ -117,7 +118,7 @@ def _actions(worker: Worker, leave: Any) -> dict[str, Any]:
 
     async def hand_over(ask: Ask) -> Ask:
         keys = [(str(rule), int(start_s)) for rule, start_s in ask["counters"]]
-        return {"held": worker.quotas.hand_over(keys)}
+        return {"held": worker.hand_over(keys)}
 
     async def drain(_: Ask) -> Ask:
         leave()

@@ -8,6 +8,7 @@ import time
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from tollway.adapters.control.client import ControlError, ask
 from tollway.adapters.control.counting import KeeperCounting
@@ -31,6 +32,7 @@ from tollway.app.ports import SecretError, StoreUnavailableError
 from tollway.app.ports_identity import JwtVerifier
 from tollway.app.pricing import Pricing
 from tollway.config import Settings, SettingsError
+from tollway.domain.brand import COMMAND
 from tollway.domain.provider import ProviderKind
 from tollway.web.gateway.handler import GatewayHandler
 from tollway.web.gateway.server import GatewayServer
@@ -80,12 +82,7 @@ class Worker:
         self.tally = Tally()
         self.prices = Pricing(FilePriceSource(settings.run_dir))
         running = Running()
-        self.quotas = MemoryQuotaStore(
-            clock,
-            KeeperCounting(self._keeper, self.slot, lock.source),
-            written=lambda: self.journal.written,
-            running_since_s=running.oldest_s,
-        )
+        self._local, self._shared = self._counters(settings, lock.source, running)
         self.gateway = Gateway(
             clock=clock,
             source=self.source,
@@ -95,7 +92,7 @@ class Worker:
                 ProviderKind.ECHO: EchoUpstream(clock, echo_options(settings)),
             },
             journal=self.journal,
-            quotas=self.quotas,
+            quotas=self._shared or self._local,
             cache=MemoryResponseCache(),
             guards=(),
             observers=[self.tally],
@@ -113,6 +110,50 @@ class Worker:
         self.tls: ssl.SSLContext | None = None
         if settings.tls_cert_file is not None:
             self.tls = server_tls(settings.tls_cert_file, settings.tls_key_file)
+
+    def _counters(
+        self, settings: Settings, source: str, running: Running
+    ) -> tuple[MemoryQuotaStore, Any]:
+        """The counters in memory, and those that are shared, if a server for them is named."""
+        shared = settings.redis_url is not None
+        counting = KeeperCounting(self._keeper, self.slot, source, shared=shared)
+        facts: dict[str, Any] = {
+            "written": lambda: self.journal.written,
+            "running_since_s": running.oldest_s,
+        }
+        local = MemoryQuotaStore(self._clock, counting, **facts)
+        if not shared:
+            return local, None
+        try:
+            module = import_module("tollway.wiring.shared_counters")
+        except ModuleNotFoundError as error:
+            raise SettingsError(
+                f'TOLLWAY_REDIS_URL needs a driver. Install it: pip install "{COMMAND}[redis]"'
+            ) from error
+        return local, module.open_store(
+            settings.redis_url, source, clock=self._clock, counting=counting, **facts
+        )
+
+    async def open(self) -> None:
+        """Before the first request. A server of counters that is away is waited for a little, and
+        then tried again in the background. Raises SettingsError for one that would lose them."""
+        if self._shared is None:
+            return
+        try:
+            reached = await self._shared.start()
+        except ValueError as error:
+            raise SettingsError(f"TOLLWAY_REDIS_URL: {error}") from error
+        if not reached:
+            _log.error("the server of shared counters is away; limits answer by their on_outage")
+
+    async def keep_exact(self) -> None:
+        """Forever: what counters in memory need now and then. Shared ones see to themselves."""
+        if self._shared is None:
+            await self._local.keep_exact()
+
+    def hand_over(self, keys: list[tuple[str, int]]) -> list[int]:
+        """A successor counts on from here: what is still held on these counters."""
+        return self._local.hand_over(keys)
 
     async def refresh(self) -> None:
         """Serve the newest configuration; taking it over must not hold up the loop. Then the
@@ -149,6 +190,8 @@ class Worker:
 
     async def close(self) -> None:
         """After the last request was settled."""
+        if self._shared is not None:
+            await self._shared.close()
         await self._http.close()
         self.journal.close()
         self._lock.release()

@@ -56,7 +56,11 @@ class Keeper:
         self._seeded = False
         self._gateways = SqlGateways(self._engine)
         self._gateway = GatewayRecord(
-            _gateway_id(Path(settings.data_dir)), settings.workers, False, int(time.time()), 0
+            _gateway_id(Path(settings.data_dir)),
+            settings.workers,
+            settings.redis_url is not None,
+            int(time.time()),
+            0,
         )
         self.counting_problem: str | None = None
         self._answers_dir = answers_dir(settings)
@@ -110,12 +114,12 @@ class Keeper:
         self._gateways.leave(self._gateway.id)
 
     def count(
-        self, refs: Sequence[CounterRef], source: str
-    ) -> tuple[list[dict[int, int]], tuple[int, int]]:
-        """What counters have by the ledger, after everything settled so far was shipped; and how
-        far the asker's journal was shipped when that was so."""
+        self, refs: Sequence[CounterRef]
+    ) -> tuple[list[dict[int, int]], dict[str, tuple[int, int]]]:
+        """What counters have by the ledger, after everything settled here so far was shipped; and
+        how far each journal was shipped when that was so."""
         self.ship_all()
-        return self._counts.sums(refs, source)
+        return self._counts.sums(refs)
 
     def publish_prices(self) -> None:
         """Give workers the price book, if it has changed."""

@@ -1,10 +1,12 @@
 """A worker's counters asked of the keeper, which ships every journal and sums the ledger; and the
 form in which both write what is asked.
 
-A line: `{"do": "count", "source": ..., "slot": n, "counters": [...]}`; the answer: `{"used":
-[[[start_s, amount], ...], ...], "foreign": [...], "upto": [segment, offset], "settling": bool}`.
+A line: `{"do": "count", "source": ..., "slot": n, "shared": bool, "counters": [...]}`; the answer:
+`{"used": [[[start_s, amount], ...], ...], "foreign": [...], "upto": [segment, offset], "others":
+[[source, segment, offset], ...], "settling": bool}`.
 """
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,18 +14,23 @@ import msgspec
 
 from tollway.adapters.control.client import ControlError, ask
 from tollway.app.ports import Counted, StoreUnavailableError
-from tollway.domain.hold import CounterRef
+from tollway.domain.hold import CounterRef, counter_key
 
 _TIMEOUT_S = 2.0
+_SHIPPED_S = 5.0  # by then every machine has shipped what it had settled
+_MANY = 100_000
 
 
 class KeeperCounting:
-    """Implements `app.ports.Counting`."""
+    """Implements `app.ports.Counting`. `shared`: the counters are other processes' too, and go on;
+    what those of other machines have not shipped yet is waited for by asking again for a while."""
 
-    def __init__(self, keeper_path: str, slot: int, source: str) -> None:
+    def __init__(self, keeper_path: str, slot: int, source: str, *, shared: bool = False) -> None:
         self._path = keeper_path
         self._slot = slot
         self._source = source
+        self._shared = shared
+        self._asked: dict[tuple[str, int], float] = {}
 
     async def count(self, refs: Sequence[CounterRef]) -> Counted:
         """What the counters have by the ledger. Raises StoreUnavailableError."""
@@ -34,13 +41,26 @@ class KeeperCounting:
                 timeout_s=_TIMEOUT_S,
                 source=self._source,
                 slot=self._slot,
+                shared=self._shared,
                 counters=msgspec.to_builtins(list(refs)),
             )
         except ControlError as error:
             raise StoreUnavailableError(str(error)) from error
         segment, offset = answer["upto"]
         used = [dict(map(tuple, pairs)) for pairs in answer["used"]]
-        return Counted(used, answer["foreign"], (segment, offset), answer["settling"])
+        others = [(source, first, second) for source, first, second in answer["others"]]
+        settling = answer["settling"] or self._is_fresh(refs)
+        return Counted(used, answer["foreign"], (segment, offset), settling, others)
+
+    def _is_fresh(self, refs: Sequence[CounterRef]) -> bool:
+        """Whether other machines may still hold outcomes of before one of these was known."""
+        if not self._shared:
+            return False
+        now_s = time.monotonic()
+        if len(self._asked) > _MANY:
+            self._asked.clear()
+        first = [self._asked.setdefault(counter_key(ref), now_s) for ref in refs]
+        return now_s - max(first, default=now_s) < _SHIPPED_S
 
 
 def read_counters(written: Any) -> list[CounterRef]:

@@ -52,7 +52,7 @@ class Asking:
         calls = [self._call(booked, part) for part in booked.parts]
         try:
             replies = await _all(calls)
-        except BaseException:
+        except asyncio.CancelledError:
             self._take_back(booked, [None] * len(calls))
             raise
         if all(isinstance(reply, list) and reply[0] == b"OK" for reply in replies):
@@ -127,7 +127,7 @@ class Asking:
         used, held, frees_s = reply[3:]
         if line.place.kind == "m":
             line.bucket_s = int(reply[1]) // 10_000 * 10
-        stand = self._stands.put(line, used, held, frees_s)
+        stand = self._stands.put(line, used, held, frees_s=frees_s)
         return Bound(line.rule, line.limit, used, held, line.amount, stand.frees_s)
 
 

@@ -22,7 +22,7 @@ _BELIEVED_MS = 45_000
 _KEYS = tuple(f"{REGISTRY.prefix}{name}".encode() for name in ("epoch", "owners", "awaited"))
 
 
-class PolicyError(Exception):
+class PolicyError(ValueError):
     """The server may throw counters away: it must be told not to."""
 
 

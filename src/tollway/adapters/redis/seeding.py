@@ -131,7 +131,14 @@ class Seeding:
         self, wanted: _Wanted, used: dict[int, int], foreign: int, counted: Counted
     ) -> "asyncio.Future[list[object]]":
         who = "" if self._is_last(wanted, counted) else self._owner
-        owners = (self._owner, *counted.upto) if self._counting is not None else ()
+        owners: tuple[str | int, ...] = ()
+        if self._counting is not None:
+            known = {
+                owner.replace(":", "_"): (segment, offset)
+                for owner, segment, offset in counted.others
+            }
+            known[self._owner] = counted.upto
+            owners = tuple(part for owner, place in known.items() for part in (owner, *place))
         words: list[bytes | str | int] = [wanted.kind, wanted.stop_s, foreign, 30_000, who]
         words += [self._owner, len(owners) // 3, *owners, len(used)]
         for start_s, amount in used.items():

@@ -24,9 +24,9 @@ class Stands:
             used, held, frees_s, bucket_s, _ = reply[at : at + 5]
             line.bucket_s = bucket_s
             if line.books:
-                self.put(line, used, held + line.held, frees_s)
+                self.put(line, used, held + line.held, frees_s=frees_s)
 
-    def put(self, line: Line, used: int, held: int, frees_s: int) -> Stand:
+    def put(self, line: Line, used: int, held: int, *, frees_s: int) -> Stand:
         """Note how the line's counter stands."""
         place, known = line.place, self._known
         if place.kind != "m":

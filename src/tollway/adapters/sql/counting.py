@@ -64,18 +64,16 @@ class SqlCounts:
         self._engine = engine
 
     def sums(
-        self, refs: Sequence[CounterRef], source: str
-    ) -> tuple[list[dict[int, int]], tuple[int, int]]:
+        self, refs: Sequence[CounterRef]
+    ) -> tuple[list[dict[int, int]], dict[str, tuple[int, int]]]:
         """For each counter its use by the second its bucket (minute) or window begins; and how far
-        the journal was shipped when that was so. Raises StoreUnavailableError."""
+        each journal was shipped when that was so. Raises StoreUnavailableError."""
         with reading(self._engine) as connection:
-            cursor = connection.execute(
-                select(ship_cursors.c.segment, ship_cursors.c.position).where(
-                    ship_cursors.c.source == source
-                )
-            ).first()
-            used = [_sum(connection, ref) for ref in refs]
-        return used, (0, 0) if cursor is None else (cursor[0], cursor[1])
+            cursors = {
+                row.source: (row.segment, row.position)
+                for row in connection.execute(select(ship_cursors))
+            }
+            return [_sum(connection, ref) for ref in refs], cursors
 
 
 def _sum(connection: Connection, ref: CounterRef) -> dict[int, int]:

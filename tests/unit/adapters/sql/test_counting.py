@@ -145,8 +145,8 @@ def test_sums_are_those_of_the_rows(engine):
     ledger.append("here-0", receipts[:250], (1, 500))
     ledger.append("here-0", receipts[250:], (1, 900))
     asked = list(refs())
-    used, upto = SqlCounts(engine).sums(asked, "here-0")
-    assert upto == (1, 900)
+    used, upto = SqlCounts(engine).sums(asked)
+    assert upto == {"here-0": (1, 900)}
     wrong = [
         (ref, sum(found.values()), wanted)
         for ref, found in zip(asked, used, strict=True)
@@ -169,12 +169,12 @@ def test_a_minute_is_told_by_its_buckets(engine):
     ]
     SqlLedger(engine).append("here-0", made, (1, 1))
     window = window_at(Period.MINUTE, BERLIN, NOON_S)
-    [used], _ = SqlCounts(engine).sums([CounterRef(quota(9, period="minute"), None, window)], "x")
+    [used], _ = SqlCounts(engine).sums([CounterRef(quota(9, period="minute"), None, window)])
     assert used == {window.start_s - 10 * number: 1 for number in range(7)}
 
 
 def test_requests_at_a_time_are_in_no_ledger(engine):
     """Nothing to sum."""
     ref = CounterRef(quota(9, "concurrency", "none"), None, Window(0, 1))
-    assert SqlCounts(engine).sums([ref], "x") == ([{}], (0, 0))
+    assert SqlCounts(engine).sums([ref]) == ([{}], {})
     assert Metric.CONCURRENCY in METRICS

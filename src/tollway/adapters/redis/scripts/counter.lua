@@ -181,7 +181,10 @@ local function reap()
   for _, id in ipairs(ids) do
     local record = record_of(id)
     local fields = fields_of(record) or {}
+    call('ZREM', KEYS[2], id)
     if fields.s == 'R' then
+      call('HSET', record, 's', 'X')
+      call('EXPIRE', record, LATE_S)
       for name, text in pairs(fields) do
         local line = tonumber(name) and read_line(text)
         if line then
@@ -189,10 +192,7 @@ local function reap()
           post(line, line.progress, NOBODY)
         end
       end
-      call('HSET', record, 's', 'X')
-      call('EXPIRE', record, LATE_S)
     end
-    call('ZREM', KEYS[2], id)
   end
   return #ids
 end

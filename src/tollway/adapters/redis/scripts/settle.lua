@@ -13,13 +13,22 @@ local place = { owner = ARGV[6], segment = tonumber(ARGV[7]), offset = tonumber(
 -- A hold of this epoch without a record has ended, so long ago that its outcome is forgotten.
 local gone = not state and outcome == 'S' and ARGV[4] == ARGV[1]
 if gone then return { 'DONE', now_ms, 'S' } end
+
+-- The record goes first: a counter that has to begin again sums what is still in.
+local lines = {}
 for i = 1, #KEYS - 3 do
   local at = 9 + (i - 1) * 4
-  local line = read_line(state and call('HGET', KEYS[3], i)) or {
+  lines[i] = read_line(state and call('HGET', KEYS[3], i)) or {
     key = KEYS[3 + i], kind = ARGV[at + 1], stop = tonumber(ARGV[at + 2]),
     bucket = tonumber(ARGV[at + 3]), amount = 0, progress = 0,
   }
-  local used = tonumber(ARGV[at + 4])
+end
+call('DEL', KEYS[3])
+call('HSET', KEYS[3], 's', outcome)
+call('EXPIRE', KEYS[3], ARGV[9])
+call('ZREM', KEYS[2], ARGV[3])
+for i, line in ipairs(lines) do
+  local used = tonumber(ARGV[9 + i * 4])
   if state == 'R' then
     hold_more(line, -line.amount)
   elseif state == 'X' then
@@ -27,8 +36,4 @@ for i = 1, #KEYS - 3 do
   end
   post(line, used, place)
 end
-call('DEL', KEYS[3])
-call('HSET', KEYS[3], 's', outcome)
-call('EXPIRE', KEYS[3], ARGV[9])
-call('ZREM', KEYS[2], ARGV[3])
 return { 'OK', now_ms }

@@ -1,0 +1,101 @@
+"""Limits over several workers that share their counters: exactly as many as allowed."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.limits import crowd
+from tests.fakes.quotas import quota
+from tests.fakes.stage import Stage
+from tests.fakes.valkey import Valkey
+from tests.journeys.test_quotas import _tenant, admitted, hit_worker, ids, limit, used_up
+
+
+@pytest.fixture
+def valkey() -> Iterator[Valkey]:
+    """A server of its own for each test."""
+    server = Valkey()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def stage(tmp_path: Path, valkey: Valkey) -> Iterator[Stage]:
+    """A gateway of four workers."""
+    made = Stage(tmp_path, workers=4, drain_timeout_s=5, redis_url=valkey.url)
+    made.begin()
+    try:
+        yield made
+        assert "agrees with itself" in made.tree.run("ledger", "verify")
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize("level", ["tenant", "key", "end_user", "platform"])
+def test_exactly_a_hundred_of_two_thousand_over_four_workers(stage: Stage, level: str) -> None:
+    """G-20: as many pass as are allowed, whichever worker they meet."""
+    known = ids(stage)
+    changes = {
+        "tenant": {"tenant_id": known["tenant_id"]},
+        "key": {"tenant_id": known["tenant_id"], "scope_id": known["key_id"]},
+        "end_user": {"tenant_id": known["tenant_id"], "scope_id": "ann"},
+        "platform": {},
+    }[level]
+    limit(stage, quota(100, scope=level, **changes))
+    statuses = crowd(stage.tree.url, stage.tree.key, requests=2000, at_once=200, user="ann")
+    assert statuses == {200: 100, 429: 1900}
+    stage.tree.wait_for_entries(100)
+    assert admitted(stage) == 100
+
+
+def test_a_new_limit_begins_where_the_ledger_stands(stage: Stage) -> None:
+    """Thirty were served before there was a limit of fifty: twenty are left, over all workers."""
+    known = ids(stage)
+    assert crowd(stage.tree.url, stage.tree.key, requests=30, at_once=10) == {200: 30}
+    limit(stage, quota(50, **_tenant(known)))
+    assert crowd(stage.tree.url, stage.tree.key, requests=100, at_once=50) == {200: 20, 429: 80}
+
+
+def test_workers_die_and_the_limit_holds(stage: Stage) -> None:
+    """kill -9 of workers under load: all that reached the provider is counted, once; what the dead
+    held is free again after a lease."""
+    known = ids(stage)
+    limit(stage, quota(800, **_tenant(known)))
+    results: list[Any] = []
+
+    def ask() -> None:
+        results.append(
+            crowd(
+                stage.tree.url,
+                stage.tree.key,
+                requests=4000,
+                at_once=40,
+                directives="tokens=5 gap_ms=3",
+                stream=True,
+            )
+        )
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    for _ in range(3):
+        time.sleep(0.4)
+        hit_worker(stage, signal.SIGKILL)
+    asking.join()
+    used_up(stage, 800, within_s=60)
+
+
+def test_a_server_that_loses_everything(stage: Stage, valkey: Valkey) -> None:
+    """Killed and back empty: the counters begin again from the ledger, not from nothing."""
+    known = ids(stage)
+    limit(stage, quota(100, **_tenant(known)))
+    assert crowd(stage.tree.url, stage.tree.key, requests=60, at_once=20) == {200: 60}
+    valkey.kill()
+    away = crowd(stage.tree.url, stage.tree.key, requests=20, at_once=10)
+    assert away == {503: 20}
+    valkey.start()
+    used_up(stage, 100, within_s=60)
