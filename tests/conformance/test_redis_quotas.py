@@ -212,7 +212,7 @@ async def test_a_strict_rule_is_told_of_by_the_server(stage):
 async def test_however_many_ask_a_counter_is_seeded_once(stage):
     """G-27: what the ledger says, not that many times it."""
     record = quota(100)
-    others = [opened("redis", valkey=stage.valkey, fresh=False) for _ in range(3)]
+    others = [opened("redis", valkey=stage.valkey, fresh=False, slot=n) for n in (1, 2, 3)]
     stages = [stage, *[await other.__aenter__() for other in others]]
     for one in stages:
         one.ledger.used[record.id] = 40
@@ -444,3 +444,55 @@ async def test_a_gateway_that_waits_no_more_leaves_nothing_held(stage):
     await asyncio.gather(asking, return_exceptions=True)
     await stage.quiet()
     assert await stage.left(one) == 1
+
+
+# A process dies with requests under way.
+
+
+async def test_what_a_dead_process_had_used_is_a_guess_until_its_journal_is_in_the_ledger(valkey):
+    """Its holds run out with what is known of them; its successor's journal says the rest."""
+    record = quota(1000, "tokens")
+    dead, other = Ledger(), Ledger()
+    stores = [real(valkey.url, dead, owner="host/0", lease_s=1.0)]
+    stores.append(real(valkey.url, other, owner="host/1", lease_s=1.0))
+    for store in stores:
+        assert await store.start()
+    asked = now_hold(rule(record), tokens=400)
+    assert await stores[0].decided(asked) is None
+    asked.bookings.progress = actual(tokens=50)
+    await stores[0]._leases._renew(float("inf"))
+    for duty in stores[0]._duties:  # it dies
+        duty.cancel()
+    await asyncio.gather(*stores[0]._duties, return_exceptions=True)
+
+    async def stand():
+        one = rule(record)
+        probe = now_hold(one, tokens=0)
+        assert await stores[1].decided(probe) is None
+        stores[1].void(probe)
+        return stores[1].standing(one)[:2]
+
+    await until_async(stand, (50, 0))
+    await asyncio.sleep(2.5)
+    assert await stand() == (50, 0)  # the ledger does not know more yet
+    other.others = [("host/0", 5, 5)]
+    other.used[record.id] = 120
+    heir = Ledger()
+    heir.places = iter(range(100))
+    successor = real(valkey.url, heir, owner="host/0", lease_s=1.0)
+    assert await successor.start()
+    await asyncio.sleep(2.5)
+    assert await stand() in {(50, 0), (170, 0)}  # not so far: never less than the guess
+    other.others = [("host/0", 0, 1000)]
+    await until_async(stand, (120, 0))
+    fields = valkey.run("HKEYS", *valkey.run("KEYS", "*count*").split()[1:])
+    assert b"d:" not in fields
+    for store in (stores[1], successor):
+        await store.close()
+
+
+async def until_async(read, wanted, timeout_s=10.0):
+    deadline = time.monotonic() + timeout_s
+    while (found := await read()) != wanted:
+        assert time.monotonic() < deadline, found
+        await asyncio.sleep(0.05)

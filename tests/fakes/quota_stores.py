@@ -35,20 +35,21 @@ class Ledger:
     def __init__(self):
         self.used = {}
         self.places = count(1)  # of the journal, as it grows
+        self.others = []
         self.settling = False
         self.away = False
         self.asked = 0
         self.gate = None
 
     async def count(self, refs):
-        self.asked += 1
+        self.asked += bool(refs)
         upto = (0, next(self.places))
         used = [{ref.window.start_s: self.used.get(ref.quota.id, 0)} for ref in refs]
         if self.gate is not None:
             await self.gate.wait()
         if self.away:
             raise StoreUnavailableError("away")
-        return Counted(used, [0] * len(refs), upto, self.settling)
+        return Counted(used, [0] * len(refs), upto, self.settling, self.others)
 
     def written(self):
         """The end of the journal."""
@@ -106,7 +107,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def opened(kind, *, counting=True, lease_s=30.0, valkey=None, fresh=True):
+async def opened(kind, *, counting=True, lease_s=30.0, valkey=None, fresh=True, slot=0):
     """A store at noon. `counting`: it asks the ledger; `fresh`: on an empty server."""
     clock, ledger = HandClock(), Ledger()
     asked = ledger if counting else None
@@ -121,7 +122,9 @@ async def opened(kind, *, counting=True, lease_s=30.0, valkey=None, fresh=True):
     if fresh:
         valkey.run("FLUSHALL")
         valkey.run("SET", "test:now", NOON_S)
-    options = RedisOptions(valkey.url, "host/0", deadline_s=1.0, lease_s=lease_s, host=SHIFTED)
+    options = RedisOptions(
+        valkey.url, f"host/{slot}", deadline_s=1.0, lease_s=lease_s, host=SHIFTED
+    )
     store = RedisQuotaStore(options, clock, asked, written=ledger.written)
     assert await store.start()
     try:

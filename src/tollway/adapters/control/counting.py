@@ -6,7 +6,6 @@ A line: `{"do": "count", "source": ..., "slot": n, "shared": bool, "counters": [
 [[source, segment, offset], ...], "settling": bool}`.
 """
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,23 +13,20 @@ import msgspec
 
 from tollway.adapters.control.client import ControlError, ask
 from tollway.app.ports import Counted, StoreUnavailableError
-from tollway.domain.hold import CounterRef, counter_key
+from tollway.domain.hold import CounterRef
 
 _TIMEOUT_S = 2.0
-_SHIPPED_S = 5.0  # by then every machine has shipped what it had settled
-_MANY = 100_000
 
 
 class KeeperCounting:
-    """Implements `app.ports.Counting`. `shared`: the counters are other processes' too, and go on;
-    what those of other machines have not shipped yet is waited for by asking again for a while."""
+    """Implements `app.ports.Counting`. `shared`: the counters are other processes' too: nothing is
+    handed over."""
 
     def __init__(self, keeper_path: str, slot: int, source: str, *, shared: bool = False) -> None:
         self._path = keeper_path
         self._slot = slot
         self._source = source
         self._shared = shared
-        self._asked: dict[tuple[str, int], float] = {}
 
     async def count(self, refs: Sequence[CounterRef]) -> Counted:
         """What the counters have by the ledger. Raises StoreUnavailableError."""
@@ -49,18 +45,7 @@ class KeeperCounting:
         segment, offset = answer["upto"]
         used = [dict(map(tuple, pairs)) for pairs in answer["used"]]
         others = [(source, first, second) for source, first, second in answer["others"]]
-        settling = answer["settling"] or self._is_fresh(refs)
-        return Counted(used, answer["foreign"], (segment, offset), settling, others)
-
-    def _is_fresh(self, refs: Sequence[CounterRef]) -> bool:
-        """Whether other machines may still hold outcomes of before one of these was known."""
-        if not self._shared:
-            return False
-        now_s = time.monotonic()
-        if len(self._asked) > _MANY:
-            self._asked.clear()
-        first = [self._asked.setdefault(counter_key(ref), now_s) for ref in refs]
-        return now_s - max(first, default=now_s) < _SHIPPED_S
+        return Counted(used, answer["foreign"], (segment, offset), answer["settling"], others)
 
 
 def read_counters(written: Any) -> list[CounterRef]:

@@ -17,6 +17,7 @@ from tollway.domain.hold import Bound
 from tollway.domain.ids import QuotaId
 
 _log = logging.getLogger(__name__)
+_DAMAGED, _DOUBTED = 2, 3  # why the server asks for a counter to be seeded
 _Answered = Reply | BaseException
 
 
@@ -77,16 +78,15 @@ class Asking:
         for part, reply in zip(booked.parts, replies, strict=True):
             assert isinstance(reply, list), "whoever is let in was answered"
             numbers = reply[2:]
-            self._judge_shadows(part, numbers)
+            self._judge(part, numbers, reply[1])
             self._stands.take(part.lines, numbers)
         booked.epoch = epoch
         booked.hold.bookings = booked
         self._leases.add(booked)
 
-    def _judge_shadows(self, part: Part, numbers: Sequence[int]) -> None:
+    def _judge(self, part: Part, numbers: Sequence[int], told_ms: int) -> None:
         for line, at in zip(part.lines, range(0, len(numbers), 5), strict=True):
-            if numbers[at + 4]:
-                self._seeding.want(line, self._booking.known_since_s(line.rule))
+            self._heed(line, numbers[at + 4], told_ms)
             if line.rule.shadow and not numbers[at] + numbers[at + 1] + line.amount <= line.limit:
                 quota_id = line.rule.quota.id
                 self.shadowed[quota_id] = self.shadowed.get(quota_id, 0) + 1
@@ -116,15 +116,22 @@ class Asking:
     def _want(self, part: Part, reply: Reply) -> None:
         for number, why in zip(reply[2::2], reply[3::2], strict=True):
             line = part.lines[number - 1]
-            if why == 2:
+            if why == _DAMAGED:
                 _log.error(
                     "a counter was damaged; it begins again from the ledger",
                     extra={"counter": line.rule.counter},
                 )
-            self._seeding.want(line, self._booking.known_since_s(line.rule))
+            self._heed(line, why, reply[1])
+
+    def _heed(self, line: Line, why: int, told_ms: int) -> None:
+        if why == _DOUBTED:
+            self._seeding.doubt(line, self._booking.known_since_s(line.rule), told_ms)
+        elif why:
+            self._seeding.want(line, self._booking.known_since_s(line.rule), told_ms)
 
     def _bound(self, line: Line, reply: Reply) -> Bound:
-        used, held, frees_s = reply[3:]
+        used, held, frees_s, why = reply[3:]
+        self._heed(line, why, reply[1])
         if line.place.kind == "m":
             line.bucket_s = int(reply[1]) // 10_000 * 10
         stand = self._stands.put(line, used, held, frees_s=frees_s)

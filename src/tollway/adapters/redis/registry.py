@@ -7,10 +7,11 @@ nobody is let in: a hold that is not counted could be given out twice.
 import asyncio
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
+from tollway.adapters.redis.facts import Facts, Place
 from tollway.adapters.redis.lines import REGISTRY, Tag, Word
 from tollway.adapters.redis.link import Answer, Link, LinkError, Reply, ServerFacts
 from tollway.adapters.redis.scripts import Script, Scripts
@@ -19,7 +20,9 @@ _log = logging.getLogger(__name__)
 _BEAT_S = 1.0
 _AWAITING_S = 0.1
 _BELIEVED_MS = 45_000
-_KEYS = tuple(f"{REGISTRY.prefix}{name}".encode() for name in ("epoch", "owners", "awaited"))
+_KEYS = tuple(
+    f"{REGISTRY.prefix}{name}".encode() for name in ("epoch", "owners", "awaited", "facts")
+)
 
 
 class PolicyError(ValueError):
@@ -37,13 +40,25 @@ class LiveHolds(Protocol):
 
 
 class Registry:
-    """This gateway's place among the others. `leases` are its live holds."""
+    """This gateway's place among the others. `leases` are its live holds; `ship` has its journal
+    brought into the ledger, and says how far that went; None: not now."""
 
-    def __init__(self, owner: str, scripts: Scripts, *, leases: "LiveHolds") -> None:
+    def __init__(
+        self,
+        owner: str,
+        scripts: Scripts,
+        *,
+        leases: "LiveHolds",
+        facts: Facts,
+        ship: Callable[[], Awaitable[Place | None]],
+    ) -> None:
         self.epoch = ""
         self.run_id = ""
         self.complete = False  # all gateways that were known have put their holds in again
         self.trouble: PolicyError | None = None
+        self.facts = facts
+        self._ship = ship
+        self._joined_epoch = ""
         self._owner = owner
         self._scripts = scripts
         self._leases = leases
@@ -110,10 +125,10 @@ class Registry:
         """Nobody needs to wait for us."""
         if self.link.ready:
             with suppress(LinkError):
-                await self.link.command(b"ZREM", _KEYS[1], self._owner)
+                await self._say("left")
 
     async def _join(self) -> None:
-        found = await self._say("")
+        found = await self._say(self._joined_epoch)
         epoch = found[0].decode()
         if epoch != self.epoch or epoch == self._ends:
             if self.epoch:
@@ -121,12 +136,18 @@ class Registry:
             self._opened.clear()
             self.complete = False
             self.epoch = epoch
-            self._ends = ""
+            self._joined_epoch = self._ends = ""
             await self._leases.adopt_all()
-        found = await self._say(epoch)
+        if self._joined_epoch != epoch:
+            # What we posted before is in the ledger only once our journal is: till then whoever
+            # seeds a counter from it would have too little.
+            self.facts.shipped = await self._ship()
+            if self.facts.shipped is not None:
+                self._joined_epoch = epoch
+            found = await self._say(self._joined_epoch)
         if found[0].decode() == epoch:
             self.complete = found[2] == 0
-            self._peers = [one.decode() for one in found[3:]]
+            self._peers = [one.decode() for one in found[4 : 4 + found[3]]]
 
     async def _say(self, joined: str) -> Reply:
         fresh = os.urandom(8).hex()
@@ -138,8 +159,12 @@ class Registry:
             self._leases.lease_ms,
             _BELIEVED_MS,
             self._ends,
+            *self.facts.words(),
         ]
-        return await self.link.call(self._scripts.join, _KEYS, [*words, *self._peers])
+        began = asyncio.get_running_loop().time()
+        reply = await self.link.call(self._scripts.join, _KEYS, [*words, *self._peers])
+        self.facts.hear(reply[4 + reply[3] :], reply[1], began)
+        return reply
 
     def _joined(self, task: asyncio.Task[None]) -> None:
         self._joining = None

@@ -5,12 +5,12 @@ whoever set it asks again.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import suppress
 from itertools import islice
-from typing import NamedTuple
 
-from tollway.adapters.redis.lines import Line, Tag
+from tollway.adapters.redis.facts import Place
+from tollway.adapters.redis.lines import Line, Word
 from tollway.adapters.redis.link import LinkError
 from tollway.adapters.redis.registry import Registry
 from tollway.adapters.redis.scripts import Scripts
@@ -23,52 +23,55 @@ _ASK_TIMEOUT_S = 2.0
 _ASK_AGAIN_S = 1.0
 _PAUSE_S = 0.05
 _AT_ONCE = 500  # counters of one ask
+_MOST = 10_000  # counters in doubt
+_FOREIGN_MS = 30_000
 _NOTHING = Counted([], [], (0, 0), False)
 
 
-class _Wanted(NamedTuple):
-    ref: CounterRef
-    tag: Tag
-    key: bytes
-    kind: str
-    stop_s: int
-    since_s: float
+class _Wanted:
+    """A counter to be set. `since_s`: when all gateways count on it. `told_ms` and `told_at`: when
+    we heard of it; `beats`: how many there had been at some time after that."""
+
+    __slots__ = ("beats", "key", "kind", "ref", "since_s", "stop_s", "tag", "told_at", "told_ms")
+
+    def __init__(self, line: Line, since_s: float, *, told_ms: int, told_at: float) -> None:
+        place, rule = line.place, line.rule
+        self.ref = CounterRef(rule.quota, rule.member, Window(place.start_s, place.stop_s))
+        self.tag, self.key, self.kind, self.stop_s = place.tag, place.key, place.kind, place.stop_s
+        self.since_s = since_s
+        self.told_ms = told_ms
+        self.told_at = told_at
+        self.beats: int | None = None
 
 
 class Seeding:
-    """`owner` names this process's journal; `running_since_s` when the oldest request under way was
-    admitted."""
+    """Sets counters from the ledger. `registry.facts` tell when the answer is the last word."""
 
     def __init__(
-        self,
-        registry: Registry,
-        scripts: Scripts,
-        clock: Clock,
-        counting: Counting | None,
-        *,
-        owner: str,
-        running_since_s: Callable[[], float | None],
+        self, registry: Registry, scripts: Scripts, clock: Clock, counting: Counting | None
     ) -> None:
         self._registry = registry
+        self._facts = registry.facts
         self._scripts = scripts
         self._clock = clock
         self._counting = counting
-        self._owner = owner
-        self._running_since_s = running_since_s
         self._wanted: dict[bytes, _Wanted] = {}
         self._inexact: dict[bytes, _Wanted] = {}
         self._asking: asyncio.Task[None] | None = None
         self._failing = False
         self.seeded = 0  # counters that we set, since the start
 
-    def want(self, line: Line, since_s: float) -> None:
-        """Have the line's counter seeded."""
-        place, rule = line.place, line.rule
-        window = Window(place.start_s, place.stop_s)
-        ref = CounterRef(rule.quota, rule.member, window)
-        self._wanted[place.key] = _Wanted(
-            ref, place.tag, place.key, place.kind, place.stop_s, since_s
-        )
+    def want(self, line: Line, since_s: float, told_ms: int) -> None:
+        """Have the line's counter seeded: it was none when the server said so."""
+        now = asyncio.get_running_loop().time()
+        self._wanted[line.place.key] = _Wanted(line, since_s, told_ms=told_ms, told_at=now)
+
+    def doubt(self, line: Line, since_s: float, told_ms: int) -> None:
+        """The line's counter has something that the ledger will know better, in a while."""
+        if line.place.key not in self._inexact and len(self._inexact) < _MOST:
+            now = asyncio.get_running_loop().time()
+            wanted = _Wanted(line, since_s, told_ms=told_ms, told_at=now)
+            self._inexact[line.place.key] = wanted
 
     async def done(self, timeout_s: float) -> None:
         """All that is wanted was asked for, or the time is over."""
@@ -80,9 +83,29 @@ class Seeding:
         """Forever: ask again where the answer was not the last word."""
         while True:
             await asyncio.sleep(_ASK_AGAIN_S)
+            self._forget_over()
             if self._inexact and self._registry.link.ready:
+                for wanted in self._inexact.values():
+                    if wanted.beats is None and self._facts.asked_at > wanted.told_at:
+                        wanted.beats = self._facts.beats
                 self._wanted |= self._inexact
                 await self.done(_ASK_TIMEOUT_S)
+
+    async def ship(self) -> Place | None:
+        """Our journal is in the ledger up to here, with what came before us; None: it cannot be
+        reached."""
+        if self._counting is None:
+            return 0, 0
+        try:
+            return (await asyncio.wait_for(self._counting.count([]), _ASK_TIMEOUT_S)).upto
+        except (StoreUnavailableError, TimeoutError):
+            return None
+
+    def _forget_over(self) -> None:
+        now_s = self._clock.wall_ns() // 1_000_000_000
+        for key, wanted in list(self._inexact.items()):
+            if wanted.kind == "c" and wanted.stop_s <= now_s:
+                del self._inexact[key]
 
     async def _ask(self) -> None:
         await asyncio.sleep(0)  # what comes in the same turn of the loop shares the ask
@@ -111,42 +134,53 @@ class Seeding:
 
     async def _set(self, some: list[_Wanted], counted: Counted) -> None:
         epoch = self._registry.epoch
+        places = {owner.replace(":", "_"): (at, offset) for owner, at, offset in counted.others}
+        if self._counting is not None:
+            places[self._facts.source] = counted.upto
+        last = [self._is_last(wanted, counted, places) for wanted in some]
         calls = []
         for number, wanted in enumerate(some):
             used = counted.used[number] if counted.used else {}
             foreign = counted.foreign[number] if counted.foreign else 0
-            calls.append(self._seed(wanted, used, foreign, counted))
-        for wanted, answer in zip(some, await asyncio.gather(*calls), strict=True):
+            words = self._words(wanted, used, foreign, is_last=last[number], places=places)
+            keys = [wanted.tag.epoch, wanted.tag.leases, wanted.key]
+            calls.append(self._registry.call(self._scripts.seed, keys, words))
+        answers = await asyncio.gather(*calls)
+        for wanted, is_last, answer in zip(some, last, answers, strict=True):
             if answer[0] == b"OK":
                 self.seeded += 1
-            if answer[0] == b"OK" and not self._is_last(wanted, counted):
-                self._inexact[wanted.key] = wanted
-            else:
+            if is_last or (answer[0] == b"KEPT" and wanted.key not in self._inexact):
                 self._inexact.pop(wanted.key, None)
+            else:
+                self._inexact[wanted.key] = wanted
             if answer[0] == b"LOST" and epoch == self._registry.epoch:
                 with suppress(LinkError):
                     await self._registry.lost(wanted.tag)
 
-    def _seed(
-        self, wanted: _Wanted, used: dict[int, int], foreign: int, counted: Counted
-    ) -> "asyncio.Future[list[object]]":
-        who = "" if self._is_last(wanted, counted) else self._owner
-        owners: tuple[str | int, ...] = ()
-        if self._counting is not None:
-            known = {
-                owner.replace(":", "_"): (segment, offset)
-                for owner, segment, offset in counted.others
-            }
-            known[self._owner] = counted.upto
-            owners = tuple(part for owner, place in known.items() for part in (owner, *place))
-        words: list[bytes | str | int] = [wanted.kind, wanted.stop_s, foreign, 30_000, who]
-        words += [self._owner, len(owners) // 3, *owners, len(used)]
+    def _words(
+        self,
+        wanted: _Wanted,
+        used: dict[int, int],
+        foreign: int,
+        *,
+        is_last: bool,
+        places: Mapping[str, Place],
+    ) -> list[Word]:
+        words: list[Word] = [wanted.kind, wanted.stop_s, foreign, _FOREIGN_MS]
+        words += ["" if is_last else self._facts.source, self._facts.source, wanted.told_ms]
+        words.append(len(places))
+        for owner, place in places.items():
+            words += (owner, *place)
+        words.append(len(used))
         for start_s, amount in used.items():
             words += (start_s, amount)
-        keys = [wanted.tag.epoch, wanted.tag.leases, wanted.key]
-        return self._registry.call(self._scripts.seed, keys, words)
+        return words
 
-    def _is_last(self, wanted: _Wanted, counted: Counted) -> bool:
-        oldest_s = self._running_since_s()
+    def _is_last(self, wanted: _Wanted, counted: Counted, places: Mapping[str, Place]) -> bool:
+        if self._counting is None:
+            return True
+        oldest_s = self._facts.oldest_s()
         early = oldest_s is not None and oldest_s < wanted.since_s
-        return not counted.settling and not early
+        if counted.settling or early or wanted.beats is None:
+            return False
+        return self._facts.is_settled(wanted.beats, places)

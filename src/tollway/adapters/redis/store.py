@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from tollway.adapters.redis.asking import Asking
 from tollway.adapters.redis.booking import Booking
+from tollway.adapters.redis.facts import Facts
 from tollway.adapters.redis.leases import LEASE_S, Leases
 from tollway.adapters.redis.lines import Booked, Line, Place
 from tollway.adapters.redis.link import Link, LinkError, ServerFacts
@@ -68,7 +69,14 @@ class RedisQuotaStore:
         owner = options.owner.replace(":", "_")
         self._booking = booking = Booking(owner, exact=counting is None)
         self._leases = Leases(scripts, progress, lease_s=options.lease_s)
-        self._registry = Registry(booking.process, scripts, leases=self._leases)
+        facts = Facts(owner, written=written, running_since_s=running_since_s)
+        self._registry = Registry(
+            booking.process,
+            scripts,
+            leases=self._leases,
+            facts=facts,
+            ship=self._ship,
+        )
         self._outbox = Outbox(self._registry)
         self._link = self._registry.link = Link(
             options.url,
@@ -77,14 +85,7 @@ class RedisQuotaStore:
             on_ready=self._ready,
             deadline_s=options.deadline_s,
         )
-        self._seeding = Seeding(
-            self._registry,
-            scripts,
-            clock,
-            counting,
-            owner=owner,
-            running_since_s=running_since_s,
-        )
+        self._seeding = Seeding(self._registry, scripts, clock, counting)
         self._stands = Stands()
         self._shares = Shares(self._stands.left)
         self._telling = Telling(self._outbox, self._leases, scripts, owner=owner, written=written)
@@ -261,6 +262,9 @@ class RedisQuotaStore:
         finally:
             if self._registry.trouble is not None:
                 self._begun.set()
+
+    async def _ship(self) -> tuple[int, int] | None:
+        return await self._seeding.ship()
 
     def _ready(self) -> None:
         self._begun.set()

@@ -5,6 +5,8 @@
 -- `u:<bucket>` used and `h:<bucket>` held, by the second the bucket begins, 0 for what has no
 -- buckets. `p:<bucket>:<owner>:<segment>:<offset>` is what was posted before it was seeded, by the
 -- place in its owner's journal; `q:<owner>` the place up to which the seed has counted.
+-- `d:<process>` since when (ms) what this process had used is a guess, `p:<bucket>:~<process>:0:1`:
+-- it has gone silent, and only the ledger knows. With an `x` or a `d` posts are noted.
 -- A record is a hash: `s` R (in), S (settled), V (void), X (expired); and a line under its number.
 -- KEYS[1] is the tag's epoch, KEYS[2] its leases, in every script that includes this.
 local call = host.call
@@ -84,6 +86,8 @@ local function look(key, kind)
           found.frees = bucket + MINUTE_S
         end
       end
+    elseif name == 'x' or string.find(name, '^d:') then
+      found.doubted = true
     end
   end
   local foreign, believed = whole(fields.f), whole(fields.fu)
@@ -173,7 +177,24 @@ local function hold_more(line, amount)
   if found == ARGV[1] then add(line.key, 'h:' .. plain(line.bucket), amount) end
 end
 
-local NOBODY = { owner = '-', segment = 0, offset = 1 }
+-- Where guesses of a process are noted. The id of a hold is that of its process and a number.
+local function guess_of(id)
+  local process = string.match(id, '^(.*)%-%d+$') or id
+  return { owner = '~' .. process, segment = 0, offset = 1 }, process
+end
+
+-- Book what a silent process may have used, and that the ledger will know better.
+local function guess(line, id)
+  if line.kind == 'l' or lapsed(line.kind, line.bucket) then return end
+  local place, process = guess_of(id)
+  local found = host.pcall('HMGET', line.key, 'e', 'x')
+  if found.err then mend(line.key, line.kind, line.stop)
+  elseif found[1] ~= ARGV[1] then enter(line.key, line.kind, line.stop, false) end
+  call('HDEL', line.key, 'q:' .. place.owner)
+  call('HSET', line.key, 'd:' .. process, plain(now_ms))
+  if found.err or not found[2] then call('HSET', line.key, 'x', '*') end
+  post(line, line.progress, place)
+end
 
 -- Leases that were not renewed: book their last known progress in place of what they hold.
 local function reap()
@@ -189,7 +210,7 @@ local function reap()
         local line = tonumber(name) and read_line(text)
         if line then
           hold_more(line, -line.amount)
-          post(line, line.progress, NOBODY)
+          guess(line, id)
         end
       end
     end

@@ -14,7 +14,7 @@ while at <= #ARGV do
       local line = read_line(call('HGET', record, i))
       if line then
         if state == 'X' then
-          post(line, -line.progress, NOBODY)
+          post(line, -line.progress, guess_of(id))
           hold_more(line, line.amount)
         end
         line.progress = tonumber(ARGV[at + 1 + i])

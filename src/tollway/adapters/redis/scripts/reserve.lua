@@ -50,6 +50,7 @@ for i, line in ipairs(lines) do
     found.zero = found.stale or not found.seeded
     found.seeded = true
   end
+  if found.seeded and found.doubted then found.want = 3 end
   if not found.seeded then
     found.want = found.mended and 2 or 1
     if not line.shadow then
@@ -68,7 +69,7 @@ if not adopt then
   end
   if bound then
     local found = lines[bound].found
-    return { 'BOUND', now_ms, bound, found.used, found.held, found.frees }
+    return { 'BOUND', now_ms, bound, found.used, found.held, found.frees, found.want or 0 }
   end
 end
 

@@ -1,8 +1,8 @@
 -- What a counter had before, by the ledger: set once in an epoch, whoever asks. KEYS: epoch, leases,
 -- counter. ARGV: epoch, run, kind, stop, held elsewhere, for how long (ms), who (empty: this is the last
--- word; else the same may seed once more), the asker, how many owners, (owner, segment, offset) up to which the
--- ledger was counted, how many buckets, (bucket, used).
--- Answers OK, KEPT or LOST.
+-- word; else the same may seed once more), the asker, until when guesses are in the ledger (ms), how
+-- many owners, (owner, segment, offset) up to which the ledger was counted, how many buckets,
+-- (bucket, used). Answers OK, KEPT or LOST.
 if not epoch_since() then return { 'LOST', now_ms } end
 local key, kind, stop, who = KEYS[3], ARGV[3], tonumber(ARGV[4]), ARGV[7]
 local found = look(key, kind)
@@ -12,20 +12,29 @@ elseif found.stale then
   enter(key, kind, stop, false)
 end
 local fields = fields_of(key)
-if fields.s == '1' and fields.x ~= nil and fields.x ~= '' and fields.x == ARGV[8] then
-  for name in pairs(fields) do
-    if string.find(name, '^u:') then call('HDEL', key, name) end
-  end
-elseif fields.s == '1' then
+if fields.s == '1' and not (fields.x and (who == '' or fields.x == ARGV[8])) then
   return { 'KEPT', now_ms }
 end
+for name in pairs(fields) do
+  if string.find(name, '^u:') then call('HDEL', key, name) end
+end
 
-local at = 10
-local owners = tonumber(ARGV[9])
-for _ = 1, owners do
+local at = 11
+for _ = 1, tonumber(ARGV[10]) do
   fields['q:' .. ARGV[at]] = ARGV[at + 1] .. ' ' .. ARGV[at + 2]
   call('HSET', key, 'q:' .. ARGV[at], fields['q:' .. ARGV[at]])
   at = at + 3
+end
+local doubted = false
+for name, since in pairs(fields) do
+  local process = string.match(name, '^d:(.*)$')
+  if process and who == '' and tonumber(since) <= tonumber(ARGV[9]) then
+    call('HDEL', key, name)
+    call('HSET', key, 'q:~' .. process, '0 1')
+    fields['q:~' .. process] = '0 1'
+  elseif process then
+    doubted = true
+  end
 end
 local used = {}
 for i = at + 1, at + 2 * tonumber(ARGV[at]), 2 do
@@ -37,15 +46,16 @@ for name, value in pairs(fields) do
   local bucket, owner, segment, offset = string.match(name, '^p:(%d+):([^:]+):(%d+):(%d+)$')
   if bucket then
     bucket = tonumber(bucket)
-    if not counted(fields['q:' .. owner], tonumber(segment), tonumber(offset)) then
-      used[bucket] = (used[bucket] or 0) + tonumber(value)
-    end
-    if who == '' then call('HDEL', key, name) end
+    local is_in = counted(fields['q:' .. owner], tonumber(segment), tonumber(offset))
+    if not is_in then used[bucket] = (used[bucket] or 0) + tonumber(value) end
+    if is_in or (who == '' and not doubted) then call('HDEL', key, name) end
   end
 end
 for bucket, amount in pairs(used) do
   if not lapsed(kind, bucket) then call('HSET', key, 'u:' .. plain(bucket), plain(amount)) end
 end
 call('HSET', key, 's', '1', 'f', ARGV[5], 'fu', plain(now_ms + tonumber(ARGV[6])))
-if who == '' then call('HDEL', key, 'x') else call('HSET', key, 'x', who) end
+if who ~= '' then call('HSET', key, 'x', who)
+elseif doubted then call('HSET', key, 'x', '*')
+else call('HDEL', key, 'x') end
 return { 'OK', now_ms }

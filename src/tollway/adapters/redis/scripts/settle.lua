@@ -28,12 +28,11 @@ call('HSET', KEYS[3], 's', outcome)
 call('EXPIRE', KEYS[3], ARGV[9])
 call('ZREM', KEYS[2], ARGV[3])
 for i, line in ipairs(lines) do
-  local used = tonumber(ARGV[9 + i * 4])
   if state == 'R' then
     hold_more(line, -line.amount)
   elseif state == 'X' then
-    used = used - line.progress
+    post(line, -line.progress, guess_of(ARGV[3]))
   end
-  post(line, used, place)
+  post(line, tonumber(ARGV[9 + i * 4]), place)
 end
 return { 'OK', now_ms }
