@@ -33,6 +33,15 @@ async def test_as_many_as_the_limit_and_not_one_more(stage):
     assert bound.frees_s == NOON_S + 43_200
 
 
+async def test_a_guess_of_more_than_the_whole_limit_takes_the_whole_limit(stage):
+    """Whoever has used nothing is let in; a strict rule knows better."""
+    guessed = rule(quota(100, "tokens"))
+    assert await stage.ask(hold(guessed, tokens=500)) is None
+    assert isinstance(await stage.ask(hold(guessed, tokens=1)), Bound)
+    sure = rule(quota(100, "tokens", precision=Precision.STRICT, period="hour"))
+    assert isinstance(await stage.ask(hold(sure, most=500)), Bound)
+
+
 async def test_a_hold_without_rules_is_in_at_once(stage):
     """Nothing is asked for it."""
     assert stage.store.reserve(hold()) is None

@@ -37,7 +37,10 @@ class Booking:
             if part is None:
                 part = parts[place.tag.name] = Part(place.tag, id_)
             amount = (hold.strict if rule.strict else hold.bounded)[rule.metric]
-            line = Line(rule, place, amount, rule.limit_at(at_s))
+            limit = rule.limit_at(at_s)
+            if amount > limit > 0 and not rule.strict:
+                amount = limit  # a guess must not lock out whoever has used nothing
+            line = Line(rule, place, amount, limit)
             line.fresh = self._exact or self._is_fresh(rule, place, at_s)
             part.add(line)
         return Booked(id_, hold, tuple(parts.values()), now)
