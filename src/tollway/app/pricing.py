@@ -6,13 +6,14 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tollway.app.ports import StoreUnavailableError
 from tollway.domain.ids import ProviderId, TenantId
 from tollway.domain.price_book import Entry, Place, PriceBook, find_price
 from tollway.domain.pricing import Price, cost_nusd
 from tollway.domain.receipt import Receipt, usage_of
+from tollway.domain.usage import Usage
 
 _MAX_KNOWN = 20_000
 _NS = 1_000_000_000
@@ -24,6 +25,14 @@ class PriceList:
 
     entries: Sequence[Entry]
     kinds: Mapping[str, tuple[str, ...]]
+
+
+class Served(NamedTuple):
+    """What answered, and for which tenant."""
+
+    provider_id: str
+    tenant_id: str | None
+    target_model: str
 
 
 class PriceSource(Protocol):
@@ -77,18 +86,21 @@ class Pricing:
             return receipt
         if receipt.provider_id is None or receipt.target_model is None:
             return receipt
-        if receipt.usage_source == "none":  # the provider counted nothing, and nobody got anything
-            return receipt._replace(cost_nusd=0)
-        price = self.find(
-            receipt.provider_id,
-            receipt.tenant_id,
-            receipt.target_model,
-            at_s=receipt.started_ns // _NS,
-        )
-        cost = None if price is None else cost_nusd(price, usage_of(receipt))
-        if price is None or cost is None:
-            return receipt
-        return receipt._replace(cost_nusd=cost, price_version=price.id)
+        served = Served(receipt.provider_id, receipt.tenant_id, receipt.target_model)
+        usage = None if receipt.usage_source == "none" else usage_of(receipt)
+        cost, version = self.cost_of(served, usage, at_s=receipt.started_ns // _NS)
+        return receipt if cost is None else receipt._replace(cost_nusd=cost, price_version=version)
+
+    def cost_of(
+        self, served: Served, usage: Usage | None, *, at_s: int
+    ) -> tuple[int | None, str | None]:
+        """What usage costs, and by which entry of the book. Without usage the provider counted
+        nothing and nobody got anything: it is free."""
+        if usage is None:
+            return 0, None
+        price = self.find(*served, at_s=at_s)
+        cost = None if price is None else cost_nusd(price, usage)
+        return (None, None) if price is None or cost is None else (cost, price.id)
 
     def find(
         self, provider_id: str, tenant_id: str | None, target_model: str, *, at_s: int

@@ -3,6 +3,8 @@
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
+from math import ceil
 
 from tollway.domain.allowance import Allowance
 from tollway.domain.quota import Metric
@@ -23,14 +25,12 @@ def allowance_headers(allowances: Iterable[Allowance]) -> list[tuple[bytes, byte
         headers.append((of_limit, b"%d" % limit))
         headers.append((of_rest, b"%d" % remaining))
         if resets_in_s is not None:
-            headers.append((of_reset, _duration(resets_in_s)))
+            headers.append((of_reset, _duration(ceil(resets_in_s))))
     return headers
 
 
-def _duration(seconds: float) -> bytes:
-    whole = int(seconds)
-    if whole < seconds:
-        whole += 1
+@lru_cache(maxsize=4096)
+def _duration(whole: int) -> bytes:
     minutes, second = divmod(whole, 60)
     hours, minute = divmod(minutes, 60)
     if hours:

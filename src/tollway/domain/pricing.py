@@ -91,6 +91,19 @@ def cost_nusd(price: Price, usage: Usage) -> int | None:
     return (total + _PER // 2) // _PER + rates.request_nusd
 
 
+def text_nusd(price: Price, read: int, written: int) -> int | None:
+    """`cost_nusd` of so much text, neither cached nor reasoned."""
+    rates = price.rates
+    chosen = rates.base
+    for tier in rates.tiers:
+        if read > tier.above:
+            chosen = tier.rates
+    if (read and chosen.input is None) or (written and chosen.output is None):
+        return None
+    total = read * (chosen.input or 0) + written * (chosen.output or 0)
+    return (total + _PER // 2) // _PER + rates.request_nusd
+
+
 def most_nusd(price: Price, read: int, written: int) -> int | None:
     """The most that so many tokens of text can cost, cached or not, reasoned or not. None where the
     price has no rate for them."""

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from tollway.domain.ids import ModelId, QuotaId, TenantId
-from tollway.domain.receipt import Receipt
+from tollway.domain.receipt import Receipt, usage_of
 from tollway.domain.result import Err, Ok, Result
 from tollway.domain.window import Period
 
@@ -189,15 +189,10 @@ def limit_at(quota: QuotaRecord, at_s: float) -> int:
 def spent(receipt: Receipt) -> Sizes:
     """What one outcome counts, as roll-ups count it: input with what was cached, images and audio;
     output with reasoning. What lost to another target counts for the provider alone."""
-    read = _sum(
-        receipt.input, receipt.cached_input, receipt.cache_write, receipt.audio, receipt.image
-    )
-    written = _sum(receipt.output, receipt.reasoning)
+    read, cached, stored, written, reasoned, audio, image = usage_of(receipt)
+    read = (read or 0) + (cached or 0) + (stored or 0) + (audio or 0) + (image or 0)
+    written = (written or 0) + (reasoned or 0)
     return Sizes(1, read + written, read, written, receipt.cost_nusd or 0)
-
-
-def _sum(*counts: int | None) -> int:
-    return sum(count for count in counts if count is not None)
 
 
 def _scope_problem(quota: QuotaRecord) -> tuple[str, str] | None:

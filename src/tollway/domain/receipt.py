@@ -5,7 +5,7 @@ its fields are the ledger's columns in this order.
 """
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tollway.domain.usage import Usage
 
@@ -96,14 +96,11 @@ class Receipt(NamedTuple):
     first_byte_ns: int | None
 
 
+_INPUT = Receipt._fields.index("input")
+_USAGE = slice(_INPUT, _INPUT + len(Usage._fields))  # by name they cost a request a microsecond
+
+
 def usage_of(receipt: Receipt) -> Usage:
     """The token classes of a receipt."""
-    return Usage(
-        receipt.input,
-        receipt.cached_input,
-        receipt.cache_write,
-        receipt.output,
-        receipt.reasoning,
-        receipt.audio,
-        receipt.image,
-    )
+    fields: tuple[Any, ...] = receipt
+    return Usage._make(fields[_USAGE])

@@ -15,6 +15,7 @@ from tollway.domain.pricing import (
     cost_nusd,
     most_nusd,
     read_rates,
+    text_nusd,
     write_rates,
 )
 from tollway.domain.result import Err
@@ -223,3 +224,20 @@ def test_the_most_that_text_can_cost():
     assert most_nusd(only_input, 1, 0) == 1000
     assert most_nusd(only_input, 1, 1) is None
     assert most_nusd(Price("prc_3", 0, read_rates({"output": "1"}).value), 1, 1) is None
+
+
+@given(RATES, st.integers(0, 10**7), st.integers(0, 10**7))
+def test_text_costs_what_such_usage_costs(rates, read, written):
+    """The short way and the long way agree."""
+    assert text_nusd(price(rates), read, written) == cost_nusd(
+        price(rates), Usage(input=read, output=written)
+    )
+
+
+@pytest.mark.parametrize("written", [{"input": "1"}, {"output": "1"}])
+@pytest.mark.parametrize(("read", "wrote"), [(0, 0), (1, 0), (0, 1), (1, 1)])
+def test_text_of_a_class_without_a_rate_has_no_cost(written, read, wrote):
+    """As with such usage."""
+    one = Price("prc_1", 0, read_rates(written).value)
+    usage = Usage(input=read, output=wrote)
+    assert text_nusd(one, read, wrote) == cost_nusd(one, usage)

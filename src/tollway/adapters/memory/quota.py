@@ -192,7 +192,7 @@ class MemoryQuotaStore:
             counter: Counter | None = rule.cell
             if counter is None or counter.standing:
                 continue
-            most = rule.limit_at(at_s)
+            most = rule.limit if at_s >= rule.raised_until_s else rule.raised_to
             left = most - counter.used - counter.held - counter.foreign
             if found is None or left < least:
                 found, least, limit = counter, left, most

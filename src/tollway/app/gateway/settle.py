@@ -5,6 +5,7 @@ observers. The table of who pays stands in docs/accounting.md; `_bill` is that t
 from tollway.app.gateway.exchange import Exchange, Verdict
 from tollway.app.gateway.relay import BufferedRelay
 from tollway.app.gateway.runtime import Gateway
+from tollway.app.pricing import Served
 from tollway.domain.estimate import estimated_output
 from tollway.domain.failure import Cause, Failure, client_status
 from tollway.domain.hold import Hold
@@ -29,6 +30,12 @@ def settle_attempt(
     """Journal the one outcome of an attempt, before a whole answer is sent."""
     payer, usage, source = _bill(relay, failure, failed_over=failed_over)
     intent = relay.intent
+    own, asked = relay.hold, exchange.hold
+    cost: tuple[int | None, str | None] = None, None
+    if gateway.prices is not None and (_counts_money(own) or _counts_money(asked)):
+        served = Served(intent.provider_id, intent.tenant_id, intent.target_model)
+        counted = None if source == "none" else usage
+        cost = gateway.prices.cost_of(served, counted, at_s=intent.started_ns // 1_000_000_000)
     receipt = Receipt(
         intent.request_id,
         intent.attempt,
@@ -42,20 +49,15 @@ def settle_attempt(
         *usage,
         source,
         payer.value,
-        None,
-        None,
+        *cost,
         _status(relay, failure),
         relay.status or None,
         _outcome(relay, failure),
         None if failure is None else f"{failure.phase.value}:{failure.cause.value}",
         relay.first_byte_ns,
     )
-    own, asked = relay.hold, exchange.hold
-    held = own is not None or asked is not None
-    if held and gateway.prices is not None and (_counts_money(own) or _counts_money(asked)):
-        receipt = gateway.prices.priced_as_known(receipt)
     gateway.journal.settle(intent.slot, receipt)
-    if held:
+    if own is not None or asked is not None:
         _settle_holds(gateway, exchange, relay, receipt)
     exchange.receipted = exchange.receipted or not failed_over
     for observer in gateway.observers:

@@ -13,11 +13,10 @@ from tollway.domain.estimate import estimated_input
 from tollway.domain.hold import Hold, RuleSet
 from tollway.domain.model import Target
 from tollway.domain.output_history import UNKNOWN_TOKENS
-from tollway.domain.pricing import Price, cost_nusd, most_nusd
+from tollway.domain.pricing import Price, most_nusd, text_nusd
 from tollway.domain.provider import ProviderRecord
 from tollway.domain.quota import Sizes
 from tollway.domain.refusal import BadRequest
-from tollway.domain.usage import Usage
 
 # What a request writes at most under a strict rule, if neither it nor its model says how much.
 STRICT_OUTPUT_TOKENS = 4096
@@ -29,6 +28,7 @@ _UNBOUNDED = BadRequest(
     "unbounded_input",
 )
 
+_Costed = tuple[Callable[[Price, int, int], int | None], int, int]
 Targets = Sequence[tuple[Target, ProviderRecord]]
 
 
@@ -55,8 +55,7 @@ def size_hold(
         written *= ask.choices
     cost = 0
     if rules.money:
-        usage = Usage(input=read, output=written)
-        dearest = _dearest(gateway, exchange, targets, lambda price: cost_nusd(price, usage))
+        dearest = _dearest(gateway, exchange, targets, (text_nusd, read, written))
         if isinstance(dearest, BadRequest):
             return dearest
         cost = dearest
@@ -75,9 +74,7 @@ def _strict_sizes(
     written = most * ask.choices if endpoint.writes else 0
     cost = 0
     if rules.money:
-        dearest = _dearest(
-            gateway, exchange, targets, lambda price: most_nusd(price, read, written)
-        )
+        dearest = _dearest(gateway, exchange, targets, (most_nusd, read, written))
         if isinstance(dearest, BadRequest):
             return dearest
         cost = dearest
@@ -91,10 +88,11 @@ def _most_output(asked: int | None, model: int | None) -> int | None:
 
 
 def _dearest(
-    gateway: Gateway, exchange: Exchange, targets: Targets, cost_at: Callable[[Price], int | None]
+    gateway: Gateway, exchange: Exchange, targets: Targets, costed: _Costed
 ) -> int | BadRequest:
     """The cost at whichever target costs most. Unknown is not free: under a limit on money what has
     no price is not served."""
+    cost_at, read, written = costed
     principal, prices = exchange.principal, gateway.prices
     assert principal is not None
     at_s, dearest = exchange.started_ns // 1_000_000_000, 0
@@ -103,7 +101,7 @@ def _dearest(
         if prices is not None:
             price = prices.find(provider.id, principal.tenant_id, target.model, at_s=at_s)
         if price is not None:
-            cost = cost_at(price)
+            cost = cost_at(price, read, written)
         if cost is None:
             return BadRequest(
                 f"The model '{exchange.model.name}' has no price, and a limit on cost applies. "
