@@ -10,7 +10,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,11 +25,21 @@ SHIPPER = "keeper"  # the role that moves journals into the ledger
 
 
 @contextlib.contextmanager
-def gateway(folder: Path, *, provider: int, core: int) -> Iterator[Subject]:
+def gateway(
+    folder: Path,
+    *,
+    provider: int,
+    core: int,
+    name: str = GATEWAY,
+    quotas: Sequence[Mapping[str, Any]] = (),
+    redis_url: str | None = None,
+) -> Iterator[Subject]:
     """`serve`, ready, with roles `worker`, `supervisor` and `keeper`."""
     data_dir, log = folder / "data", folder / "serve.log"
     env = _environment(data_dir)
-    key = _apply(folder, env, provider)
+    if redis_url is not None:
+        env[f"{ENV_PREFIX}REDIS_URL"] = redis_url
+    key = _apply(folder, env, {**_manifest(provider), "quotas": list(quotas)})
     command = [sys.executable, "-m", COMMAND, "serve"]
     with running(command, core=core, log=log, env=env) as process:
         wait_for(lambda: _ready(data_dir, process.pid), process, log)
@@ -41,7 +51,7 @@ def gateway(folder: Path, *, provider: int, core: int) -> Iterator[Subject]:
             "supervisor": [process.pid],
             SHIPPER: [state["keeper_pid"]],
         }
-        yield Subject(GATEWAY, _version(env), port, port, key, roles)
+        yield Subject(name, _version(env), port, port, key, roles)
 
 
 def wrong_checksum(key: str) -> str:
@@ -73,9 +83,9 @@ def _manifest(provider: int) -> dict[str, Any]:
     }
 
 
-def _apply(folder: Path, env: dict[str, str], provider: int) -> str:
+def _apply(folder: Path, env: dict[str, str], manifest: dict[str, Any]) -> str:
     path = folder / "manifest.yaml"
-    path.write_text(json.dumps(_manifest(provider)))  # JSON is YAML
+    path.write_text(json.dumps(manifest))  # JSON is YAML
     done = _command(env, "apply", "-f", str(path))
     found = re.search(KEY_PATTERN, done.stdout)
     if done.returncode or found is None:
@@ -84,7 +94,8 @@ def _apply(folder: Path, env: dict[str, str], provider: int) -> str:
 
 
 def _environment(data_dir: Path) -> dict[str, str]:
-    ours = {"DATA_DIR": str(data_dir), "GATEWAY_PORT": "0", "OPS_PORT": "0", "WORKERS": "1"}
+    ours = dict.fromkeys(("GATEWAY_PORT", "ADMIN_PORT", "OPS_PORT"), "0")
+    ours |= {"DATA_DIR": str(data_dir), "WORKERS": "1"}
     settings = {ENV_PREFIX + name: value for name, value in ours.items()}
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}
     return {**kept, **settings, _PROVIDER_KEY_ENV: "sk-bench", "PYTHONUNBUFFERED": "1"}
