@@ -24,7 +24,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
     "tollway.adapters.http": frozenset({"httptools", "msgspec"}),
     "tollway.adapters.identity": frozenset({"argon2", "cryptography", "joserfc", "msgspec"}),
     "tollway.adapters.prometheus": frozenset({"msgspec", "prometheus_client"}),
-    "tollway.adapters.redis": frozenset({"msgspec", "redis"}),
+    "tollway.adapters.redis": frozenset({"hiredis", "redis"}),
     "tollway.adapters.sql": frozenset({"alembic", "msgspec", "sqlalchemy"}),
     "tollway.adapters.sql.bounded": frozenset({"psycopg"}),
     "tollway.adapters.system": frozenset({"cryptography", "msgspec"}),

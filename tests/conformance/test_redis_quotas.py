@@ -2,10 +2,13 @@
 
 import asyncio
 import logging
+import socket
 import time
+from contextlib import suppress
 
 import pytest
 
+from tests.fakes.certificates import Certificates
 from tests.fakes.quota_stores import Ledger, opened
 from tests.fakes.quotas import NOON_S, actual, hold, quota, rule
 from tests.fakes.valkey import Valkey
@@ -271,6 +274,71 @@ async def test_a_server_that_may_evict_is_refused(valkey):
     valkey.run("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
     with pytest.raises(PolicyError, match="noeviction"):
         await real(valkey.url).start()
+
+
+async def test_over_tcp_with_a_user_and_a_password():
+    """What the URL says of the way to the server is done; a wrong password is an outage."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    user = ("--user", "tollway", "on", ">s3cret", "~tw1:*", "+@all", "-@dangerous", "+info")
+    own = Valkey("--port", str(port), *user)
+    try:
+        store = real(f"redis://tollway:s3cret@127.0.0.1:{port}/0")
+        assert await store.start()
+        one = rule(quota(10))
+        assert await store.decided(now_hold(one)) is None
+        await store.close()
+        locked_out = real(f"redis://tollway:wrong@127.0.0.1:{port}/0")
+        assert not await locked_out.start(timeout_s=0.3)
+        assert isinstance(await locked_out.decided(now_hold(one)), Outage)
+        await locked_out.close()
+    finally:
+        own.stop()
+
+
+async def test_over_tls(valkey, tmp_path):
+    """`rediss://`, with a private authority; a stranger's certificate is an outage."""
+    made = Certificates(tmp_path)
+
+    async def carry(reader, writer):
+        inner_reader, inner_writer = await asyncio.open_unix_connection(
+            valkey.url.removeprefix("unix://")
+        )
+        try:
+            await asyncio.gather(pipe(reader, inner_writer), pipe(inner_reader, writer))
+        finally:
+            writer.close()
+            inner_writer.close()
+
+    async def pipe(reader, writer):
+        with suppress(OSError):
+            while data := await reader.read(65_536):
+                writer.write(data)
+            writer.close()
+
+    server = await asyncio.start_server(carry, "127.0.0.1", 0, ssl=made.server_context())
+    port = server.sockets[0].getsockname()[1]
+    one = rule(quota(10))
+    store = real(f"rediss://localhost:{port}/0?ssl_ca_certs={made.ca_file}")
+    assert await store.start()
+    assert await store.decided(now_hold(one)) is None
+    await store.close()
+    stranger = real(f"rediss://localhost:{port}/0")
+    assert not await stranger.start(timeout_s=0.3)
+    await stranger.close()
+    server.close()
+
+
+async def test_an_answer_that_nobody_asked_for_ends_the_connection(valkey):
+    """Whatever it is that answers, it is not believed; the next connection is."""
+    store, one = real(valkey.url), rule(quota(10))
+    assert await store.start()
+    assert await store.decided(now_hold(one)) is None
+    transport = store._link._transport
+    transport.get_protocol().data_received(b"+OK\r\n")
+    await until(lambda: store._link._transport not in (None, transport) and store.reachable)
+    assert await store.decided(now_hold(one)) is None
+    await store.close()
 
 
 async def test_scripts_that_were_flushed_are_loaded_again(valkey):

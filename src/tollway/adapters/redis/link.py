@@ -1,22 +1,22 @@
 """One connection to the server: all calls of one turn of the loop leave in one write, answers come
-in order, and nobody waits longer than the deadline. After a few failures only probes are sent.
+in order, and nobody waits longer than the deadline. After a few failures only probes are sent. What
+nobody waits for leaves with the next call, or after a moment.
 
 What the calls mean is not known here. A call that failed may have been carried out all the same.
 """
 
 import asyncio
 import logging
-import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+import hiredis
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as Disconnected
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import RedisError
 
 from tollway.adapters.redis.scripts import Script, Scripts
 
@@ -27,12 +27,17 @@ _PROBE_S = 0.1
 _STUCK_S = 3.0  # of silence, although something was asked: another connection may do better
 _BACKOFF_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 _LOOK_S = 0.001
+_LAZY_S = 0.002
 Word = bytes | str | int
 Reply = list[Any]
 
 
 class LinkError(Exception):
     """No answer in time, or one that says the server cannot."""
+
+
+class _RefusedError(Exception):
+    """What the server answers with an error."""
 
 
 class ServerFacts(NamedTuple):
@@ -79,18 +84,20 @@ class Link:
         self._queued: list[_Call] = []
         self._sent: deque[_Call] = deque()
         self._waits: deque[_Call] = deque()
-        self._wake = asyncio.Event()
+        self._transport: asyncio.WriteTransport | None = None
+        self._flushing = self._lazy = False
         self._timer: asyncio.TimerHandle | None = None
-        self._connected = False
         self._strikes = 0
         self._heard = 0.0
         self._said = ""  # the trouble that is in the log already
         self.ready = False
 
-    def call(self, script: Script, keys: Sequence[Word], args: Sequence[Word]) -> "Answer":
-        """One script; the future fails with LinkError."""
+    def call(
+        self, script: Script, keys: Sequence[Word], args: Sequence[Word], *, lazy: bool = False
+    ) -> "Answer":
+        """One script; the future fails with LinkError. `lazy`: nobody waits for it."""
         words = (b"EVALSHA", script.sha, len(keys), *keys, *args)
-        return self._ask(words, script)
+        return self._ask(words, script, lazy=lazy)
 
     def command(self, *words: Word) -> "Answer":
         """A plain command."""
@@ -123,51 +130,44 @@ class Link:
         connection: AbstractConnection = self._pool.connection_class(**self._pool.connection_kwargs)
         try:
             await asyncio.wait_for(connection.connect_check_health(), _CONNECT_TIMEOUT_S)
-            self._connected, self._heard, self._strikes = True, self._now(), 0
-            duties = [
-                asyncio.create_task(duty)
-                for duty in (self._write(connection), self._read(connection), self._watch())
-            ]
+            self._heard, self._strikes = self._now(), 0
+            wire = _Wire(self._hear)
+            # The driver has connected and said who we are. From here on its reading in Python would
+            # cost more than all else: we take the connection over.
+            writer = connection._writer
+            assert writer is not None, "it is connected"
+            self._transport = writer.transport
+            self._transport.set_protocol(wire)
+            watch = asyncio.create_task(self._watch())
             try:
-                await asyncio.wait(duties, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({watch, wire.ended}, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for duty in duties:
-                    duty.cancel()
-                ended = await asyncio.gather(*duties, return_exceptions=True)
-            for end in ended:
-                if isinstance(end, Exception):
-                    raise end
+                watch.cancel()
+                (end,) = await asyncio.gather(watch, return_exceptions=True)
+            if wire.ended.done():
+                wire.ended.result()
+            if isinstance(end, Exception):
+                raise end
         finally:
+            self._transport = None
             with suppress(RedisError, OSError):
                 await connection.disconnect(nowait=True)
 
-    async def _write(self, connection: AbstractConnection) -> None:
+    def _flush(self) -> None:
         """Whatever was asked in one turn of the loop, in one write."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
+        self._flushing = False
+        if self._queued and self._transport is not None:
             calls, self._queued = self._queued, []
-            if calls:
-                self._sent.extend(calls)
-                frames = b"".join([call.frame for call in calls])
-                await connection.send_packed_command(frames, check_health=False)
+            self._sent.extend(calls)
+            self._transport.write(b"".join([call.frame for call in calls]))
 
-    async def _read(self, connection: AbstractConnection) -> None:
-        """Answers, in the order of the calls."""
-        while True:
-            answer: Any
-            try:
-                answer = await connection.read_response(
-                    timeout=math.inf, disconnect_on_error=False, disable_decoding=True
-                )
-            except NoScriptError as error:
-                answer = error
-            except RedisError as error:
-                if isinstance(error, Disconnected):
-                    raise
-                answer = error
-            self._heard = self._now()
-            self._answer(self._sent.popleft(), answer)
+    def _flush_late(self) -> None:
+        self._lazy = False
+        self._flush()
+
+    def _hear(self, answer: Any) -> None:
+        self._heard = self._now()
+        self._answer(self._sent.popleft(), answer)
 
     async def _watch(self) -> None:
         """Greet the server; then, while nothing else is sent, ask whether it is there again."""
@@ -203,7 +203,7 @@ class Link:
             self._on_ready()
 
     def _disconnected(self) -> None:
-        self.ready = self._connected = False
+        self.ready = False
         lost = [*self._sent, *self._queued]
         self._sent.clear()
         self._queued.clear()
@@ -213,25 +213,35 @@ class Link:
 
     # One call's life.
 
-    def _ask(self, words: Sequence[Word], script: Script | None) -> "Answer":
+    def _ask(
+        self, words: tuple[Word, ...], script: Script | None, *, lazy: bool = False
+    ) -> "Answer":
         future: Answer = asyncio.get_running_loop().create_future()
-        call = _Call(packed(words), future, script)
-        if self._connected:
-            self._queue(call)
+        call = _Call(_packed(words), future, script)
+        if self._transport is not None:
+            self._queue(call, lazy=lazy)
         else:
             _fail(call, "not connected")
         return future
 
-    def _queue(self, call: _Call) -> None:
-        call.deadline = self._now() + self._deadline_s
+    def _queue(self, call: _Call, *, lazy: bool = False) -> None:
+        loop = asyncio.get_running_loop()
+        call.deadline = loop.time() + self._deadline_s
         self._queued.append(call)
         self._waits.append(call)
-        self._wake.set()
+        if lazy:
+            if not self._lazy and not self._flushing:
+                self._lazy = True
+                loop.call_later(_LAZY_S, self._flush_late)
+        elif not self._flushing:
+            self._flushing = True
+            loop.call_soon(self._flush)
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_at(call.deadline, self._due)
+            self._timer = loop.call_at(call.deadline, self._due)
 
     def _answer(self, call: _Call, answer: Any) -> None:
-        if isinstance(answer, NoScriptError) and call.script is not None and not call.future.done():
+        missing = isinstance(answer, _RefusedError) and str(answer).startswith("NOSCRIPT")
+        if missing and call.script is not None and not call.future.done():
             script, call.script = call.script, None  # once
             self._ask((b"SCRIPT", b"LOAD", script.text), None).add_done_callback(_seen)
             self._queue(call)
@@ -278,13 +288,33 @@ class Link:
 Answer = asyncio.Future[Reply]
 
 
-def packed(words: Sequence[Word]) -> bytes:
-    """One command as it is sent."""
-    parts = [b"*%d\r\n" % len(words)]
-    for word in words:
-        data = word if isinstance(word, bytes) else str(word).encode()
-        parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
-    return b"".join(parts)
+# Its stub says that a command is one word.
+_packed: Callable[[tuple[Word, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]
+
+
+class _Wire(asyncio.Protocol):
+    """Answers, in the order of the calls. `ended` fails when the connection does."""
+
+    def __init__(self, hear: Callable[[Any], None]) -> None:
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._hear = hear
+        self._reader = hiredis.Reader(replyError=_RefusedError)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._reader.feed(data)
+            while (answer := self._reader.gets()) is not False:
+                self._hear(answer)
+        except (hiredis.ProtocolError, IndexError) as error:
+            self._end(ConnectionError(f"the server sent what was not asked for: {error}"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(exc or ConnectionResetError("the server closed the connection"))
+
+    def _end(self, error: Exception) -> None:
+        if not self.ended.done():
+            self.ended.set_exception(error)
+            self.ended.exception()
 
 
 def _fail(call: _Call, why: str) -> None:

@@ -112,9 +112,11 @@ class Registry:
         """Whether calls under this tag will find it."""
         return tag.name in self._opened
 
-    def call(self, script: Script, keys: Sequence[Word], words: Sequence[Word]) -> Answer:
-        """A script under the epoch as we know it."""
-        return self.link.call(script, keys, [self.epoch, self.run_id, *words])
+    def call(
+        self, script: Script, keys: Sequence[Word], words: Sequence[Word], *, lazy: bool = False
+    ) -> Answer:
+        """A script under the epoch as we know it. `lazy`: nobody waits for it."""
+        return self.link.call(script, keys, [self.epoch, self.run_id, *words], lazy=lazy)
 
     def end_epoch(self) -> None:
         """All counters are to be seeded again: something can only be learnt from the ledger now."""

@@ -49,13 +49,13 @@ class Telling:
         outcome = "V" if actual is None else "S"
         words: list[Word] = [booked.id, booked.epoch, outcome, self._owner, *place]
         words += end_words(part, actual)
-        return self._registry.call(self._scripts.settle, part.keys, words)
+        return self._registry.call(self._scripts.settle, part.keys, words, lazy=True)
 
     def _say_more(self, strict: bool, booked: Booked, part: Part) -> Answer | None:
         if not self._leases.has(booked):
             return None
         words = extend_words(part, strict=strict)
-        return self._registry.call(self._scripts.extend, part.keys, words)
+        return self._registry.call(self._scripts.extend, part.keys, words, lazy=True)
 
 
 def _hear_more(booked: Booked, part: Part, reply: Reply) -> None:
