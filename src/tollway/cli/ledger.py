@@ -1,4 +1,6 @@
-"""`tollway ledger`: whether the ledger agrees with what comes of it. Beside the database."""
+"""`tollway ledger`: whether the ledger agrees with what comes of it, and with what providers
+charge. Beside the database.
+"""
 
 import json
 import sys
@@ -7,6 +9,7 @@ from typing import Any
 
 import click
 
+from tollway.cli import reconcile
 from tollway.cli.outcomes import REFUSED
 from tollway.cli.session import desk_for
 from tollway.domain.ledger_check import Finding, check_attempts, compare
@@ -17,7 +20,10 @@ _SHOWN = 20
 
 @click.group(name="ledger")
 def command() -> None:
-    """Whether the ledger agrees with what is derived from it."""
+    """Whether the ledger agrees with what is derived from it, and with a provider's invoice."""
+
+
+command.add_command(reconcile.command)
 
 
 @command.command(name="verify")

@@ -10,6 +10,7 @@ from pathlib import Path
 from tollway.adapters.journal.reader import DiskJournalReader
 from tollway.adapters.sql.directory import SqlConfiguration
 from tollway.adapters.sql.ledger import SqlLedger
+from tollway.adapters.sql.ledger_attempts import SqlAttempts
 from tollway.adapters.sql.ledger_reading import SqlLedgerReader
 from tollway.adapters.sql.usage import SqlUsageReader
 from tollway.adapters.system.clock import SystemClock
@@ -35,6 +36,7 @@ class Desk:
         self.configuration = SqlConfiguration(engine, SystemClock())
         self.usage = SqlUsageReader(engine)
         self.ledger = SqlLedgerReader(engine)
+        self.attempts = SqlAttempts(engine)
 
     def close(self) -> None:
         """Let go of the database."""
