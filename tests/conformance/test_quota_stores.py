@@ -242,6 +242,28 @@ async def test_the_ledger_counts_before_the_first(stage):
     assert stage.store.standing(one)[0] == 97
 
 
+async def test_looking_changes_nothing(stage):
+    """A counter that nobody used is none, also after it was looked at; another is as it stands."""
+    one = rule(quota(10))
+    assert await stage.store.look(one, NOON_S) is None
+    assert await stage.store.look(one, NOON_S) is None
+    stage.ledger.used[one.quota.id] = 3
+    asked = hold(one)
+    assert await stage.ask(asked) is None
+    assert await stage.store.look(rule(one.quota), NOON_S) == (3, 1, NOON_S + 43_200)
+    stage.store.settle(asked, actual())
+    await stage.quiet()
+    assert await stage.store.look(rule(one.quota), NOON_S) == (4, 0, NOON_S + 43_200)
+    minute = rule(quota(10, period="minute"))
+    assert await stage.ask(hold(minute)) is None
+    used, held, frees_s = await stage.store.look(rule(minute.quota), NOON_S)
+    assert (used, held) == (0, 1)
+    assert NOON_S < frees_s <= NOON_S + 70
+    running = rule(quota(10, "concurrency", "none"))
+    assert await stage.ask(hold(running)) is None
+    assert (await stage.store.look(rule(running.quota), NOON_S))[:2] == (0, 1)
+
+
 async def test_reserving_again_changes_nothing(stage):
     """A hold that is in stays in, once."""
     one = rule(quota(2))

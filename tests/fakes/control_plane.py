@@ -14,10 +14,13 @@ from sqlalchemy import Engine
 from tests.fakes.clock import FixedClock
 from tests.fakes.database import NOW_S
 from tests.fakes.probes import FakeProbe
+from tollway.adapters.sql.counting import SqlCounts
 from tollway.adapters.sql.directory import SqlConfiguration
 from tollway.adapters.sql.usage import SqlUsageReader
 from tollway.adapters.system.entropy import system_entropy
 from tollway.adapters.system.secrets import AesGcmBox
+from tollway.domain.hold import Stand
+from tollway.domain.quota import QuotaRecord
 from tollway.web.admin.app import build_app
 from tollway.web.admin.services import Services
 
@@ -52,6 +55,13 @@ class PlainHasher:
         return False
 
 
+class NoStands:
+    """No gateway runs beside the API."""
+
+    def read(self, quota: QuotaRecord, member: str | None) -> Stand | None:
+        return None
+
+
 class ControlPlane:
     """One application on one database. `published` holds the versions it announced."""
 
@@ -68,6 +78,8 @@ class ControlPlane:
             "publish": self.published.append,
             "hasher": PlainHasher(),
             "probe": FakeProbe(),
+            "stands": NoStands(),
+            "sums": SqlCounts(engine),
         }
         self.app = build_app(Services(**{**given, **services}))
         self._runner = asyncio.Runner()

@@ -16,6 +16,7 @@ import tollway.app.admin.commands
 import tollway.app.admin.queries
 import tollway.web.admin
 from tests.fakes.acting import work_of
+from tests.fakes.database import NOW_S
 from tests.fakes.world import MINE, NOBODYS_MODEL, build
 from tollway.app.admin.commands.credentials import Secret
 from tollway.app.admin.queries.keys import KeyFilter
@@ -140,6 +141,8 @@ def example(world, uow, name: str, hint: Any) -> Any:
         "limit": 10,
         "before": None,
         "secret": Secret("sk-fresh"),
+        "member": None,
+        "at_s": NOW_S,
         "models": None,
     }
     if name == "wanted":

@@ -238,6 +238,15 @@ def test_set_by_command_and_seen_by_the_caller(stage: Stage) -> None:
     assert refused.headers["x-should-retry"] == "false"
     [use] = json.loads(stage.get("/v1/me/usage").body)["data"]
     assert (use["id"], use["used"], use["remaining"]) == (quota_id, 2, 0)
+    shown = tree.run(
+        "quotas", "usage", quota_id, "--member", ids(stage)["key_id"], "-o", "json", *api
+    )
+    assert json.loads(shown)["source"] == "counter"
+    assert json.loads(shown)["used"] == 2
+    nobody = tree.run(
+        "quotas", "usage", quota_id, "--member", "key_nobody00000", "-o", "json", *api
+    )
+    assert (json.loads(nobody)["source"], json.loads(nobody)["used"]) == ("ledger", 0)
     tree.run(
         *("quotas", "update", quota_id, "--raised-to", "3"),
         *("--raised-until", "2099-01-01T00:00:00Z", *api),

@@ -1,5 +1,6 @@
 """Limits over several workers that share their counters: exactly as many as allowed."""
 
+import json
 import signal
 import threading
 import time
@@ -51,6 +52,11 @@ def test_exactly_a_hundred_of_two_thousand_over_four_workers(stage: Stage, level
     assert statuses == {200: 100, 429: 1900}
     stage.tree.wait_for_entries(100)
     assert admitted(stage) == 100
+    quota_id = stage.tree.sql("SELECT id FROM quotas")[0]["id"]
+    api = ("--url", stage.tree.state["admin_url"], "--token")
+    api = (*api, f"file:{stage.tree.data_dir / 'admin.token'}", "-o", "json")
+    shown = json.loads(stage.tree.run("quotas", "usage", quota_id, *api))
+    assert (shown["source"], shown["used"], shown["held"]) == ("counter", 100, 0)
 
 
 def test_a_new_limit_begins_where_the_ledger_stands(stage: Stage) -> None:

@@ -225,6 +225,9 @@ class QuotaStore(Protocol):
     def standing(self, rule: Rule) -> Stand | None:
         """How a rule's counter stands now, where it is known here."""
 
+    async def look(self, rule: Rule, at_s: int) -> Stand | None:
+        """The same without making one; None: there is none, or it cannot be had."""
+
 
 class Counted(NamedTuple):
     """What was used so far, for each counter asked for: by the second its bucket of ten begins

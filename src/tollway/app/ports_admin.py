@@ -19,7 +19,9 @@ from tollway.app.ports_directory import (
 )
 from tollway.app.ports_people import Accounts, Members, Sessions, Tokens
 from tollway.app.ports_records import Audit, Replies
+from tollway.domain.hold import CounterRef, Stand
 from tollway.domain.ids import TenantId
+from tollway.domain.quota import QuotaRecord
 
 Entropy = Callable[[int], bytes]  # that many unpredictable bytes; never fails
 Scope = Sequence[TenantId] | None  # the tenants a unit may touch; None: the whole system
@@ -147,6 +149,20 @@ class UsageQuery(NamedTuple):
     group_by: tuple[str, ...] = ()
     tenant_id: str | None = None
     account_id: str | None = None
+
+
+class StandReader(Protocol):
+    """Limits as the counters that enforce them have it."""
+
+    def read(self, quota: QuotaRecord, member: str | None) -> Stand | None:
+        """None: no gateway of this machine counts on it, or none answers."""
+
+
+class QuotaSums(Protocol):
+    """Limits as the ledger has it. Raises StoreUnavailableError."""
+
+    def used(self, ref: CounterRef) -> int:
+        """What was used in the window."""
 
 
 class UsageReader(Protocol):

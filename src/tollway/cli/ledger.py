@@ -75,7 +75,7 @@ def _verify_day(desk: Desk, day: str, findings: list[Finding]) -> int:
 
 
 def _print(report: dict[str, int], findings: list[Finding]) -> None:
-    print(f"{report['rows']} rows of {report['days']} days.")
+    print(f"{report['rows']} rows, {report['days']} {'day' if report['days'] == 1 else 'days'}.")
     for check, count in sorted(Counter(finding.check for finding in findings).items()):
         print(f"{check}: {count} wrong")
     for finding in findings[:_SHOWN]:

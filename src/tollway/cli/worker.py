@@ -17,9 +17,11 @@ import uvloop
 
 from tollway.adapters.control.lifeline import FINISH, ChildLifeline
 from tollway.adapters.control.server import Ask, ControlServer
+from tollway.app.gateway.standing import look_at
 from tollway.app.ports import SecretError
 from tollway.cli.logs import configure_logs
 from tollway.config import Settings, from_values
+from tollway.domain.ids import QuotaId
 from tollway.wiring.gateway import Worker
 
 _log = logging.getLogger(__name__)
@@ -120,6 +122,12 @@ def _actions(worker: Worker, leave: Any) -> dict[str, Any]:
         keys = [(str(rule), int(start_s)) for rule, start_s in ask["counters"]]
         return {"held": worker.hand_over(keys)}
 
+    async def stand(ask: Ask) -> Ask:
+        member = None if ask["member"] is None else str(ask["member"])
+        quota_id = QuotaId(str(ask["quota"]))
+        found = await look_at(worker.gateway, str(ask["place"]), quota_id, member)
+        return {"stand": found}
+
     async def drain(_: Ask) -> Ask:
         leave()
         return {}
@@ -130,6 +138,7 @@ def _actions(worker: Worker, leave: Any) -> dict[str, Any]:
         "environment": environment,
         "counters": counters,
         "hand_over": hand_over,
+        "stand": stand,
         "drain": drain,
     }
 

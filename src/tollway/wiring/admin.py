@@ -6,10 +6,12 @@ import os
 from fastapi import FastAPI
 
 from tollway.adapters.control.client import ControlError, ask_now
+from tollway.adapters.control.standing import WorkerStands
 from tollway.adapters.http.probe import HttpProbe
 from tollway.adapters.identity.fetching import Fetcher
 from tollway.adapters.identity.openid import OpenIdProvider
 from tollway.adapters.identity.passwords import Argon2Hasher
+from tollway.adapters.sql.counting import SqlCounts
 from tollway.adapters.sql.directory import SqlConfiguration
 from tollway.adapters.sql.usage import SqlUsageReader
 from tollway.adapters.system.clock import SystemClock
@@ -38,6 +40,8 @@ class Admin:
             Services(
                 configuration=SqlConfiguration(self._engine, SystemClock()),
                 usage=SqlUsageReader(self._engine),
+                stands=WorkerStands(settings.run_dir),
+                sums=SqlCounts(self._engine),
                 box=box,
                 entropy=system_entropy,
                 admin_token=settings.admin_token or "",

@@ -207,6 +207,11 @@ class MemoryQuotaStore:
             return None
         return Stand(counter.used, counter.held + counter.foreign, counter.frees_s())
 
+    async def look(self, rule: Rule, at_s: int) -> Stand | None:
+        """The same without making one; None: there is none."""
+        rule.turn(at_s)
+        return self.standing(rule) if _key(rule) in self._counters else None
+
     # What others need to know.
 
     def hand_over(self, keys: Sequence[Key]) -> list[int]:

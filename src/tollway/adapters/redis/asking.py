@@ -7,13 +7,13 @@ from contextlib import suppress
 
 from tollway.adapters.redis.booking import Booking
 from tollway.adapters.redis.leases import Leases
-from tollway.adapters.redis.lines import Booked, Line, Part, reserve_words
+from tollway.adapters.redis.lines import Booked, Line, Part, Place, reserve_words
 from tollway.adapters.redis.link import Answer, LinkError, Reply
 from tollway.adapters.redis.scripts import Scripts
 from tollway.adapters.redis.seeding import Seeding
 from tollway.adapters.redis.stands import Stands
 from tollway.adapters.redis.telling import Telling
-from tollway.domain.hold import Bound
+from tollway.domain.hold import Bound, Stand
 from tollway.domain.ids import QuotaId
 
 _log = logging.getLogger(__name__)
@@ -69,6 +69,17 @@ class Asking:
             if reply[0] == b"BOUND":
                 return self._bound(part.lines[reply[2] - 1], reply)
         return await self._remedy(booked.hold.at_s, pairs, left_s)
+
+    async def look(self, place: Place) -> Stand | None:
+        """How the counter there stands. Raises LinkError."""
+        if not self._registry.is_open(place.tag):
+            await self._registry.open(place.tag)
+        keys = [place.tag.epoch, place.tag.leases, place.key]
+        reply = await self._registry.call(self._scripts.look, keys, [place.kind])
+        if reply[0] != b"OK":
+            return None
+        used, held, frees_s = reply[2:]
+        return Stand(used, held, frees_s if place.kind == "m" and frees_s else place.stop_s)
 
     def _call(self, booked: Booked, part: Part) -> Answer:
         words = reserve_words(booked, part, lease_ms=self._leases.lease_ms, adopt=False)

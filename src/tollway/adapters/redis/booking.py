@@ -9,7 +9,7 @@ from tollway.adapters.redis.lines import Booked, Line, Part, Place, Tag, tag_of,
 from tollway.domain.hold import Hold, Rule, rule_key
 from tollway.domain.ids import QuotaId
 from tollway.domain.quota import MAX_MEMBERS, counter_name
-from tollway.domain.window import counted_from_s
+from tollway.domain.window import Window, counted_from_s
 
 _SPREAD_S = 30  # until every gateway has a new rule
 REST = "..."  # whoever comes after a rule's last counter of its own
@@ -52,13 +52,20 @@ class Booking:
             if place is None and rule.quota.per is not None:
                 self._bound_members(rule)
             window = window_of(rule, at_s)
-            name = tag_of(rule)
-            tag = self._tags.get(name)
-            if tag is None:
-                tag = self._tags[name] = Tag(name)
             rule.start_s, rule.end_s = window
-            place = rule.cell = Place(tag, rule, window)
+            place = rule.cell = self._place(rule, window)
         return place
+
+    def at(self, rule: Rule, at_s: int) -> Place:
+        """The same, without a counter being meant to come of it."""
+        return self._place(rule, window_of(rule, at_s))
+
+    def _place(self, rule: Rule, window: Window) -> Place:
+        name = tag_of(rule)
+        tag = self._tags.get(name)
+        if tag is None:
+            tag = self._tags[name] = Tag(name)
+        return Place(tag, rule, window)
 
     def known_since_s(self, rule: Rule) -> float:
         """Since when every gateway counts for the rule."""

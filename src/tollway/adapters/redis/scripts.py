@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 # All that a script takes from the server: a simulator brings a table of its own.
 SERVER = "local host = { call = redis.call, pcall = redis.pcall }\n"
-_SHARING = ("reserve", "settle", "extend", "renew", "seed")
+_SHARING = ("reserve", "settle", "extend", "renew", "seed", "look")
 _ALONE = ("open", "join")
 
 
@@ -28,6 +28,7 @@ class Scripts(NamedTuple):
     extend: Script
     renew: Script
     seed: Script
+    look: Script
     open: Script
     join: Script
 

@@ -217,6 +217,13 @@ class RedisQuotaStore:
         at_s = self._clock.wall_ns() // 1_000_000_000
         return self._stands.get(self._booking.place(rule, at_s).key)
 
+    async def look(self, rule: Rule, at_s: int) -> Stand | None:
+        """How it stands on the server, without making it."""
+        try:
+            return await self._asking.look(self._booking.at(rule, at_s))
+        except LinkError:
+            return None
+
     # Inside.
 
     def _without(self, hold: Hold) -> Outage | None:

@@ -2,7 +2,8 @@
 cursor of a journal, so that whoever asks knows which of its own outcomes are in them.
 
 Whole windows come from the quarter-hour roll-ups. These have neither end users nor model ids: for
-such rules whole UTC days come from the daily ones, and the rest of the window from the entries.
+such rules whole UTC days come from the daily ones, and the rest of the window from the entries (and
+their closings, where retention has removed them).
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,6 +25,7 @@ from sqlalchemy import (
 
 from tollway.adapters.sql.engine import reading
 from tollway.adapters.sql.tables import (
+    ledger_closings,
     ledger_entries,
     models,
     ship_cursors,
@@ -75,6 +77,11 @@ class SqlCounts:
             }
             return [_sum(connection, ref) for ref in refs], cursors
 
+    def used(self, ref: CounterRef) -> int:
+        """What one counter has in all. Raises StoreUnavailableError."""
+        with reading(self._engine) as connection:
+            return sum(_sum(connection, ref).values())
+
 
 def _sum(connection: Connection, ref: CounterRef) -> dict[int, int]:
     quota, window = ref.quota, ref.window
@@ -118,10 +125,14 @@ def _rolled(
 
 
 def _entered(connection: Connection, ref: CounterRef, from_s: int, until_s: int) -> int:
+    """By the entries, and by what those came to that retention has removed."""
     if from_s >= until_s:
         return 0
-    amount, bounds = _entries(ref, from_s, until_s)
-    return int(connection.execute(select(amount).where(*bounds)).scalar_one() or 0)
+    total = 0
+    for part in (_entries, _closings):
+        amount, bounds = part(ref, from_s, until_s)
+        total += int(connection.execute(select(amount).where(*bounds)).scalar_one() or 0)
+    return total
 
 
 def _buckets(connection: Connection, ref: CounterRef) -> dict[int, int]:
@@ -154,6 +165,24 @@ def _entries(
     return amount, bounds
 
 
+def _closings(
+    ref: CounterRef, from_s: int, until_s: int
+) -> tuple[ColumnElement[Any], list[ColumnElement[bool]]]:
+    table, metric = ledger_closings, ref.quota.metric
+    amount: ColumnElement[Any] = (
+        func.sum(table.c.attempts) if metric is Metric.REQUESTS else _total(table, metric)
+    )
+    bounds = [
+        table.c.day >= _day(from_s),
+        table.c.day <= _day(until_s),
+        table.c.quarter_s >= from_s,
+        table.c.quarter_s < until_s,
+        *_owner(ref, table),
+        *_payer(table, ref.quota.scope in UPSTREAM_SCOPES),
+    ]
+    return amount, bounds
+
+
 def _total(table: Table, metric: Metric) -> ColumnElement[Any]:
     first, *rest = [func.coalesce(func.sum(table.c[name]), 0) for name in _NUMBERS[metric]]
     total: ColumnElement[Any] = first
@@ -171,7 +200,7 @@ def _owner(ref: CounterRef, table: Table) -> Iterable[ColumnElement[bool]]:
         yield table.c[_COLUMNS[quota.scope]] == quota.scope_id
     model_id = quota.scope_id if quota.scope is Scope.MODEL else quota.model_id
     if model_id is not None:
-        if table is ledger_entries:
+        if table in (ledger_entries, ledger_closings):
             yield table.c.model_id == model_id
         else:  # roll-ups have names
             name = select(models.c.name).where(models.c.id == model_id).scalar_subquery()

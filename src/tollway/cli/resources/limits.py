@@ -99,6 +99,22 @@ QUOTAS = Noun(
         ),
         reading("readQuota"),
         Verb(
+            name="usage",
+            operation="readQuotaUsage",
+            method="GET",
+            help="How it stands now, by the counter that enforces it.",
+            object=True,
+            tail="/usage",
+            options=(
+                Option(
+                    flag="--member",
+                    field="member",
+                    into=Into.QUERY,
+                    help="Of a limit for each: which key, account, project or end user.",
+                ),
+            ),
+        ),
+        Verb(
             name="create",
             operation="createQuota",
             method="POST",

@@ -1,8 +1,9 @@
 """`/quotas`: limits on requests, tokens, cost, requests at a time. Cost is decimal text in USD."""
 
+import time
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 from fastapi import Path as PathParameter
@@ -14,6 +15,7 @@ from tollway.app.admin.queries import quotas as queries
 from tollway.app.admin.work import Work
 from tollway.app.ports_directory import QuotaFilter
 from tollway.app.views import QuotaView
+from tollway.domain.hold import CounterRef, Stand
 from tollway.domain.ids import ModelId, QuotaId, TenantId
 from tollway.domain.money import read_usd, usd_text
 from tollway.domain.policy import Action
@@ -25,9 +27,10 @@ from tollway.domain.quota import (
     Precision,
     QuotaRecord,
     Scope,
+    limit_at,
 )
 from tollway.domain.result import Err, Result
-from tollway.domain.window import Period
+from tollway.domain.window import FOREVER_S, Period, frees_s
 from tollway.web.admin.callers import Caller, route, tagged
 from tollway.web.admin.forms import Form
 from tollway.web.admin.paging import Listed, Paging, listed
@@ -153,6 +156,20 @@ class QuotaOut(BaseModel):
     created_at: datetime
 
 
+class QuotaUseOut(BaseModel):
+    """How a limit stands. `held`: by requests that run now; null where only the ledger was asked.
+    `resets_at`: when some of it is there again; null where it never is, or as soon as one ends."""
+
+    quota_id: str = Field(examples=["quo_0123456789abcdef"])
+    member: str | None
+    limit: int | str = Field(description="What is in force now, a temporary increase included.")
+    used: int | str
+    held: int | str | None
+    remaining: int | str
+    resets_at: datetime | None
+    source: Literal["counter", "ledger"]
+
+
 @router.get("/quotas", **route(Action.QUOTA_LIST, "listQuotas"))
 def list_quotas(
     caller: Caller,
@@ -223,6 +240,30 @@ def read_quota(caller: Caller, quota_id: QuotaPath, response: Response) -> Quota
     return _out(found)
 
 
+@router.get("/quotas/{quota_id}/usage", **route(Action.QUOTA_USE_READ, "readQuotaUsage"))
+def read_quota_usage(
+    caller: Caller,
+    quota_id: QuotaPath,
+    member: Annotated[
+        str | None,
+        Query(
+            min_length=1,
+            max_length=256,
+            description="Of a limit with `per`: whose counter, by the id of the key, account, "
+            "project or tenant; of an end user the name that requests give.",
+        ),
+    ] = None,
+) -> QuotaUseOut:
+    """How a limit stands right now, by the counter that enforces it. Where no gateway of this
+    machine counts on it, what the ledger has of the window."""
+    at_s = int(time.time())
+    quota_id_ = QuotaId(quota_id)
+    ref = caller.read(lambda work: queries.read_quota_use(work, quota_id_, member, at_s))
+    stand = caller.services.stands.read(ref.quota, ref.member)
+    used = caller.services.sums.used(ref) if stand is None else stand.used
+    return _use(ref, at_s, stand, used=used, member=member)
+
+
 @router.patch("/quotas/{quota_id}", **route(Action.QUOTA_WRITE, "updateQuota"))
 def update_quota(
     *, caller: Caller, quota_id: QuotaPath, body: QuotaChange, response: Response
@@ -277,7 +318,7 @@ def _amount(field: str, metric: Metric, given: int | str) -> int | Rejected:
     """The amount in the form that the metric has."""
     if metric is Metric.COST:
         if isinstance(given, int):
-            return Rejected(field, 'Cost is limited in USD: write it in quotes, like "250".')
+            return Rejected(field, 'Cost is limited in USD, as text: "250"; for the command line --limit-usd 250.')
         nusd = read_usd(given)
         assert nusd is not None, "the form has checked it"
         if nusd > MAX_LIMIT:
@@ -290,6 +331,25 @@ def _amount(field: str, metric: Metric, given: int | str) -> int | Rejected:
 
 def _shown(metric: Metric, amount: int) -> int | str:
     return usd_text(amount) if metric is Metric.COST else amount
+
+
+def _use(
+    ref: CounterRef, at_s: int, stand: Stand | None, *, used: int, member: str | None
+) -> QuotaUseOut:
+    quota = ref.quota
+    limit, held = limit_at(quota, at_s), 0 if stand is None else stand.held
+    frees = frees_s(quota.period, ref.window) if stand is None else stand.frees_s
+    never = quota.period is Period.NONE or frees >= FOREVER_S
+    return QuotaUseOut(
+        quota_id=quota.id,
+        member=member,
+        limit=_shown(quota.metric, limit),
+        used=_shown(quota.metric, used),
+        held=None if stand is None else _shown(quota.metric, held),
+        remaining=_shown(quota.metric, max(limit - used - held, 0)),
+        resets_at=None if never else moment_of(frees),
+        source="ledger" if stand is None else "counter",
+    )
 
 
 def _out(view: QuotaView) -> QuotaOut:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from tollway.app.ports import SecretBox
-from tollway.app.ports_admin import Configuration, Entropy, UsageReader
+from tollway.app.ports_admin import Configuration, Entropy, QuotaSums, StandReader, UsageReader
 from tollway.app.ports_identity import IdentityProvider, PasswordHasher
 from tollway.app.ports_probe import ProviderProbe
 from tollway.domain.oidc import OidcIssuer
@@ -26,6 +26,8 @@ class Services:
 
     configuration: Configuration
     usage: UsageReader
+    stands: StandReader
+    sums: QuotaSums
     box: SecretBox
     entropy: Entropy
     admin_token: str

@@ -28,7 +28,7 @@ from tollway.app.admin.commands.projects import delete_project
 from tollway.app.admin.commands.providers import delete_provider
 from tollway.app.admin.commands.quotas import create_quota, delete_quota, update_quota
 from tollway.app.admin.manifest import read_manifest, write_manifest
-from tollway.app.admin.queries.quotas import list_quotas, read_quota
+from tollway.app.admin.queries.quotas import list_quotas, read_quota, read_quota_use
 from tollway.app.ports_directory import Page, QuotaFilter
 from tollway.app.views import AccountView, MemberView, ProjectView, ProviderView
 from tollway.domain.account import Role
@@ -500,3 +500,16 @@ def test_an_entry_that_cannot_be(work, entry):
     answer = apply_manifest(work, manifest.value, prune=False)
     assert refused(answer)[0] == "invalid"
     assert answer.error.message.startswith("quotas[0]")
+
+
+def test_who_may_see_how_a_limit_stands(work):
+    """Administrators and viewers of its tenant. Users have `/v1/me/usage`, strangers nothing."""
+    made = done(create_quota(work, listed(per=Scope.KEY)))
+    for who in (ADMIN, VIEWER):
+        ref = done(read_quota_use(acting(work, who), made.id, "key_1", 0))
+        assert (ref.quota, ref.member) == (made.quota, "key_1")
+    assert refused(read_quota_use(acting(work, USER), made.id, "key_1", 0))[0] == "forbidden"
+    assert refused(read_quota_use(acting(work, STRANGER), made.id, "key_1", 0))[0] == "not_found"
+    platforms = done(create_quota(work, quota(1, scope="platform", per=Scope.TENANT)))
+    assert done(read_quota_use(work, platforms.id, "ten_open", 0)).member == "ten_open"
+    assert refused(read_quota_use(acting(work, ADMIN), platforms.id, "x", 0))[0] == "not_found"

@@ -5,6 +5,7 @@ import pytest
 from tests.fakes.acting import furnish
 from tests.fakes.control_plane import ControlPlane
 from tests.fakes.database import database
+from tollway.domain.hold import Stand
 
 BUDGET = {
     "tenant_id": "ten_open",
@@ -220,3 +221,63 @@ def test_each_change_is_on_record(plane):
     changed = next(row for row in rows if row["action"] == "quota.changed")
     assert changed["changes"] == {"limit": [250_000_000_001, 300_000_000_000]}
     assert {row["tenant_id"] for row in rows} == {"ten_open"}
+
+
+class Stands:
+    """A gateway that says how limits stand, and what it was asked."""
+
+    def __init__(self, stand):
+        self.stand = stand
+        self.asked = []
+
+    def read(self, quota, member):
+        self.asked.append((quota.id, member))
+        return self.stand
+
+
+def test_how_a_limit_stands_by_its_counter(tmp_path):
+    """Amounts in the form of the metric, and when some of it is there again."""
+    engine = database(tmp_path)
+    stands = Stands(Stand(100_000_000_000, 5_000_000_000, 1_700_006_400))
+    plane = ControlPlane(engine, stands=stands)
+    with plane.configuration.begin() as uow:
+        furnish(uow)
+        uow.commit()
+    quota = made(plane)
+    assert plane.ask("GET", f"/quotas/{quota['id']}/usage").json == {
+        "quota_id": quota["id"],
+        "member": None,
+        "limit": "250.000000001",
+        "used": "100",
+        "held": "5",
+        "remaining": "145.000000001",
+        "resets_at": "2023-11-15T00:00:00Z",
+        "source": "counter",
+    }
+    each = made(plane, {**RATE, "per": "account", "limit": 5})
+    answer = plane.ask("GET", f"/quotas/{each['id']}/usage", query={"member": "acc_1"})
+    assert answer.status == 200, answer.body
+    assert stands.asked == [(quota["id"], None), (each["id"], "ten_open/acc_1")]
+    plane.close()
+    engine.dispose()
+
+
+def test_without_a_gateway_the_ledger_says_what_was_used(plane):
+    """Then nothing is known of what runs."""
+    rate = made(plane, {**RATE, "period": "hour", "limit": 5})
+    found = plane.ask("GET", f"/quotas/{rate['id']}/usage").json
+    assert (found["used"], found["held"], found["remaining"]) == (0, None, 5)
+    assert found["source"] == "ledger"
+    assert found["resets_at"] is not None
+    running = made(plane, AT_A_TIME)
+    found = plane.ask("GET", f"/quotas/{running['id']}/usage").json
+    assert (found["used"], found["remaining"], found["resets_at"]) == (0, 5, None)
+
+
+@pytest.mark.parametrize(("per", "query"), [("key", {}), (None, {"member": "key_1"})])
+def test_a_member_is_said_where_each_has_a_counter(plane, per, query):
+    """And only there."""
+    made_one = made(plane, {**RATE, "per": per, "limit": 5})
+    answer = plane.ask("GET", f"/quotas/{made_one['id']}/usage", query=query)
+    assert answer.status == 400
+    assert answer.json["errors"][0]["field"] == "member"

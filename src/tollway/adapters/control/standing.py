@@ -1,0 +1,43 @@
+"""How limits stand, asked of this machine's workers."""
+
+import logging
+import os
+
+from tollway.adapters.control.client import ControlError, ask_now
+from tollway.domain.hold import Stand
+from tollway.domain.quota import QuotaRecord, place_of
+
+_log = logging.getLogger(__name__)
+_TIMEOUT_S = 1.0
+
+
+class WorkerStands:
+    """Implements `app.ports_admin.StandReader`: the first worker that knows answers."""
+
+    def __init__(self, run_dir: str) -> None:
+        self._run_dir = run_dir
+
+    def read(self, quota: QuotaRecord, member: str | None) -> Stand | None:
+        """None: no worker here counts on it."""
+        for path in self._sockets():
+            try:
+                answer = ask_now(
+                    path,
+                    "stand",
+                    timeout_s=_TIMEOUT_S,
+                    place=place_of(quota),
+                    quota=quota.id,
+                    member=member,
+                )
+            except ControlError as error:
+                _log.debug("worker not reached", extra={"error": str(error)})
+                continue
+            if answer["stand"] is not None:
+                return Stand(*answer["stand"])
+        return None
+
+    def _sockets(self) -> list[str]:
+        if not os.path.isdir(self._run_dir):
+            return []
+        names = sorted(name for name in os.listdir(self._run_dir) if name[:-5].isdigit())
+        return [os.path.join(self._run_dir, name) for name in names if name.endswith(".sock")]
