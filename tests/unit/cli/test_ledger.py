@@ -174,7 +174,7 @@ def test_in_words(engine, tmp_path):
     """What people read."""
     SqlLedger(engine).append("a", outcomes(6, 30), (1, 1))
     done = CliRunner().invoke(root, ["ledger", "verify", "--data-dir", str(tmp_path)])
-    assert "30 rows of" in done.output
+    assert "30 rows, " in done.output
     assert "agrees with itself" in done.output
     with writing(engine) as connection:
         connection.execute(text("UPDATE ledger_entries SET payer = 'nobody'"))

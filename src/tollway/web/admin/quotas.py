@@ -318,7 +318,8 @@ def _amount(field: str, metric: Metric, given: int | str) -> int | Rejected:
     """The amount in the form that the metric has."""
     if metric is Metric.COST:
         if isinstance(given, int):
-            return Rejected(field, 'Cost is limited in USD, as text: "250"; for the command line --limit-usd 250.')
+            asked = 'Cost is limited in USD, as text like "250" (by command: --limit-usd 250).'
+            return Rejected(field, asked)
         nusd = read_usd(given)
         assert nusd is not None, "the form has checked it"
         if nusd > MAX_LIMIT:
