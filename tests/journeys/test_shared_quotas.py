@@ -59,6 +59,37 @@ def test_exactly_a_hundred_of_two_thousand_over_four_workers(stage: Stage, level
     assert (shown["source"], shown["used"], shown["held"]) == ("counter", 100, 0)
 
 
+@pytest.mark.parametrize("url", ["http://elsewhere", "nonsense", "redis://host:port/0"])
+def test_an_address_that_is_none(tmp_path: Path, url: str) -> None:
+    """`serve` ends, and says which setting is wrong and what to write."""
+    made = Stage(tmp_path, redis_url=url)
+    try:
+        with pytest.raises(AssertionError):
+            made.begin()
+        text = made.tree.log.read_text()
+        assert "TOLLWAY_REDIS_URL is no address of a server: write redis://" in text
+        assert "Traceback" not in text
+    finally:
+        made.tree.close()
+        made.provider.stop()
+
+
+def test_a_server_that_may_evict(tmp_path: Path) -> None:
+    """`serve` ends, and says what to set there."""
+    own = Valkey("--maxmemory-policy", "allkeys-lru")
+    made = Stage(tmp_path, redis_url=own.url)
+    try:
+        with pytest.raises(AssertionError):
+            made.begin()
+        text = made.tree.log.read_text()
+        assert "noeviction" in text
+        assert "Traceback" not in text
+    finally:
+        made.tree.close()
+        made.provider.stop()
+        own.stop()
+
+
 def test_a_new_limit_begins_where_the_ledger_stands(stage: Stage) -> None:
     """Thirty were served before there was a limit of fifty: twenty are left, over all workers."""
     known = ids(stage)

@@ -20,7 +20,7 @@ from tollway.adapters.control.server import Ask, ControlServer
 from tollway.app.gateway.standing import look_at
 from tollway.app.ports import SecretError
 from tollway.cli.logs import configure_logs
-from tollway.config import Settings, from_values
+from tollway.config import Settings, SettingsError, from_values
 from tollway.domain.ids import QuotaId
 from tollway.wiring.gateway import Worker
 
@@ -150,7 +150,11 @@ def main() -> None:
     settings = from_values(given["settings"])
     configure_logs(f"worker-{given['index']}", settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run(lifeline, settings, given))
+        try:
+            runner.run(run(lifeline, settings, given))
+        except SettingsError as error:
+            lifeline.report("refused", reason=str(error))
+            sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -130,9 +130,15 @@ class Worker:
             raise SettingsError(
                 f'TOLLWAY_REDIS_URL needs a driver. Install it: pip install "{COMMAND}[redis]"'
             ) from error
-        return local, module.open_store(
-            settings.redis_url, source, clock=self._clock, counting=counting, **facts
-        )
+        try:
+            return local, module.open_store(
+                settings.redis_url, source, clock=self._clock, counting=counting, **facts
+            )
+        except ValueError as error:
+            raise SettingsError(
+                "TOLLWAY_REDIS_URL is no address of a server: write redis://host:6379/0, "
+                f"rediss://user:password@host:6379/0 or unix:///path. ({error})"
+            ) from error
 
     async def open(self) -> None:
         """Before the first request. A server of counters that is away is waited for a little, and
