@@ -86,6 +86,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     journal_fsync_interval_s: Seconds = 1.0
     journal_segment_bytes: Bytes = 16 * 1024 * 1024
     ship_interval_s: Seconds = 1.0
+    ledger_retention_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)] | None = None
 
     # The process.
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -31,6 +31,7 @@ _REOPEN_S = 1.0
 _RECOVER_S = 5.0
 _PRICES_S = 1.0
 _TIDY_S = 3600.0
+_RETAIN_S = 3600.0
 _AUDIT_HEAD_S = 60.0
 # Shipping comes in bursts, and on a busy core a request must never wait for one; what is published
 # must not wait either.
@@ -127,6 +128,7 @@ async def _work(
         every(_PRICES_S, keeper.publish_prices),
         every(BEAT_S, keeper.beat),
         every(_TIDY_S, keeper.tidy),
+        every(_RETAIN_S, keeper.retain),
         every(_AUDIT_HEAD_S, keeper.export_audit_head),
     ]
     # A job ends by a bug alone: then the process ends too, and starts afresh.

@@ -26,9 +26,9 @@ MAX_COST_NUSD = 10**15
 
 COUNTS = ("requests", "attempts", "errors", "estimated", "unpriced")
 MEASURES = COUNTS + NUMBERS
-_ERRORS = frozenset({"failed", "broken", "killed"})
+ERRORS = frozenset({"failed", "broken", "killed"})
 _LOST = Payer.FAILED_OVER.value
-_UNBILLED = frozenset({Payer.FAILED.value, _LOST})
+UNBILLED = frozenset({Payer.FAILED.value, _LOST})
 
 
 class RollupKey(NamedTuple):
@@ -114,9 +114,9 @@ def _summed(rows: list[Receipt]) -> Sums:
     counts = [
         0 if payer == _LOST else len(usage),
         len(usage),
-        0 if payer == _LOST else sum([row.outcome in _ERRORS for row in usage]),
+        0 if payer == _LOST else sum([row.outcome in ERRORS for row in usage]),
         sum([row.usage_source == "estimated" for row in usage]),
-        0 if payer in _UNBILLED else sum([row.cost_nusd is None for row in usage]),
+        0 if payer in UNBILLED else sum([row.cost_nusd is None for row in usage]),
     ]
     signed = len(usage) < len(rows)  # corrections are differences
     columns = zip(*[numbers_of(row) for row in rows], strict=True)

@@ -8,6 +8,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from sqlalchemy.exc import ProgrammingError
+
 from tollway.adapters.control.price_file import publish_prices
 from tollway.adapters.disk.answers import tidy_answers
 from tollway.adapters.journal.opening import recover_slot
@@ -20,9 +22,11 @@ from tollway.adapters.sql.directory import SqlConfiguration
 from tollway.adapters.sql.gateways import SqlGateways
 from tollway.adapters.sql.ledger import SqlLedger
 from tollway.adapters.sql.pricing import SqlPriceSource
+from tollway.adapters.sql.retention import SqlRetention
 from tollway.adapters.sql.snapshot import SqlSnapshotStore
 from tollway.adapters.system.clock import SystemClock
 from tollway.adapters.system.price_seed import read_seed
+from tollway.app.jobs.retain import Retention
 from tollway.app.jobs.seed import seed_prices
 from tollway.app.jobs.ship import Shipped, Shipper
 from tollway.app.jobs.tidy import tidy
@@ -68,6 +72,9 @@ class Keeper:
         self._counts = SqlCounts(self._engine)
         self._price_source = SqlPriceSource(self._engine)
         self._prices_published: object = None
+        self._retention = Retention(
+            SqlRetention(self._engine), SystemClock(), settings.ledger_retention_days
+        )
         self._shipper = Shipper(
             DiskJournalReader(self._journal_dir),
             SqlLedger(self._engine),
@@ -134,6 +141,17 @@ class Keeper:
         tidied = tidy(self._configuration)
         if any(tidied):
             _log.info("cleared away", extra=tidied._asdict())
+
+    def retain(self) -> None:
+        """Make room for the ledger's next days, and remove entries whose time is over."""
+        try:
+            retained = self._retention.run_once()
+        except ProgrammingError as error:
+            # Rights that lack: serving and shipping go on.
+            _log.error("the ledger's retention failed", extra={"error": str(error)})
+            return
+        if any(retained):
+            _log.info("entries of the ledger removed", extra=retained._asdict())
 
     def export_audit_head(self) -> None:
         """Say in the log how long the audit is by now, with a proof: `audit verify --head` takes

@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 
 from tollway.adapters.sql.engine import reading
+from tollway.adapters.sql.partitions import keep_partitions
 from tollway.adapters.sql.tables import (
     ledger_closings,
     ledger_entries,
@@ -71,6 +72,7 @@ class SqlCounts:
         """For each counter its use by the second its bucket (minute) or window begins; and how far
         each journal was shipped when that was so. Raises StoreUnavailableError."""
         with reading(self._engine) as connection:
+            keep_partitions(connection)
             cursors = {
                 row.source: (row.segment, row.position)
                 for row in connection.execute(select(ship_cursors))

@@ -2,6 +2,9 @@
 
 The usual batch is new as a whole and goes in as one statement; only a batch of which that turns out
 not to be true is taken row by row, to see what is new, what is known and what must be amended.
+
+A tenant's day that retention has closed takes nothing more: whether an outcome of it was known is
+known no longer, so it is set aside instead of perhaps being booked twice.
 """
 
 import hashlib
@@ -11,9 +14,15 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import Connection, Engine, func, select, tuple_
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
 
-from tollway.adapters.sql.engine import reading, upsert, writing
+from tollway.adapters.sql.engine import POSTGRES, reading, upsert, writing
+from tollway.adapters.sql.partitions import make_partitions
 from tollway.adapters.sql.statements import LedgerStatements, compile_statements
-from tollway.adapters.sql.tables import ledger_entries, ledger_quarantine, ship_cursors
+from tollway.adapters.sql.tables import (
+    ledger_closings,
+    ledger_entries,
+    ledger_quarantine,
+    ship_cursors,
+)
 from tollway.domain.entry import Flaw, cleaned, is_plain
 from tollway.domain.ids import day_of
 from tollway.domain.ledger import ForeignOutcome, amendment
@@ -32,6 +41,7 @@ class SqlLedger:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._statements: LedgerStatements | None = None
+        self._days: set[str] = set()
 
     def cursor(self, source: str) -> tuple[int, int]:
         """How far a journal was shipped; (0, 0) when never."""
@@ -51,6 +61,7 @@ class SqlLedger:
     def append(self, source: str, receipts: Sequence[Receipt], upto: tuple[int, int]) -> int:
         """Book a batch. Returns how many rows were new, corrections included."""
         entries, flawed = _screened(receipts)
+        self._make_days(entries)
         with writing(self._engine) as connection:
             new = self._append_whole(connection, entries)
             if new is None:
@@ -84,7 +95,8 @@ class SqlLedger:
             count = self._insert(connection, [_row(day, receipt) for day, receipt in entries])
         except _NOT_WHOLE:
             return None
-        if count != len(entries):
+        # Asked after the insert: until we are done, nobody closes a day that we have written to.
+        if count != len(entries) or _closed(connection, entries):
             return None
         self._roll_up(connection, groups)
         return count
@@ -96,9 +108,16 @@ class SqlLedger:
         flawed: list[tuple[Receipt, Flaw]],
     ) -> int:
         booked: list[Entry] = []
+        make_partitions(connection, {day for day, _ in entries})  # one may have gone meanwhile
+        closed = _closed(connection, entries)
         for day, receipt in entries:
             clean = cleaned(receipt)
-            row = clean if isinstance(clean, Flaw) else self._book(connection, day, clean)
+            if isinstance(clean, Flaw):
+                row: Receipt | Flaw | None = clean
+            elif (day, clean.tenant_id or "") in closed:
+                row = self._late(connection, day, clean)
+            else:
+                row = self._book(connection, day, clean)
             if isinstance(row, Flaw):
                 flawed.append((receipt, row))
             elif row is not None:
@@ -121,6 +140,23 @@ class SqlLedger:
                 return row
         except (DataError, IntegrityError) as error:
             return Flaw(str(error.orig))
+
+    def _late(self, connection: Connection, day: str, receipt: Receipt) -> Flaw | None:
+        """Why an outcome of a closed day is not booked, or None when its row is still there."""
+        history = self._history(connection, day, receipt)
+        if history and amendment(history, receipt) is None:
+            return None
+        return Flaw(f"{day} is closed: its entries were removed, and it takes no more")
+
+    def _make_days(self, entries: list[Entry]) -> None:
+        """On PostgreSQL each day needs its partition before it can take an entry. Usually it has
+        been made ahead."""
+        new = {day for day, _ in entries} - self._days
+        if new:
+            if self._engine.dialect.name == POSTGRES:
+                with writing(self._engine) as connection:
+                    make_partitions(connection, new)
+            self._days |= new
 
     def _insert(self, connection: Connection, rows: list[tuple[object, ...]]) -> int:
         result = connection.exec_driver_sql(
@@ -149,6 +185,17 @@ class SqlLedger:
         if self._statements is None:
             self._statements = compile_statements(connection)
         return self._statements
+
+
+def _closed(connection: Connection, entries: list[Entry]) -> set[tuple[str, str]]:
+    """Which tenants' days among these are closed."""
+    closing = ledger_closings.c
+    found = connection.execute(
+        select(closing.day, closing.tenant_id)
+        .where(closing.day.in_(sorted({day for day, _ in entries})))
+        .distinct()
+    )
+    return {(row.day, row.tenant_id) for row in found}
 
 
 def _screened(receipts: Iterable[Receipt]) -> tuple[list[Entry], list[tuple[Receipt, Flaw]]]:

@@ -11,7 +11,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, func, select, union
 
 from tollway.adapters.sql.engine import reading
+from tollway.adapters.sql.partitions import keep_partitions
+from tollway.adapters.sql.statements import keys
 from tollway.adapters.sql.tables import (
+    ledger_closings,
     ledger_entries,
     ledger_quarantine,
     prices,
@@ -25,6 +28,7 @@ from tollway.domain.rollup import COUNTS, MEASURES, Group, RollupKey, Sums, fold
 
 _CHUNK = 20_000
 _DAY_S = 86_400
+_DAILY = (ledger_entries, ledger_closings, usage_rollups_day)
 
 
 class DayBook:
@@ -53,7 +57,9 @@ class DayBook:
                 self._sums[group] = sums if known is None else united([known, sums])
 
     def rollups(self) -> Iterator[tuple[str, dict[Group, Sums], dict[Group, Sums]]]:
-        """For each roll-up its name, what the rows read so far add up to, and what it says."""
+        """For each roll-up its name, what the rows read so far add up to, and what it says. Of
+        tenants whose day is closed, its sums alone: there are no rows to group."""
+        closed = self._closings()
         from_s = int(datetime.fromisoformat(f"{self.day}T00:00:00+00:00").timestamp())
         quarter = usage_rollups_15m.c.quarter_s
         of_day = {
@@ -61,13 +67,35 @@ class DayBook:
             usage_rollups_day: usage_rollups_day.c.day == self.day,
         }
         for table, where in of_day.items():
-            keys = _keys(table)
-            places = tuple(RollupKey._fields.index(name) for name in keys)
+            names = keys(table)
+            places = tuple(RollupKey._fields.index(name) for name in names)
             found = {
-                tuple(row[: len(keys)]): _sums(row[len(keys) :])
-                for row in self._connection.execute(select(*_columns(table, keys)).where(where))
+                tuple(row[: len(names)]): _sums(row[len(names) :])
+                for row in self._connection.execute(select(*_columns(table, names)).where(where))
             }
-            yield table.name, merge(self._sums, places), found
+            expected = merge(self._sums, places)
+            if closed:
+                at = names.index("tenant_id")
+                rest = _by_tenant(expected, at, closed)
+                known = {key: united([sums, *rest.get(key, [])]) for key, sums in closed.items()}
+                told = _by_tenant(found, at, closed)
+                yield table.name, known, {key: united(parts) for key, parts in told.items()}
+                expected, found = _open(expected, at, closed), _open(found, at, closed)
+            yield table.name, expected, found
+
+    def _closings(self) -> dict[Group, Sums]:
+        """What was removed of this day, by tenant."""
+        closing = ledger_closings.c
+        query = (
+            select(closing.tenant_id, *(func.sum(closing[name]) for name in MEASURES))
+            .where(closing.day == self.day)
+            .group_by(closing.tenant_id)
+        )
+        rows = self._connection.execute(query)
+        return {
+            (row[0],): _sums([None if number is None else int(number) for number in row[1:]])
+            for row in rows
+        }
 
 
 class SqlLedgerReader:
@@ -81,9 +109,7 @@ class SqlLedgerReader:
         """Every day of which there is anything."""
         quarters = usage_rollups_15m.c.quarter_s
         with reading(self._engine) as connection:
-            named = connection.execute(
-                union(select(ledger_entries.c.day), select(usage_rollups_day.c.day))
-            )
+            named = connection.execute(union(*(select(table.c.day) for table in _DAILY)))
             days = {row.day for row in named}
             first, last = connection.execute(select(func.min(quarters), func.max(quarters))).one()
         if first is not None:
@@ -97,6 +123,7 @@ class SqlLedgerReader:
     def open(self, day: str) -> Iterator[DayBook]:
         """One day, from one state."""
         with reading(self._engine) as connection:
+            keep_partitions(connection)
             yield DayBook(connection, day)
 
     def price(self, price_id: str) -> Price | None:
@@ -119,12 +146,22 @@ class SqlLedgerReader:
             return int(count.scalar_one())
 
 
-def _keys(table: Table) -> list[str]:
-    return [column.name for column in table.columns if column.name not in MEASURES]
+def _by_tenant(
+    groups: dict[Group, Sums], place: int, closed: dict[Group, Sums]
+) -> dict[Group, list[Sums]]:
+    found: dict[Group, list[Sums]] = {}
+    for group, sums in groups.items():
+        if (group[place],) in closed:
+            found.setdefault((group[place],), []).append(sums)
+    return found
 
 
-def _columns(table: Table, keys: list[str]) -> list[Any]:
-    return [table.c[name] for name in (*keys, *MEASURES)]
+def _open(groups: dict[Group, Sums], place: int, closed: dict[Group, Sums]) -> dict[Group, Sums]:
+    return {group: sums for group, sums in groups.items() if (group[place],) not in closed}
+
+
+def _columns(table: Table, names: list[str]) -> list[Any]:
+    return [table.c[name] for name in (*names, *MEASURES)]
 
 
 def _sums(row: Any) -> Sums:

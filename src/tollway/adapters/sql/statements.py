@@ -2,10 +2,10 @@
 microseconds, and a Core insert costs more than SQLite itself. Every parameter is positional.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ClauseElement, ColumnElement, Connection, Table, bindparam, func, select
+from sqlalchemy.dialects import sqlite
 
 from tollway.adapters.sql.engine import upsert
 from tollway.adapters.sql.tables import ledger_entries, usage_rollups_15m, usage_rollups_day
@@ -51,19 +51,26 @@ def compile_statements(connection: Connection) -> LedgerStatements:
 
 
 def _rollup(connection: Connection, table: Table) -> Rollup:
-    insert = upsert(connection, table)
-    new: Sequence[str] = MEASURES
+    statement = added(table, upsert(connection, table))
+    return Rollup(
+        _text(connection, statement), tuple(RollupKey._fields.index(name) for name in keys(table))
+    )
+
+
+def keys(table: Table) -> list[str]:
+    """The columns of a table of sums that name a group."""
+    return [column.name for column in table.columns if column.name not in MEASURES]
+
+
+def added(table: Table, insert: sqlite.Insert) -> sqlite.Insert:
+    """The insert, made to add to the sums that are there."""
     sums: dict[str, ColumnElement[int]] = {
         name: table.c[name] + insert.excluded[name] for name in COUNTS
     }
     for name in NUMBERS:
         old, more = table.c[name], insert.excluded[name]
         sums[name] = func.coalesce(old + more, old, more)  # NULL is "unknown", and adds nothing
-    key = [column.name for column in table.columns if column.name not in new]
-    statement = insert.on_conflict_do_update(index_elements=key, set_=sums)
-    return Rollup(
-        _text(connection, statement), tuple(RollupKey._fields.index(name) for name in key)
-    )
+    return insert.on_conflict_do_update(index_elements=keys(table), set_=sums)
 
 
 def _text(connection: Connection, statement: ClauseElement) -> str:

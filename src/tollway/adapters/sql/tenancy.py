@@ -73,7 +73,8 @@ RULES = (
     Rule("audit_log", "true", _OR_PLATFORMS),
     Rule("usage_rollups_15m", _own(), "false"),
     Rule("usage_rollups_day", _own(), "false"),
-    Rule("ledger_entries", _own(), "false"),
+    Rule("ledger_entries", _own(), "false", since="r0006"),
+    Rule("ledger_closings", _own(), "false", since="r0006"),
 )
 # Without a tenant, and needed by a scoped unit: its own sign-in, its number, its kept answers.
 _SHARED = {
@@ -82,7 +83,12 @@ _SHARED = {
         "idempotent_replies", "tombstones", "peppers",
     ),
     "r0005": ("gateways",),
+    "r0006": (),
 }  # fmt: skip
+
+
+# Nobody who acts for a tenant writes the ledger, nor what is left of it.
+_READ_ONLY = ("ledger_entries", "ledger_closings")
 
 
 def roles_ddl() -> Iterator[str]:
@@ -108,6 +114,8 @@ def security_ddl(revision: str) -> Iterator[str]:
     for rule in (rule for rule in RULES if rule.since == revision):
         append_only = rule.table in ("audit_log",)
         rights = "SELECT, INSERT" if append_only else "SELECT, INSERT, UPDATE, DELETE"
+        if rule.table in _READ_ONLY:
+            rights = "SELECT"
         yield f"GRANT {rights} ON {rule.table} TO {APP}"
         yield f"ALTER TABLE {rule.table} ENABLE ROW LEVEL SECURITY"
         yield (

@@ -17,6 +17,7 @@ from tollway.adapters.sql.tables.identity import peppers as peppers
 from tollway.adapters.sql.tables.identity import projects as projects
 from tollway.adapters.sql.tables.identity import tenant_settings as tenant_settings
 from tollway.adapters.sql.tables.identity import tenants as tenants
+from tollway.adapters.sql.tables.ledger import ledger_closings as ledger_closings
 from tollway.adapters.sql.tables.ledger import ledger_entries as ledger_entries
 from tollway.adapters.sql.tables.ledger import ledger_quarantine as ledger_quarantine
 from tollway.adapters.sql.tables.ledger import ship_cursors as ship_cursors

@@ -2,7 +2,7 @@
 would cost a look-up per row.
 
 Indices: the primary keys, nothing else. An entry is found by its request id, which begins with the
-day; retention drops whole days, the front of the key; sums come from the roll-ups. Rows are stored
+day; retention removes days, the front of the key; sums come from the roll-ups. Rows are stored
 in key order (WITHOUT ROWID): one tree to write instead of a table and its index.
 """
 
@@ -57,12 +57,29 @@ def _group(*names: str) -> list[Column[Any]]:
     return [Column(name, Text, primary_key=True) for name in names]
 
 
-# The columns after `day` are the fields of `Receipt` in its order; `tags` is a JSON object.
+# The columns after `day` are the fields of `Receipt` in its order; `tags` is a JSON object. On
+# PostgreSQL a day is a partition (`partitions.py`), and there is none for whatever is left over.
 ledger_entries = Table(
     "ledger_entries",
     metadata,
     Column("day", Text, primary_key=True),
     *[_entry_column(name) for name in Receipt._fields],
+    sqlite_with_rowid=False,
+    postgresql_partition_by="LIST (day)",
+)
+
+# What the entries that retention has removed came to. Two grains: by quarter of an hour
+# (`quarter_s` above 0), end user and model, as long as a running window may begin or end inside of
+# such a day; then one row for a tenant's day, everything else empty. That there is a row says: this
+# tenant's day is closed, nothing is booked on it any more.
+ledger_closings = Table(
+    "ledger_closings",
+    metadata,
+    Column("day", Text, primary_key=True),
+    Column("tenant_id", Text, primary_key=True),
+    Column("quarter_s", BigInteger, primary_key=True, autoincrement=False),
+    *_group("project_id", "account_id", "key_id", "model_id", "provider_id", "payer", "end_user"),
+    *_sums(),
     sqlite_with_rowid=False,
 )
 
