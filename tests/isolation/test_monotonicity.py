@@ -181,7 +181,7 @@ def _platforms(world, *, kept):
         "SELECT * FROM prices WHERE tenant_id IS NULL",
         "SELECT * FROM grants",
         "SELECT id, slug, active, deleted_s FROM tenants",
-        "SELECT tenant_id, models, grant_group, default_quotas FROM tenant_settings",
+        "SELECT tenant_id, models, grant_group FROM tenant_settings",
         "SELECT id FROM accounts WHERE platform_admin",
     )
     return {(query, row) for query in queries for row in world.query(query, kept=kept)}

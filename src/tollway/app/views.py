@@ -28,7 +28,7 @@ BY_FILE = "file"  # `managed_by` of what `apply` made
 
 @dataclass(frozen=True, slots=True)
 class TenantSettings:
-    """What a tenant may choose, but `models`, `group` and `default_quotas`: the platform does."""
+    """What a tenant may choose, but `models` and `group`: the platform does."""
 
     timezone: str = "UTC"
     retention_days: int | None = None
@@ -36,7 +36,6 @@ class TenantSettings:
     cache: Mapping[str, Any] | None = None
     models: str = "all"  # all | listed
     group: str | None = None
-    default_quotas: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

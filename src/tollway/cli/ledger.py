@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from tollway.cli import reconcile
+from tollway.cli import reconcile, retain
 from tollway.cli.outcomes import REFUSED
 from tollway.cli.session import desk_for
 from tollway.domain.ledger_check import Finding, check_attempts, compare
@@ -24,6 +24,7 @@ def command() -> None:
 
 
 command.add_command(reconcile.command)
+command.add_command(retain.command)
 
 
 @command.command(name="verify")

@@ -59,7 +59,12 @@ def command(
         terms = _terms(charges, days, "hour" if hourly else "day", percent)
         report = _compared(desk, charges, terms)
         names = {one.id: one.name for one in desk.attempts.providers()}
+        last_day = _date(terms.until_s - 1).isoformat()
+        closed = desk.attempts.closed_days(_date(terms.from_s).isoformat(), last_day)
         waiting = desk.waiting_outcomes()
+    if closed:
+        words = "their entries were removed (retention), so the ledger's side is not whole"
+        click.echo(f"Of {closed[0]} to {closed[-1]}, {len(closed)} days: {words}.", err=True)
     if output == "json":
         print(json.dumps(_as_json(report, form, names, waiting), indent=2))
     else:

@@ -12,10 +12,12 @@ from tollway.adapters.sql.directory import SqlConfiguration
 from tollway.adapters.sql.ledger import SqlLedger
 from tollway.adapters.sql.ledger_attempts import SqlAttempts
 from tollway.adapters.sql.ledger_reading import SqlLedgerReader
+from tollway.adapters.sql.retention import SqlRetention
 from tollway.adapters.sql.usage import SqlUsageReader
 from tollway.adapters.system.clock import SystemClock
 from tollway.adapters.system.entropy import system_entropy
 from tollway.app.admin.work import Work
+from tollway.app.jobs.retain import Retention
 from tollway.app.ports_admin import UnitOfWork
 from tollway.config import Settings
 from tollway.domain.policy import Actor
@@ -37,6 +39,9 @@ class Desk:
         self.usage = SqlUsageReader(engine)
         self.ledger = SqlLedgerReader(engine)
         self.attempts = SqlAttempts(engine)
+        self.retention = Retention(
+            SqlRetention(engine), SystemClock(), settings.ledger_retention_days
+        )
 
     def close(self) -> None:
         """Let go of the database."""

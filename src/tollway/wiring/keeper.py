@@ -8,8 +8,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from sqlalchemy.exc import ProgrammingError
-
 from tollway.adapters.control.price_file import publish_prices
 from tollway.adapters.disk.answers import tidy_answers
 from tollway.adapters.journal.opening import recover_slot
@@ -144,12 +142,7 @@ class Keeper:
 
     def retain(self) -> None:
         """Make room for the ledger's next days, and remove entries whose time is over."""
-        try:
-            retained = self._retention.run_once()
-        except ProgrammingError as error:
-            # Rights that lack: serving and shipping go on.
-            _log.error("the ledger's retention failed", extra={"error": str(error)})
-            return
+        retained = self._retention.run_once()
         if any(retained):
             _log.info("entries of the ledger removed", extra=retained._asdict())
 

@@ -16,7 +16,7 @@ from tollway.cli.root import root
 PAGES = [Path("docs/cli.md"), Path("docs/config-as-code.md")]
 # Fields that a comment of the form names.
 _ELSEWHERE = {
-    "tenants": {"cache", "default_quotas"},
+    "tenants": {"cache"},
     "providers": {
         *("tenant", "headers_timeout_s", "first_token_timeout_s", "idle_timeout_s"),
         "total_timeout_s",

@@ -40,6 +40,7 @@ from tollway.app.ports import StoreUnavailableError
 from tollway.domain.brand import COMMAND, NAME
 
 POSTGRES = "postgresql"
+NOT_ALLOWED = "42501"  # insufficient_privilege
 # One lock for all who write configuration; any number will do, as long as it stays the same.
 _WRITERS_LOCK = 7_465_727_801
 

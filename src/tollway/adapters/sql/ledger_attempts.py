@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import Engine, select
 
 from tollway.adapters.sql.engine import reading
-from tollway.adapters.sql.tables import ledger_entries, providers
+from tollway.adapters.sql.partitions import keep_partitions
+from tollway.adapters.sql.tables import ledger_closings, ledger_entries, providers
 from tollway.domain.invoice import Charge, KnownProvider
 
 _CHUNK = 20_000
@@ -30,6 +31,13 @@ class SqlAttempts:
             found = [KnownProvider(*row) for row in connection.execute(query)]
         return sorted(found, key=lambda one: (one.tenant_id or "", one.name))
 
+    def closed_days(self, from_day: str, to_day: str) -> list[str]:
+        """The days among these of which entries were removed."""
+        day = ledger_closings.c.day
+        query = select(day).where(day >= from_day, day <= to_day).distinct().order_by(day)
+        with reading(self._engine) as connection:
+            return list(connection.execute(query).scalars())
+
     def attempts(
         self, provider_ids: Collection[str], from_day: str, to_day: str
     ) -> Iterator[Charge]:
@@ -46,6 +54,7 @@ class SqlAttempts:
             .order_by(entry.day, entry.request_id, entry.attempt, entry.kind.desc(), entry.seq)
         )
         with reading(self._engine) as connection:
+            keep_partitions(connection)
             rows = connection.execution_options(yield_per=_CHUNK).execute(query)
             for _, request in groupby(rows, lambda row: row.request_id):
                 attempts = [_charge(list(one)) for _, one in groupby(request, lambda r: r.attempt)]

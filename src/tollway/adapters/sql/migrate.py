@@ -5,14 +5,13 @@ something to do: a start-up that finds the newest revision pays one small query.
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import ProgrammingError
 
-from tollway.adapters.sql.engine import POSTGRES, reading, take_turn, writing
+from tollway.adapters.sql.engine import NOT_ALLOWED, POSTGRES, reading, take_turn, writing
 from tollway.domain.brand import COMMAND, NAME
 from tollway.domain.result import Err, Ok, Result
 
 # Every revision, oldest first. A test compares it with the migration files.
 REVISIONS = ("r0001", "r0002", "r0003", "r0004", "r0005", "r0006")
 HEAD = REVISIONS[-1]
-_NOT_ALLOWED = "42501"  # insufficient_privilege
 SCRIPTS = "tollway.adapters.sql:migrations"
 
 
@@ -42,7 +41,7 @@ def upgrade(engine: Engine) -> Result[bool, str]:
         try:
             _run(connection)
         except ProgrammingError as error:
-            if getattr(error.orig, "sqlstate", None) != _NOT_ALLOWED:
+            if getattr(error.orig, "sqlstate", None) != NOT_ALLOWED:
                 raise
             return Err(
                 f"The database refused the migration: {error.orig}. It needs its database's owner, "

@@ -9,8 +9,10 @@ collect what belongs to a day in silence, and keep that day from getting one.
 from collections.abc import Collection
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import ProgrammingError
 
-from tollway.adapters.sql.engine import POSTGRES
+from tollway.adapters.sql.engine import NOT_ALLOWED, POSTGRES
+from tollway.app.ports import StoreUnavailableError
 
 SCHEMA = "ledger_days"
 
@@ -40,13 +42,21 @@ def partitioned_days(connection: Connection) -> set[str]:
 
 def make_partitions(connection: Connection, days: Collection[str]) -> None:
     """Those of the days that lack theirs get one. Held until the transaction's end: a lock that
-    keeps others from making or dropping one, and nobody from reading or writing."""
+    keeps others from making or dropping one, and nobody from reading or writing. Raises
+    StoreUnavailableError where the login may not."""
     if not has_partitions(connection):
         return
-    connection.exec_driver_sql("LOCK TABLE ONLY ledger_entries IN SHARE UPDATE EXCLUSIVE MODE")
-    for day in sorted(set(days) - partitioned_days(connection)):
-        for statement in partition_ddl(day):
-            connection.exec_driver_sql(statement)
+    try:
+        connection.exec_driver_sql("LOCK TABLE ONLY ledger_entries IN SHARE UPDATE EXCLUSIVE MODE")
+        for day in sorted(set(days) - partitioned_days(connection)):
+            for statement in partition_ddl(day):
+                connection.exec_driver_sql(statement)
+    except ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) != NOT_ALLOWED:
+            raise
+        raise StoreUnavailableError(
+            f"a day of the ledger cannot be made by this login, which must own it: {error.orig}"
+        ) from error
 
 
 def partition_ddl(day: str) -> tuple[str, ...]:

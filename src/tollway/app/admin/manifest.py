@@ -40,7 +40,6 @@ class TenantEntry(Entry):
     retention_days: int | None = None
     content_logging: bool = False
     cache: dict[str, Any] | None = None
-    default_quotas: tuple[dict[str, Any], ...] = ()
 
 
 class MemberEntry(Entry):

@@ -62,6 +62,14 @@ class Retention:
             self._seen[due.day] = seen
         return Retained(entries, days, self._compact(today))
 
+    def counts(self) -> Iterator[tuple[str, int, int]]:
+        """For each day of which something is over: how many entries would go, and stay."""
+        for due in self.due():
+            goes, stays = self._store.count(
+                due.day, age_days=due.age_days, by_default=due.by_default
+            )
+            yield due.day, goes, stays
+
     def due(self) -> Iterator[Due]:
         """The days of which something is over, oldest first."""
         today, default = self._today(), self._default_days

@@ -48,7 +48,6 @@ _SETTINGS = (
     Option(flag="--retention-days", field="settings.retention_days", kind=Kind.NUMBER),
     Option(flag="--content-logging", field="settings.content_logging", kind=Kind.SWITCH),
     Option(flag="--cache", field="settings.cache", kind=Kind.JSON),
-    Option(flag="--default-quotas", field="settings.default_quotas", kind=Kind.JSON),
 )
 
 TENANTS = Noun(

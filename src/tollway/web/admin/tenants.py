@@ -25,7 +25,7 @@ Id = Annotated[str, Field(examples=["ten_0123456789abcdef"])]
 
 
 class Settings(Form):
-    """`models`, `group` and `default_quotas` are the platform's to decide."""
+    """`models` and `group` are the platform's to decide."""
 
     timezone: str = Field(default="UTC", max_length=64, examples=["Europe/Berlin"])
     retention_days: StrictInt | None = Field(default=None, ge=1, le=36_500)
@@ -33,7 +33,6 @@ class Settings(Form):
     cache: dict[str, Any] | None = None
     models: Literal["all", "listed"] = "all"
     group: str | None = Field(default=None, max_length=200, examples=["gold"])
-    default_quotas: list[dict[str, Any]] = Field(default_factory=list, max_length=100)
 
 
 class TenantIn(Form):
@@ -163,10 +162,7 @@ def _answer(tenant: TenantView, response: Response) -> TenantOut:
 
 
 def _settings(before: TenantSettings, form: Settings) -> TenantSettings:
-    sent = {name: getattr(form, name) for name in form.model_fields_set}
-    if "default_quotas" in sent:
-        sent["default_quotas"] = tuple(sent["default_quotas"])
-    return replace(before, **sent)
+    return replace(before, **{name: getattr(form, name) for name in form.model_fields_set})
 
 
 def _out(view: TenantView) -> TenantOut:
@@ -183,7 +179,6 @@ def _out(view: TenantView) -> TenantOut:
             cache=None if settings.cache is None else dict(settings.cache),
             models="listed" if settings.models == "listed" else "all",
             group=settings.group,
-            default_quotas=[dict(quota) for quota in settings.default_quotas],
         ),
         managed_by=view.managed_by,
         created_at=moment_of(view.created_s),

@@ -167,7 +167,7 @@ def test_nobody_else_changes_a_tenant(work):
 
 @pytest.mark.parametrize(
     "governed",
-    [{"models": "listed"}, {"group": "gold"}, {"default_quotas": ({"metric": "cost"},)}],
+    [{"models": "listed"}, {"group": "gold"}],
     ids=str,
 )
 def test_what_the_platform_decides_a_tenant_may_send_along_but_not_change(work, governed):

@@ -27,7 +27,6 @@ _TENANTS = select(
     tenant_settings.c.cache,
     tenant_settings.c.models,
     tenant_settings.c.grant_group,
-    tenant_settings.c.default_quotas,
 ).join(tenant_settings, tenant_settings.c.tenant_id == tenants.c.id)
 
 
@@ -117,7 +116,6 @@ def _settings(settings: TenantSettings) -> dict[str, Any]:
         "cache": mapped(settings.cache),
         "models": settings.models,
         "grant_group": settings.group,
-        "default_quotas": [dict(quota) for quota in settings.default_quotas] or None,
     }
 
 
@@ -135,7 +133,6 @@ def _view(row: Row[Any] | None) -> TenantView | None:
             row.cache,
             row.models,
             row.grant_group,
-            tuple(row.default_quotas or ()),
         ),
         active=row.active,
         deleted_s=row.deleted_s,

@@ -47,6 +47,7 @@ tenant_settings = Table(
     Column("cache", JSON(none_as_null=True)),
     Column("models", Text, nullable=False),
     Column("grant_group", Text),
+    # Nothing reads it: a quota with `per` says the same. It goes with the next release.
     Column("default_quotas", JSON(none_as_null=True)),
     Column("version", BigInteger, nullable=False),
     CheckConstraint("models IN ('all', 'listed')", name="models"),

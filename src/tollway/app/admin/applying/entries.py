@@ -53,7 +53,6 @@ def tenant_entry(view: TenantView) -> TenantEntry:
         retention_days=settings.retention_days,
         content_logging=settings.content_logging,
         cache=None if settings.cache is None else dict(settings.cache),
-        default_quotas=tuple(dict(quota) for quota in settings.default_quotas),
     )
 
 
@@ -71,7 +70,6 @@ def settings_of(entry: TenantEntry) -> TenantSettings:
         entry.cache,
         entry.models,
         entry.group,
-        entry.default_quotas,
     )
 
 

@@ -16,7 +16,7 @@ MODEL_VIEWS = ("all", "listed")
 RESTORABLE_S = 30 * 86_400
 _SALT_BYTES = 32
 _MAX_RETENTION_DAYS = 36_500
-_GOVERNED = ("models", "group", "default_quotas")  # settings that the platform decides
+_GOVERNED = ("models", "group")  # settings that the platform decides
 
 
 @dataclass(frozen=True, slots=True)

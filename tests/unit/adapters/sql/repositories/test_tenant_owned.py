@@ -10,9 +10,7 @@ from tests.fakes.database import NOW_S
 from tollway.app.ports_directory import ConflictError, Page
 from tollway.app.views import KeyView, ProjectView, TenantSettings, TenantView
 
-SETTINGS = TenantSettings(
-    "Europe/Berlin", 30, True, {"exact": {"enabled": True}}, "listed", "gold", ({"metric": "cost"},)
-)
+SETTINGS = TenantSettings("Europe/Berlin", 30, True, {"exact": {"enabled": True}}, "listed", "gold")
 ACME = TenantView("ten_a", "acme", "Acme", SETTINGS)
 OTHER = TenantView("ten_b", "other", "Other")
 PROJECT = ProjectView("prj_1", "ten_a", "bot", ("m1",))
