@@ -14,7 +14,7 @@ from tollway.cli.session import desk_for
 @click.option("--data-dir", help="Where everything is kept (TOLLWAY_DATA_DIR).")
 def command(*, dry_run: bool, data_dir: str | None) -> None:
     """Remove entries of the ledger whose time is over (a tenant's `retention_days`,
-    TOLLWAY_LEDGER_RETENTION_DAYS). What they came to stays. A running gateway does so every hour."""
+    TOLLWAY_LEDGER_RETENTION_DAYS). What they came to stays. A running gateway does so hourly."""
     with desk_for(data_dir) as desk:
         if dry_run:
             _print_due(desk.retention)

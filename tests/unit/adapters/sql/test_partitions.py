@@ -156,7 +156,7 @@ def test_a_tenants_role_has_no_way_around(engine, statement):
     SqlLedger(engine).append("a", rows(tenant_id="ten_a"), (1, 1))
     before = dump(engine)
     with (
-        pytest.raises(ProgrammingError, match="permission denied|must be owner"),
+        pytest.raises(ProgrammingError, match=r"permission denied|must be owner"),
         engine.begin() as connection,
     ):
         enter_scope(connection, ("ten_a",))
