@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,35 @@ def test_workers_die_and_the_limit_holds(stage: Stage) -> None:
         hit_worker(stage, signal.SIGKILL)
     asking.join()
     used_up(stage, 800, within_s=60)
+
+
+def test_all_die_and_fewer_come_back(stage: Stage) -> None:
+    """What two of four workers left is in the ledger, though nobody goes on with their journals."""
+    known = ids(stage)
+    limit(stage, quota(300, **_tenant(known)))
+    results: list[Any] = []
+
+    def ask() -> None:
+        with suppress(OSError):
+            results.append(
+                crowd(
+                    stage.tree.url,
+                    stage.tree.key,
+                    requests=200,
+                    at_once=40,
+                    directives="tokens=20 gap_ms=10",
+                    stream=True,
+                )
+            )
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    time.sleep(0.5)
+    stage.tree.kill_all()
+    asking.join()
+    stage.tree.setting("workers", 2)
+    stage.tree.start()
+    used_up(stage, 300, within_s=60)
 
 
 def test_a_server_that_loses_everything(stage: Stage, valkey: Valkey) -> None:

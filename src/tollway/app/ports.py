@@ -232,14 +232,16 @@ class QuotaStore(Protocol):
 class Counted(NamedTuple):
     """What was used so far, for each counter asked for: by the second its bucket of ten begins
     (minute) or the window does. `foreign` is held by other processes. `upto`: the place in the
-    asker's journal that the sums have counted to; `others` the same of every journal there is.
-    `settling`: others still have requests under way, so ask again."""
+    asker's journal that the sums have counted to; `others` the same of every journal there is,
+    `closed` those of them that nobody writes and that were counted to their end. `settling`: others
+    still have requests under way, so ask again."""
 
     used: Sequence[dict[int, int]]
     foreign: Sequence[int]
     upto: tuple[int, int]
     settling: bool
     others: Sequence[tuple[str, int, int]] = ()
+    closed: Sequence[str] = ()
 
 
 class Counting(Protocol):

@@ -182,7 +182,7 @@ def _actions(keeper: Keeper, publisher: Publisher) -> dict[str, Any]:
         if not ask["shared"]:
             held = await publisher.hand_over(refs, but=int(ask["slot"]))
         try:
-            used, shipped = await asyncio.to_thread(keeper.count, refs)
+            used, shipped, closed = await asyncio.to_thread(keeper.count, refs)
         except StoreUnavailableError as error:
             raise Declined(str(error)) from error
         return {
@@ -190,6 +190,7 @@ def _actions(keeper: Keeper, publisher: Publisher) -> dict[str, Any]:
             "foreign": [sum(column) for column in zip(*held, strict=True)] or [0] * len(refs),
             "upto": shipped.get(str(ask["source"]), (0, 0)),
             "others": [(source, *place) for source, place in shipped.items()],
+            "closed": closed,
             "settling": bool(held),
         }
 

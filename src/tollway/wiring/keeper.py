@@ -13,7 +13,7 @@ from tollway.adapters.disk.answers import tidy_answers
 from tollway.adapters.journal.opening import recover_slot
 from tollway.adapters.journal.options import JournalUnusableError
 from tollway.adapters.journal.reader import DiskJournalReader
-from tollway.adapters.journal.slots import slot_folders, take_slot
+from tollway.adapters.journal.slots import is_held, slot_folders, source_of, take_slot
 from tollway.adapters.sql.announce import VersionListener
 from tollway.adapters.sql.counting import SqlCounts
 from tollway.adapters.sql.directory import SqlConfiguration
@@ -120,11 +120,23 @@ class Keeper:
 
     def count(
         self, refs: Sequence[CounterRef]
-    ) -> tuple[list[dict[int, int]], dict[str, tuple[int, int]]]:
-        """What counters have by the ledger, after everything settled here so far was shipped; and
-        how far each journal was shipped when that was so."""
+    ) -> tuple[list[dict[int, int]], dict[str, tuple[int, int]], list[str]]:
+        """What counters have by the ledger, after everything settled here so far was shipped; how
+        far each journal was shipped when that was so; and which journals nobody goes on with."""
+        closed = self._closed_sources()
         self.ship_all()
-        return self._counts.sums(refs)
+        return *self._counts.sums(refs), closed
+
+    def _closed_sources(self) -> list[str]:
+        """The journals here that no worker writes: the next `ship_all` ships the end of them."""
+        self.recover()
+        return [
+            source
+            for folder in slot_folders(self._journal_dir)
+            if (source := source_of(folder)) is not None
+            and self._closed.get(folder.name) == _owned_ns(folder)
+            and not is_held(folder)
+        ]
 
     def publish_prices(self) -> None:
         """Give workers the price book, if it has changed."""

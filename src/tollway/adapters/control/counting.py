@@ -3,7 +3,7 @@ form in which both write what is asked.
 
 A line: `{"do": "count", "source": ..., "slot": n, "shared": bool, "counters": [...]}`; the answer:
 `{"used": [[[start_s, amount], ...], ...], "foreign": [...], "upto": [segment, offset], "others":
-[[source, segment, offset], ...], "settling": bool}`.
+[[source, segment, offset], ...], "closed": [source, ...], "settling": bool}`.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,14 @@ class KeeperCounting:
         segment, offset = answer["upto"]
         used = [dict(map(tuple, pairs)) for pairs in answer["used"]]
         others = [(source, first, second) for source, first, second in answer["others"]]
-        return Counted(used, answer["foreign"], (segment, offset), answer["settling"], others)
+        return Counted(
+            used,
+            answer["foreign"],
+            (segment, offset),
+            answer["settling"],
+            others,
+            answer["closed"],
+        )
 
 
 def read_counters(written: Any) -> list[CounterRef]:

@@ -3,7 +3,7 @@ was posted before a moment: each journal's gateway has said again how far it had
 ledger has counted as far.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 Place = tuple[int, int]
@@ -56,10 +56,12 @@ class Facts:
             for source, text in zip(reply[1::2], reply[2::2], strict=True)
         }
 
-    def is_settled(self, beats: int, counted: Mapping[str, Place]) -> bool:
-        """Whether everything that was posted before that many beats is in what was counted."""
+    def is_settled(self, beats: int, counted: Mapping[str, Place], closed: Collection[str]) -> bool:
+        """Whether everything that was posted before that many beats is in what was counted.
+        `closed`: journals that nobody writes, counted to their end."""
         return all(
-            fact.place <= counted.get(source, (0, 0)) and (fact.left or fact.beat > beats)
+            source in closed
+            or (fact.place <= counted.get(source, (0, 0)) and (fact.left or fact.beat > beats))
             for source, fact in self._known.items()
         )
 

@@ -134,7 +134,7 @@ class Seeding:
 
     async def _set(self, some: list[_Wanted], counted: Counted) -> None:
         epoch = self._registry.epoch
-        places = {owner.replace(":", "_"): (at, offset) for owner, at, offset in counted.others}
+        places = {_owner(source): (at, offset) for source, at, offset in counted.others}
         if self._counting is not None:
             places[self._facts.source] = counted.upto
         last = [self._is_last(wanted, counted, places) for wanted in some]
@@ -149,7 +149,7 @@ class Seeding:
         for wanted, is_last, answer in zip(some, last, answers, strict=True):
             if answer[0] == b"OK":
                 self.seeded += 1
-            if is_last or (answer[0] == b"KEPT" and wanted.key not in self._inexact):
+            if is_last or (answer[0] == b"KEPT" and not answer[2]):
                 self._inexact.pop(wanted.key, None)
             else:
                 self._inexact[wanted.key] = wanted
@@ -183,4 +183,10 @@ class Seeding:
         early = oldest_s is not None and oldest_s < wanted.since_s
         if counted.settling or early or wanted.beats is None:
             return False
-        return self._facts.is_settled(wanted.beats, places)
+        closed = {_owner(source) for source in counted.closed}
+        return self._facts.is_settled(wanted.beats, places, closed)
+
+
+def _owner(source: str) -> str:
+    """A journal's name as a part of a field's."""
+    return source.replace(":", "_")

@@ -2,7 +2,7 @@
 -- counter. ARGV: epoch, run, kind, stop, held elsewhere, for how long (ms), who (empty: this is the last
 -- word; else the same may seed once more), the asker, until when guesses are in the ledger (ms), how
 -- many owners, (owner, segment, offset) up to which the ledger was counted, how many buckets,
--- (bucket, used). Answers OK, KEPT or LOST.
+-- (bucket, used). Answers OK, KEPT with 1 if it is in doubt, or LOST.
 if not epoch_since() then return { 'LOST', now_ms } end
 local key, kind, stop, who = KEYS[3], ARGV[3], tonumber(ARGV[4]), ARGV[7]
 local found = look(key, kind)
@@ -13,7 +13,7 @@ elseif found.stale then
 end
 local fields = fields_of(key)
 if fields.s == '1' and not (fields.x and (who == '' or fields.x == ARGV[8])) then
-  return { 'KEPT', now_ms }
+  return { 'KEPT', now_ms, fields.x and 1 or 0 }
 end
 for name in pairs(fields) do
   if string.find(name, '^u:') then call('HDEL', key, name) end
