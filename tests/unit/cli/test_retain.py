@@ -44,4 +44,4 @@ def test_retain(tmp_path, monkeypatch):
     assert run(tmp_path, "retain") == (0, "8 entries removed, 0 days as a whole.\n")
     assert run(tmp_path, "retain", "--dry-run") == (0, "Nothing is over.\n")
     code, words = run(tmp_path, "verify")
-    assert (code, "12 rows of " in words) == (0, True)
+    assert (code, words.startswith("12 rows")) == (0, True)

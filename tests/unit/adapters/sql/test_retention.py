@@ -33,7 +33,7 @@ from tollway.domain.window import Period, Zone, window_at
 NOON_S = 1_795_000_000
 TODAY = datetime.fromtimestamp(NOON_S, UTC).date()
 KEPT = {"ten_a": 3, "ten_b": 20, "ten_c": None}
-ZONES = [Zone(), Zone("Asia/Kolkata"), Zone("America/New_York")]
+ZONES = [Zone("Asia/Kolkata"), Zone("America/New_York")]
 
 
 @pytest.fixture(params=STORES)
@@ -67,7 +67,7 @@ def engine(request, tmp_path):
         yield made
 
 
-def outcomes(seed, count=400, days=45):
+def outcomes(seed, count=300, days=42):
     """Of so many days, by three tenants and nobody; every payer."""
     draw = random.Random(seed)
     made = []
@@ -119,8 +119,8 @@ def counters():
     ]
     for rule in rules:
         for metric in (Metric.REQUESTS, Metric.TOKENS):
-            for period in (Period.TOTAL, Period.MONTH, Period.DAY):
-                for zone in ZONES:
+            for period in (Period.TOTAL, Period.MONTH):
+                for zone in ZONES if period is Period.MONTH else [Zone()]:
                     fields = dict(rule)
                     member = fields.pop("member", None)
                     upstream = fields.get("scope") in ("model", "platform")
@@ -179,10 +179,10 @@ def test_entries_go_when_their_time_is_over(engine, default):
     assert run.entries == sum(before.values()) - sum(kept.values()) > 100
 
 
-@pytest.mark.parametrize("batch", [1, 7, 10_000])
+@pytest.mark.parametrize("batch", [3, 10_000])
 def test_counters_and_verify_do_not_notice(engine, batch):
     """Totals and months of every kind of rule are what they were, and all still agrees."""
-    filled(engine, count=250)
+    filled(engine, count=200)
     before = counted(engine)
     assert findings(engine) == []
     assert any(sum(found.values()) for found in before)
@@ -311,7 +311,7 @@ def test_a_clock_that_runs_ahead_removes_nothing(engine, there, removed):
     ahead = FixedClock((NOON_S + 400 * 86_400) * 10**9)
     run = Retention(database, ahead, 10).run_once()
     assert any(tenant == "ten_b" for _, tenant in left(engine)) is not removed
-    assert (run.entries > 300) is removed
+    assert (run.entries > 150) is removed
 
 
 def test_shipping_goes_on_meanwhile(engine):
