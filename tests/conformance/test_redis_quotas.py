@@ -276,6 +276,21 @@ async def test_a_server_that_may_evict_is_refused(valkey):
         await real(valkey.url).start()
 
 
+async def test_a_connection_that_closes_under_a_call(valkey):
+    """What is asked in that moment fails as all else does, and nothing is lost."""
+    store, one = real(valkey.url), rule(quota(10))
+    assert await store.start()
+    asked = now_hold(one)
+    assert await store.decided(asked) is None
+    store._link._transport.close()
+    store.settle(asked, actual())
+    assert isinstance(await store.decided(now_hold(one)), Outage)
+    await until(lambda: store.reachable and not store.unsaid)
+    assert await store.decided(now_hold(one)) is None
+    assert store.standing(one)[:2] == (1, 1)
+    await store.close()
+
+
 async def test_over_tcp_with_a_user_and_a_password():
     """What the URL says of the way to the server is done; a wrong password is an outage."""
     with socket.create_server(("127.0.0.1", 0)) as probe:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -60,6 +61,13 @@ def used_up(stage: Stage, allowed: int, within_s: float = 15) -> None:
         time.sleep(0.2)
     time.sleep(1)
     assert admitted(stage) == allowed
+
+
+def metrics(stage: Stage) -> str:
+    """The metrics page."""
+    with urlopen(f"{stage.tree.state['ops_url']}/metrics", timeout=5) as answer:
+        text: str = answer.read().decode()
+    return text
 
 
 def hit_worker(stage: Stage, number: signal.Signals) -> None:
@@ -247,6 +255,9 @@ def test_set_by_command_and_seen_by_the_caller(stage: Stage) -> None:
         "quotas", "usage", quota_id, "--member", "key_nobody00000", "-o", "json", *api
     )
     assert (json.loads(nobody)["source"], json.loads(nobody)["used"]) == ("ledger", 0)
+    refused = f'tollway_limit_refusals_total{{quota="{quota_id}",why="reached"}} 1.0'
+    assert refused in metrics(stage)
+    assert "tollway_workers_counting 1.0" in metrics(stage)
     tree.run(
         *("quotas", "update", quota_id, "--raised-to", "3"),
         *("--raised-until", "2099-01-01T00:00:00Z", *api),

@@ -1,6 +1,7 @@
 """Limits over several workers that share their counters: exactly as many as allowed."""
 
 import json
+import re
 import signal
 import threading
 import time
@@ -15,7 +16,7 @@ from tests.fakes.limits import crowd
 from tests.fakes.quotas import quota
 from tests.fakes.stage import Stage
 from tests.fakes.valkey import Valkey
-from tests.journeys.test_quotas import _tenant, admitted, hit_worker, ids, limit, used_up
+from tests.journeys.test_quotas import _tenant, admitted, hit_worker, ids, limit, metrics, used_up
 
 
 @pytest.fixture
@@ -164,5 +165,7 @@ def test_a_server_that_loses_everything(stage: Stage, valkey: Valkey) -> None:
     valkey.kill()
     away = crowd(stage.tree.url, stage.tree.key, requests=20, at_once=10)
     assert away == {503: 20}
+    assert "tollway_workers_counting 0.0" in metrics(stage)
+    assert sum(map(float, re.findall(r'why="unavailable"} (.*)', metrics(stage)))) == 20
     valkey.start()
     used_up(stage, 100, within_s=60)

@@ -165,6 +165,8 @@ class Supervisor:
             "tollway_workers_ready": float(sum(w.serving for w in self._workers.values())),
             "tollway_draining": float(self._stop.is_set()),
         }
+        for name, value in (pair for one in collected for pair in one.get("gauges", {}).items()):
+            gauges[name] = gauges.get(name, 0.0) + value
         return render(merged, gauges)
 
     # Children.

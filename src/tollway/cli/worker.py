@@ -66,7 +66,7 @@ async def run(lifeline: ChildLifeline, settings: Settings, given: dict[str, Any]
     exact.cancel()
     await control.close()
     await worker.close()
-    lifeline.report("stopped", metrics=worker.tally.collect())
+    lifeline.report("stopped", metrics=worker.metrics())
 
 
 async def _drain(worker: Worker, settings: Settings, hurry: asyncio.Event) -> None:
@@ -103,7 +103,7 @@ async def _refresh(worker: Worker) -> None:
 
 def _actions(worker: Worker, leave: Any) -> dict[str, Any]:
     async def metrics(_: Ask) -> Ask:
-        return {"metrics": worker.tally.collect()}
+        return {"metrics": {**worker.metrics(), "gauges": worker.gauges()}}
 
     async def version(_: Ask) -> Ask:
         await worker.refresh()
@@ -125,7 +125,7 @@ def _actions(worker: Worker, leave: Any) -> dict[str, Any]:
     async def stand(ask: Ask) -> Ask:
         member = None if ask["member"] is None else str(ask["member"])
         quota_id = QuotaId(str(ask["quota"]))
-        found = await look_at(worker.gateway, str(ask["place"]), quota_id, member)
+        found = await look_at(worker.gateway, str(ask["place"]), quota_id=quota_id, member=member)
         return {"stand": found}
 
     async def drain(_: Ask) -> Ask:

@@ -140,6 +140,23 @@ class Worker:
                 f"rediss://user:password@host:6379/0 or unix:///path. ({error})"
             ) from error
 
+    def metrics(self) -> dict[str, Any]:
+        """What this process has counted so far."""
+        reached = [[quota, why, count] for (quota, why), count in self.gateway.limited.items()]
+        store = self._shared or self._local
+        shadowed = [[quota, "shadow", count] for quota, count in store.shadowed.items()]
+        shares = 0 if self._shared is None else self._shared.shared_out
+        return {
+            **self.tally.collect(),
+            "limits": reached + shadowed,
+            "shares": [[shares]],
+        }
+
+    def gauges(self) -> dict[str, float]:
+        """How it stands right now."""
+        counting = self._shared is None or self._shared.reachable
+        return {"tollway_workers_counting": float(counting)}
+
     async def open(self) -> None:
         """Before the first request. A server of counters that is away is waited for a little, and
         then tried again in the background. Raises SettingsError for one that would lose them."""

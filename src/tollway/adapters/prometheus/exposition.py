@@ -14,6 +14,15 @@ from prometheus_client.core import (
 from tollway.adapters.prometheus.tally import DURATION_BUCKETS_S
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+# How many cells of a table's rows are labels.
+_LABELS = {
+    "requests": 5,
+    "tokens": 3,
+    "durations": 1,
+    "first_bytes": 1,
+    "limits": 2,
+    "shares": 0,
+}
 Merged = dict[tuple[Any, ...], list[float]]
 
 
@@ -27,9 +36,8 @@ class _Page:
 
 def merge(collected: Iterable[Mapping[str, Any]], retired: dict[str, Merged]) -> None:
     """Add every process's rows to `retired`, by table and labels."""
-    widths = {"requests": 5, "tokens": 3, "durations": 1, "first_bytes": 1}
     for tables in collected:
-        for table, width in widths.items():
+        for table, width in _LABELS.items():
             merged = retired.setdefault(table, {})
             for row in tables.get(table, ()):
                 labels, cells = tuple(row[:width]), row[width:]
@@ -52,9 +60,25 @@ def render(merged: Mapping[str, Merged], gauges: Mapping[str, float]) -> bytes:
     )
     for labels, cells in merged.get("tokens", {}).items():
         tokens.add_metric([str(label) for label in labels], cells[0])
+    limits = CounterMetricFamily(
+        "tollway_limit_refusals",
+        "Requests that a limit refused: reached, or unavailable (its counter could not be had). "
+        "shadow: would have refused.",
+        labels=["quota", "why"],
+    )
+    for labels, cells in merged.get("limits", {}).items():
+        limits.add_metric([str(label) for label in labels], cells[0])
+    shares = CounterMetricFamily(
+        "tollway_limit_share_admissions",
+        "Requests let in on a local share while the shared counters were away.",
+    )
+    for cells in merged.get("shares", {}).values():
+        shares.add_metric([], cells[0])
     metrics: list[Metric] = [
         requests,
         tokens,
+        limits,
+        shares,
         _histogram(
             "tollway_request_duration_seconds",
             "From the request to its outcome.",

@@ -156,10 +156,12 @@ class Link:
     def _flush(self) -> None:
         """Whatever was asked in one turn of the loop, in one write."""
         self._flushing = False
-        if self._queued and self._transport is not None:
+        transport = self._transport
+        # One that is closing takes nothing any more, and who waits is told when it has closed.
+        if self._queued and transport is not None and not transport.is_closing():
             calls, self._queued = self._queued, []
             self._sent.extend(calls)
-            self._transport.write(b"".join([call.frame for call in calls]))
+            transport.write(b"".join([call.frame for call in calls]))
 
     def _flush_late(self) -> None:
         self._lazy = False

@@ -18,6 +18,7 @@ class Shares:
     one window it stays one share. `left`: of a line's limit, when it was last seen."""
 
     def __init__(self, left: Callable[[Line], int | None]) -> None:
+        self.admitted = 0  # holds, since the start
         self._given: dict[tuple[bytes, int], int] = {}
         self._left = left
 
@@ -36,6 +37,7 @@ class Shares:
         for line in lines:
             line.bucket_s = now_s - now_s % BUCKET_S if line.place.kind == "m" else 0
             self._add(line, line.held)
+        self.admitted += 1
         return None
 
     def end(self, booked: Booked, actual: Sizes | None) -> None:

@@ -143,6 +143,11 @@ class RedisQuotaStore:
         """How often each shadow rule would have refused."""
         return self._asking.shadowed
 
+    @property
+    def shared_out(self) -> int:
+        """Holds that were let in on a share while the server was away."""
+        return self._shares.admitted
+
     # One hold's life.
 
     def reserve(self, hold: Hold) -> Decision:

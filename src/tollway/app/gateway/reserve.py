@@ -6,7 +6,7 @@ from tollway.app.gateway.exchange import Exchange, Verdict
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.gateway.sizing import size_hold
 from tollway.domain.allowance import Allowance, is_budget, limit_text, time_text
-from tollway.domain.hold import UNDECIDED, Bound, Decision, Hold, Outage, RuleSet, Undecided
+from tollway.domain.hold import UNDECIDED, Bound, Decision, Hold, Outage, Rule, RuleSet, Undecided
 from tollway.domain.model import Target
 from tollway.domain.provider import ProviderRecord
 from tollway.domain.quota import Metric
@@ -88,8 +88,10 @@ def _wait_s(gateway: Gateway, frees_s: int) -> float | None:
 
 def _judged(gateway: Gateway, hold: Hold, decision: Decision) -> QuotaExceeded | Unavailable | None:
     if isinstance(decision, Bound):
+        _count(gateway, decision.rule, "reached")
         return _exceeded(gateway, hold, decision)
     if isinstance(decision, Outage):
+        _count(gateway, decision.rule, "unavailable")
         text = limit_text(decision.rule, decision.rule.limit)
         return Unavailable(
             f"Whether the limit of {text} is reached cannot be checked right now. Try again.",
@@ -97,6 +99,11 @@ def _judged(gateway: Gateway, hold: Hold, decision: Decision) -> QuotaExceeded |
             _SOON_S,
         )
     return None
+
+
+def _count(gateway: Gateway, rule: Rule, why: str) -> None:
+    place = rule.quota.id, why
+    gateway.limited[place] = gateway.limited.get(place, 0) + 1
 
 
 def _exceeded(gateway: Gateway, hold: Hold, bound: Bound) -> QuotaExceeded:

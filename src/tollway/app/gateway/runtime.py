@@ -21,7 +21,7 @@ from tollway.app.ports import (
 )
 from tollway.app.ports_answers import AnswerStore
 from tollway.app.pricing import Pricing
-from tollway.domain.ids import ModelId
+from tollway.domain.ids import ModelId, QuotaId
 from tollway.domain.output_history import OutputHistory
 from tollway.domain.provider import ProviderKind
 
@@ -56,6 +56,7 @@ class Gateway:
     new_models: Newcomers = field(default_factory=Newcomers)
     turns: dict[ModelId, int] = field(default_factory=dict)  # requests so far, per model
     limits: Limits = field(default_factory=Limits)
+    limited: dict[tuple[QuotaId, str], int] = field(default_factory=dict)  # refusals, by why
     outputs: dict[ModelId, OutputHistory] = field(default_factory=dict)
     answers: AnswerStore | None = None  # by Idempotency-Key
     prices: Pricing | None = None  # for limits on cost

@@ -12,7 +12,7 @@ _NS = 1_000_000_000
 
 
 async def look_at(
-    gateway: Gateway, place: str, quota_id: QuotaId, member: str | None
+    gateway: Gateway, place: str, *, quota_id: QuotaId, member: str | None
 ) -> Stand | None:
     """`place` is where the limit is found, `member` one of its `per` (`scope_place`). None: nobody
     has counted on it here."""

@@ -258,7 +258,9 @@ def read_quota_usage(
     machine counts on it, what the ledger has of the window."""
     at_s = int(time.time())
     quota_id_ = QuotaId(quota_id)
-    ref = caller.read(lambda work: queries.read_quota_use(work, quota_id_, member, at_s))
+    ref = caller.read(
+        lambda work: queries.read_quota_use(work, quota_id_, member=member, at_s=at_s)
+    )
     stand = caller.services.stands.read(ref.quota, ref.member)
     used = caller.services.sums.used(ref) if stand is None else stand.used
     return _use(ref, at_s, stand, used=used, member=member)

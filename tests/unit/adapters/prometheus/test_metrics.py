@@ -62,3 +62,15 @@ def test_buckets_are_cumulative_and_hold_every_observation():
     top = (("endpoint", "chat_completions"), ("le", "300.0"))
     assert samples[("tollway_request_duration_seconds_bucket", inf)] == 1
     assert samples[("tollway_request_duration_seconds_bucket", top)] == 0
+
+
+def test_limits_by_quota_and_why():
+    """Refusals of all workers add up, and what was let in on a share."""
+    merged = {}
+    one = {"limits": [["quo_1", "reached", 3], ["quo_2", "shadow", 1]], "shares": [[2]]}
+    merge([one, {"limits": [["quo_1", "reached", 4]], "shares": [[0]]}, {}], merged)
+    text = render(merged, {"tollway_workers_counting": 1.0}).decode()
+    assert 'tollway_limit_refusals_total{quota="quo_1",why="reached"} 7.0' in text
+    assert 'tollway_limit_refusals_total{quota="quo_2",why="shadow"} 1.0' in text
+    assert "tollway_limit_share_admissions_total 2.0" in text
+    assert "tollway_workers_counting 1.0" in text

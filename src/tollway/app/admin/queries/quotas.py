@@ -28,7 +28,7 @@ def list_quotas(
 
 
 def read_quota_use(
-    work: Work, quota_id: QuotaId, member: str | None, at_s: int
+    work: Work, quota_id: QuotaId, *, member: str | None, at_s: int
 ) -> Result[CounterRef, Rejected]:
     """The counter that is asked for, as of a second. `member`: whose, of a limit that each has for
     itself."""
