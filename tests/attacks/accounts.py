@@ -7,6 +7,7 @@ MEMORY = "tests/journeys/test_quotas.py"
 PIPELINE = "tests/unit/app/gateway/test_quotas.py"
 SHARED = "tests/journeys/test_shared_quotas.py"
 REDIS = "tests/conformance/test_redis_quotas.py"
+SNAPSHOTS = "tests/unit/adapters/control/test_snapshot_file.py"
 LEDGER = "tests/conformance/test_ledger_store.py"
 SCENARIOS = "tests/unit/app/gateway/test_known_scenarios.py"
 
@@ -51,8 +52,7 @@ ROWS: dict[int, tuple[str, ...]] = {
     79: (f"{REDIS}::test_a_frozen_server_holds_up_nobody",),
     80: (
         f"{HERE}::test_two_gateways_serve_the_newest_limit",
-        "tests/unit/adapters/control/test_snapshot_file.py::"
-        "test_an_older_snapshot_never_replaces_a_newer_one",
+        f"{SNAPSHOTS}::test_an_older_snapshot_never_replaces_a_newer_one",
     ),
     81: (
         f"{REDIS}::test_a_damaged_counter_admits_nobody_and_begins_again",
