@@ -2,6 +2,7 @@
 what it is when everything was shipped once. Real journals, two shippers at once, each database.
 """
 
+import dataclasses
 import random
 import threading
 from itertools import zip_longest
@@ -9,7 +10,7 @@ from itertools import zip_longest
 import pytest
 
 from tests.fakes.clock import FixedClock
-from tests.fakes.journals import NOW_NS, a_journal, begun, finish
+from tests.fakes.journals import NOW_NS, TINY, a_journal, begun, finish
 from tests.fakes.stores import store
 from tollway.adapters.journal.reader import DiskJournalReader
 from tollway.adapters.sql.engine import reading
@@ -20,8 +21,9 @@ from tollway.app.ports import StoreUnavailableError
 from tollway.domain.ledger_check import check_attempts, compare
 
 LAPS = 3
-AT_ONCE = 8  # in one of so many repeats both write at the same time; in the others by turns
-REQUESTS = 11  # two segments
+AT_ONCE = 20  # in one of so many repeats both write at the same time; in the others by turns
+REQUESTS = 10
+SMALL = dataclasses.replace(TINY, segment_bytes=3200, max_record_bytes=800)
 
 
 class Kept(DiskJournalReader):
@@ -63,12 +65,13 @@ class Faulty:
 def a_days_journal(folder, seed):
     """A journal of several segments: requests, some with a second attempt, some corrected."""
     draw = random.Random(seed)
-    with a_journal(folder) as journal:
+    with a_journal(folder, SMALL) as journal:
         for number in range(REQUESTS):
             request_id = f"req_20231114{seed:012x}{number:08x}"
             end_user = draw.choice([None, "ann"])
             intent = begun(journal, request_id, end_user=end_user)
             finish(journal, intent, output=draw.randrange(500), end_user=end_user)
+    assert len(list(folder.rglob("*.seg"))) > 1
     return folder
 
 
@@ -77,7 +80,7 @@ def laps(reader, ledger, seed, faults):
     where a run failed."""
     for lap in range(LAPS):
         faulty = Faulty(ledger, seed * 10 + lap)
-        options = ShipperOptions(batch_rows=6, batches_per_source=100)
+        options = ShipperOptions(batch_rows=4, batches_per_source=100)
         shipper = Shipper(reader, faulty, FixedClock(NOW_NS), options)
         while shipper.run_once(drain=True).trouble:
             yield
@@ -136,14 +139,17 @@ def test_shipped_three_times_by_two_is_shipped_once(tmp_path, kind, repeats):
     again.mkdir()
     faults, troubles = [], []
     with store(kind, once) as plain, store(kind, again) as engine:
+        first, ledgers = SqlLedger(plain), [SqlLedger(engine), SqlLedger(engine)]
         for seed in range(repeats):
             reader = Kept(a_days_journal(tmp_path / f"journal-{seed}", seed))
-            Shipper(reader, SqlLedger(plain), FixedClock(NOW_NS)).run_once(drain=True)
+            Shipper(reader, first, FixedClock(NOW_NS)).run_once(drain=True)
             # The cursor is by source, and these journals are all slot 0 of their own machine.
             with plain.begin() as connection:
                 connection.exec_driver_sql("DELETE FROM ship_cursors")
 
-            shippers = [laps(reader, SqlLedger(engine), seed * 2 + one, faults) for one in (0, 1)]
+            shippers = [
+                laps(reader, ledger, seed * 2 + one, faults) for one, ledger in enumerate(ledgers)
+            ]
             if seed % AT_ONCE:
                 by_turns(shippers)
             else:
