@@ -59,6 +59,15 @@ class Valkey:
             connection.sendall(_packed([str(word) for word in words]))
             return connection.recv(65_536)
 
+    def run_all(self, *commands: list[str]) -> None:
+        """Several commands on one connection; each reply is waited for."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(5.0)
+            connection.connect(str(self._path))
+            for words in commands:
+                connection.sendall(_packed(words))
+                connection.recv(65_536)
+
     def kill(self) -> None:
         """Gone at once, with all it had."""
         assert self._process is not None
