@@ -22,6 +22,10 @@ class Payer(StrEnum):
     FAILED_OVER = "failed_over"  # another target won: nothing to the tenant
 
 
+# The `error` of a row whose provider counted more than the request could have.
+ABOVE_CEILING = "usage:above_ceiling"
+
+
 class Intent(NamedTuple):
     """An attempt about to be made: enough to bill it should we die. Times in UTC nanoseconds.
 

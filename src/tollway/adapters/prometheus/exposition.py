@@ -20,6 +20,7 @@ _LABELS = {
     "tokens": 3,
     "durations": 1,
     "first_bytes": 1,
+    "above_ceiling": 2,
     "limits": 2,
     "shares": 0,
 }
@@ -60,6 +61,13 @@ def render(merged: Mapping[str, Merged], gauges: Mapping[str, float]) -> bytes:
     )
     for labels, cells in merged.get("tokens", {}).items():
         tokens.add_metric([str(label) for label in labels], cells[0])
+    above = CounterMetricFamily(
+        "tollway_usage_above_ceiling",
+        "Answers of which the provider counted more than the request could have.",
+        labels=["model", "provider"],
+    )
+    for labels, cells in merged.get("above_ceiling", {}).items():
+        above.add_metric([str(label) for label in labels], cells[0])
     limits = CounterMetricFamily(
         "tollway_limit_refusals",
         "Requests that a limit refused: reached, or unavailable (its counter could not be had). "
@@ -77,6 +85,7 @@ def render(merged: Mapping[str, Merged], gauges: Mapping[str, float]) -> bytes:
     metrics: list[Metric] = [
         requests,
         tokens,
+        above,
         limits,
         shares,
         _histogram(

@@ -9,7 +9,7 @@ provider); never from what a caller writes.
 from bisect import bisect_left
 from typing import Any
 
-from tollway.domain.receipt import Payer, Receipt, usage_of
+from tollway.domain.receipt import ABOVE_CEILING, Payer, Receipt, usage_of
 from tollway.domain.usage import USAGE_CLASSES
 
 # Seconds. Wide enough for reasoning models, fine enough for a cache hit.
@@ -35,12 +35,13 @@ _BATCH = 256
 class Tally:
     """Counts since the process began."""
 
-    __slots__ = ("_durations", "_first_bytes", "_held", "_requests", "_tokens")
+    __slots__ = ("_above", "_durations", "_first_bytes", "_held", "_requests", "_tokens")
 
     def __init__(self) -> None:
         self._held: list[Receipt] = []
         self._requests: dict[tuple[str, str, str, int, str], int] = {}
         self._tokens: dict[tuple[str, str, str], int] = {}
+        self._above: dict[tuple[str, str], int] = {}
         self._durations: dict[str, list[float]] = {}
         self._first_bytes: dict[str, list[float]] = {}
 
@@ -67,6 +68,9 @@ class Tally:
             if receipt.first_byte_ns is not None:
                 waited_s = (receipt.first_byte_ns - receipt.started_ns) / 1e9
                 _add(self._first_bytes, receipt.endpoint, waited_s)
+        if receipt.error == ABOVE_CEILING:
+            place = (model, provider)
+            self._above[place] = self._above.get(place, 0) + 1
         tokens = self._tokens
         for name, count in zip(USAGE_CLASSES, usage_of(receipt), strict=True):
             if count:
@@ -79,6 +83,7 @@ class Tally:
         return {
             "requests": [[*key, count] for key, count in self._requests.items()],
             "tokens": [[*key, count] for key, count in self._tokens.items()],
+            "above_ceiling": [[*key, count] for key, count in self._above.items()],
             "durations": [[key, *cells] for key, cells in self._durations.items()],
             "first_bytes": [[key, *cells] for key, cells in self._first_bytes.items()],
         }

@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from itertools import islice
+from itertools import chain, islice
 
 from tollway.adapters.redis.facts import Place
 from tollway.adapters.redis.lines import Line, Word
@@ -57,6 +57,7 @@ class Seeding:
         self._counting = counting
         self._wanted: dict[bytes, _Wanted] = {}
         self._inexact: dict[bytes, _Wanted] = {}
+        self._again: dict[bytes, _Wanted] = {}  # of the inexact, what is still asked for this time
         self._asking: asyncio.Task[None] | None = None
         self._failing = False
         self.seeded = 0  # counters that we set, since the start
@@ -88,8 +89,9 @@ class Seeding:
                 for wanted in self._inexact.values():
                     if wanted.beats is None and self._facts.asked_at > wanted.told_at:
                         wanted.beats = self._facts.beats
-                self._wanted |= self._inexact
-                await self.done(_ASK_TIMEOUT_S)
+                self._again = dict(self._inexact)
+                while self._again and self._registry.link.ready:
+                    await self.done(_ASK_TIMEOUT_S)
 
     async def ship(self) -> Place | None:
         """Our journal is in the ledger up to here, with what came before us; None: it cannot be
@@ -109,9 +111,12 @@ class Seeding:
 
     async def _ask(self) -> None:
         await asyncio.sleep(0)  # what comes in the same turn of the loop shares the ask
-        some = list(islice(self._wanted.values(), _AT_ONCE))
+        # Somebody waits for what is wanted; nobody for the rest.
+        every = chain(self._wanted.values(), self._again.values())
+        some = list({wanted.key: wanted for wanted in islice(every, _AT_ONCE)}.values())
         for wanted in some:
-            del self._wanted[wanted.key]
+            self._wanted.pop(wanted.key, None)
+            self._again.pop(wanted.key, None)
         try:
             counted = _NOTHING
             if self._counting is not None:

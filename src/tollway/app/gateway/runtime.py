@@ -56,6 +56,7 @@ class Gateway:
     new_models: Newcomers = field(default_factory=Newcomers)
     turns: dict[ModelId, int] = field(default_factory=dict)  # requests so far, per model
     limits: Limits = field(default_factory=Limits)
+    warned: dict[ModelId, float] = field(default_factory=dict)  # until when: usage above its cap
     limited: dict[tuple[QuotaId, str], int] = field(default_factory=dict)  # refusals, by why
     outputs: dict[ModelId, OutputHistory] = field(default_factory=dict)
     answers: AnswerStore | None = None  # by Idempotency-Key

@@ -2,19 +2,24 @@
 observers. The table of who pays stands in docs/accounting.md; `_bill` is that table as code.
 """
 
+import logging
+
 from tollway.app.gateway.exchange import Exchange, Verdict
 from tollway.app.gateway.relay import BufferedRelay
 from tollway.app.gateway.runtime import Gateway
+from tollway.app.gateway.sizing import output_ceiling
 from tollway.app.pricing import Served
 from tollway.domain.estimate import estimated_output
 from tollway.domain.failure import Cause, Failure, client_status
 from tollway.domain.hold import Hold
 from tollway.domain.output_history import OutputHistory
 from tollway.domain.quota import spent
-from tollway.domain.receipt import Payer, Receipt
+from tollway.domain.receipt import ABOVE_CEILING, Payer, Receipt
 from tollway.domain.refusal import refused_status
 from tollway.domain.usage import NO_USAGE, Usage
 
+_log = logging.getLogger(__name__)
+_WARN_AGAIN_S = 60.0
 _ZERO = Usage(input=0, output=0)
 _CLIENT_GONE_STATUS = 499
 
@@ -53,7 +58,9 @@ def settle_attempt(
         _status(relay, failure),
         relay.status or None,
         _outcome(relay, failure),
-        None if failure is None else f"{failure.phase.value}:{failure.cause.value}",
+        _flaw(gateway, exchange, usage, source)
+        if failure is None
+        else f"{failure.phase.value}:{failure.cause.value}",
         relay.first_byte_ns,
     )
     gateway.journal.settle(intent.slot, receipt)
@@ -75,6 +82,33 @@ def settle(gateway: Gateway, exchange: Exchange, verdict: Verdict) -> None:
     receipt = _refused(gateway, exchange, verdict)
     for observer in gateway.observers:
         observer.observe(receipt)
+
+
+def _flaw(gateway: Gateway, exchange: Exchange, usage: Usage, source: str) -> str | None:
+    """More than the request was allowed to have is billed as counted, and said aloud: either the
+    provider ignores its cap, or it counts something else."""
+    if source != "provider":
+        return None
+    ceiling, hold = output_ceiling(exchange), exchange.hold
+    written = (usage.output or 0) + (usage.reasoning or 0)
+    most_read = hold.strict.input_tokens if hold is not None and hold.rules.ceiling else None
+    if (ceiling is None or written <= ceiling * exchange.ask.choices) and (
+        most_read is None or (usage.input or 0) <= most_read
+    ):
+        return None
+    now_s, model_id = gateway.clock.monotonic(), exchange.model.id
+    if now_s >= gateway.warned.get(model_id, 0.0):
+        gateway.warned[model_id] = now_s + _WARN_AGAIN_S
+        _log.warning(
+            "a provider counts more than the request could have",
+            extra={
+                "model": exchange.model.name,
+                "input": usage.input,
+                "output": written,
+                "output_ceiling": ceiling,
+            },
+        )
+    return ABOVE_CEILING
 
 
 def _settle_holds(

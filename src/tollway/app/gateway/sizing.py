@@ -64,6 +64,13 @@ def size_hold(
     return Hold(rules, at_s, bounded=bounded, strict=ceiling or bounded)
 
 
+def output_ceiling(exchange: Exchange) -> int | None:
+    """The most tokens that one choice of the answer may have; None: nobody has said."""
+    if exchange.output_clamp is not None:
+        return _most_output(exchange.ask.output_limit, exchange.output_clamp)
+    return _most_output(exchange.ask.output_limit, exchange.model.max_output_tokens)
+
+
 def _strict_sizes(
     gateway: Gateway, exchange: Exchange, rules: RuleSet, targets: Targets, most: int
 ) -> Sizes | BadRequest:

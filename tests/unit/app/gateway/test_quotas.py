@@ -4,6 +4,8 @@ import contextlib
 import json
 from dataclasses import replace
 
+import pytest
+
 from tests.fakes.pipeline import (
     CHAT,
     DONE,
@@ -18,6 +20,7 @@ from tests.fakes.pipeline import (
     whole,
 )
 from tests.fakes.quotas import places, quota
+from tollway.adapters.prometheus.tally import Tally
 from tollway.app.pricing import PriceList, Pricing
 from tollway.dialects.registry import ENDPOINTS
 from tollway.domain.failure import Cause, Failure, Phase
@@ -309,6 +312,46 @@ class TestMoney:
             {"model": "m", "input": "hello"}, endpoint=ENDPOINTS[b"/v1/embeddings"]
         )
         assert isinstance(verdict, QuotaExceeded)
+
+
+class TestAboveTheCeiling:
+    """A provider counts more than the request could have."""
+
+    @pytest.mark.parametrize(
+        ("body", "usage", "flagged"),
+        [
+            ({"max_tokens": 100}, (5, 101), True),
+            ({"max_tokens": 100}, (5, 100), False),
+            ({"max_tokens": 100, "n": 2}, (5, 200), False),
+            ({"max_tokens": 100, "n": 2}, (5, 201), True),
+            ({}, (5, 10**6), False),
+        ],
+    )
+    async def test_it_is_billed_flagged_and_counted_whole(self, caplog, body, usage, flagged):
+        """The row has what the provider says, and says that it cannot be; so has the counter."""
+        made = bench(*[whole(reply(usage=usage))] * 2, quotas=[quota(10**9, "tokens")])
+        for _ in range(2):
+            await made.ask({**ASK, **body})
+        row = made.journal.receipts[0]
+        assert (row.input, row.output, row.outcome) == (*usage, "finished")
+        assert row.error == ("usage:above_ceiling" if flagged else None)
+        assert used(made) == (2 * sum(usage), 0)
+        said = [one for one in caplog.records if "more than the request could" in one.message]
+        assert len(said) == flagged  # once in a while, not for each
+        tally = Tally()
+        for one in made.journal.receipts:
+            tally.observe(one)
+        assert tally.collect()["above_ceiling"] == ([["m", row.provider_id, 2]] if flagged else [])
+
+    async def test_more_input_than_bytes_under_a_strict_limit(self):
+        """A text of so many bytes has not more tokens than that."""
+        made = bench(
+            whole(reply(usage=(5000, 1))),
+            quotas=[quota(10**9, "tokens", precision=STRICT)],
+        )
+        await made.ask(ASK)
+        assert made.journal.receipts[0].error == "usage:above_ceiling"
+        assert used(made) == (5001, 0)
 
 
 async def test_a_limit_changes_while_it_counts():
