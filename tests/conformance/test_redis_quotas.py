@@ -476,6 +476,44 @@ async def test_lost_data_is_seeded_once_and_nobody_gets_in_twice(valkey):
         await store.close()
 
 
+@pytest.mark.parametrize("ends", ["it comes back", "its journal is closed", "it is given up"])
+async def test_strict_limits_wait_for_who_is_away(valkey, ends):
+    """Data is lost, and one of two gateways does not come back: what it may hold nobody else gets.
+    Bounded limits wait a lease and no longer."""
+    strict = rule(quota(10, precision=Precision.STRICT))
+    bounded = rule(quota(10, metric="tokens"))
+    ledger = Ledger()
+    away = real(valkey.url, Ledger(), owner="host/1", lease_s=0.5)
+    stays = real(valkey.url, ledger, owner="host/0", lease_s=0.5)
+    for store in (away, stays):
+        assert await store.start()
+    for _ in range(10):
+        assert await away.decided(now_hold(strict)) is None
+    await asyncio.sleep(1.1)  # they have heard of each other
+    for duty in away._duties:
+        duty.cancel()
+    await asyncio.gather(*away._duties, return_exceptions=True)
+    valkey.kill()
+    await until(lambda: not stays.reachable)
+    valkey.start()
+    await until(lambda: stays.absent)
+    await asyncio.sleep(1.1)  # however long
+    assert isinstance(await stays.decided(now_hold(strict)), Outage)
+    assert await stays.decided(now_hold(bounded)) is None
+    back = None
+    if ends == "it comes back":
+        back = real(valkey.url, Ledger(), owner="host/1")
+        assert await back.start()
+    elif ends == "its journal is closed":
+        ledger.closed = ["host/1"]
+    else:
+        assert await stays.reopen()
+    await until(lambda: not stays.absent)
+    assert await stays.decided(now_hold(strict)) is None
+    for store in filter(None, (stays, back)):
+        await store.close()
+
+
 async def test_everything_flushed_under_load_lets_in_no_more(valkey, caplog):
     """The ledger has what was used, and the gateways have what they hold."""
     caplog.set_level(logging.INFO)

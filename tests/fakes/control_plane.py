@@ -61,6 +61,9 @@ class NoStands:
     def read(self, quota: QuotaRecord, member: str | None) -> Stand | None:
         return None
 
+    def reopen(self) -> bool:
+        return True
+
 
 class ControlPlane:
     """One application on one database. `published` holds the versions it announced."""

@@ -36,6 +36,7 @@ class Ledger:
         self.used = {}
         self.places = count(1)  # of the journal, as it grows
         self.others = []
+        self.closed = []
         self.settling = False
         self.away = False
         self.asked = 0
@@ -49,7 +50,7 @@ class Ledger:
             await self.gate.wait()
         if self.away:
             raise StoreUnavailableError("away")
-        return Counted(used, [0] * len(refs), upto, self.settling, self.others)
+        return Counted(used, [0] * len(refs), upto, self.settling, self.others, self.closed)
 
     def written(self):
         """The end of the journal."""

@@ -157,6 +157,9 @@ class StandReader(Protocol):
     def read(self, quota: QuotaRecord, member: str | None) -> Stand | None:
         """None: no gateway of this machine counts on it, or none answers."""
 
+    def reopen(self) -> bool:
+        """Have strict limits wait no more for gateways that are away. False: nobody could."""
+
 
 class QuotaSums(Protocol):
     """Limits as the ledger has it. Raises StoreUnavailableError."""

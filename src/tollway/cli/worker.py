@@ -128,6 +128,9 @@ def _actions(worker: Worker, leave: Any) -> dict[str, Any]:
         found = await look_at(worker.gateway, str(ask["place"]), quota_id=quota_id, member=member)
         return {"stand": found}
 
+    async def reopen(_: Ask) -> Ask:
+        return {"done": await worker.reopen()}
+
     async def drain(_: Ask) -> Ask:
         leave()
         return {}
@@ -139,6 +142,7 @@ def _actions(worker: Worker, leave: Any) -> dict[str, Any]:
         "counters": counters,
         "hand_over": hand_over,
         "stand": stand,
+        "reopen": reopen,
         "drain": drain,
     }
 

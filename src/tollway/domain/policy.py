@@ -56,6 +56,7 @@ class Action(StrEnum):
     QUOTA_LIST = "quota.list"
     QUOTA_READ = "quota.read"
     QUOTA_USE_READ = "quota.use_read"  # how it stands; whom it limits have /v1/me/usage
+    QUOTA_REOPEN = "quota.reopen"  # give up what gateways that are away may hold
     QUOTA_WRITE = "quota.write"  # what the platform has set stays the platform's
     USAGE_READ = "usage.read"
     USAGE_READ_OWN = "usage.read_own"
@@ -105,6 +106,7 @@ POLICY: Mapping[Action, frozenset[Standing]] = {
     Action.QUOTA_LIST: _MEMBERS,  # a user's list holds what concerns them alone
     Action.QUOTA_READ: _READERS | {Standing.USER_OWN},
     Action.QUOTA_USE_READ: _READERS,
+    Action.QUOTA_REOPEN: _PLATFORM,
     Action.QUOTA_WRITE: _ADMINS,
     Action.USAGE_READ: _READERS,
     Action.USAGE_READ_OWN: _READERS | {Standing.USER_OWN},

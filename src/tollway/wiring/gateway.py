@@ -155,7 +155,15 @@ class Worker:
     def gauges(self) -> dict[str, float]:
         """How it stands right now."""
         counting = self._shared is None or self._shared.reachable
-        return {"tollway_workers_counting": float(counting)}
+        absent = 0 if self._shared is None else self._shared.absent
+        return {
+            "tollway_workers_counting": float(counting),
+            "tollway_workers_waiting_for_gateways": float(absent > 0),
+        }
+
+    async def reopen(self) -> bool:
+        """Strict limits wait no more for gateways that are away; False: it cannot be said now."""
+        return self._shared is None or await self._shared.reopen()
 
     async def open(self) -> None:
         """Before the first request. A server of counters that is away is waited for a little, and

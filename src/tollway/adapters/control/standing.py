@@ -36,6 +36,16 @@ class WorkerStands:
                 return Stand(*answer["stand"])
         return None
 
+    def reopen(self) -> bool:
+        """Have strict limits wait no more for gateways that are away. False: nobody could."""
+        for path in self._sockets():
+            try:
+                if ask_now(path, "reopen", timeout_s=_TIMEOUT_S)["done"]:
+                    return True
+            except ControlError as error:
+                _log.debug("worker not reached", extra={"error": str(error)})
+        return False
+
     def _sockets(self) -> list[str]:
         if not os.path.isdir(self._run_dir):
             return []

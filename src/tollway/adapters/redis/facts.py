@@ -36,17 +36,26 @@ class Facts:
         self.beats = 0  # how many there had been when we asked last
         self.asked_at = 0.0
         self.shipped: Place | None = None  # so far is the ledger known to have counted our journal
+        self.closed: frozenset[str] = (
+            frozenset()
+        )  # journals that nobody goes on with, in the ledger
         self._written = written
         self._running_since_s = running_since_s
         self._now_ms = 0
         self._known: dict[str, Fact] = {}
 
     def words(self) -> list[str | int]:
-        """Ours: source, oldest, segment, offset. What came before our start is not known to have
-        been shipped until the ledger was asked: till then the journal has no end."""
+        """Ours: source, oldest, segment, offset; then the sources that nobody goes on with. What
+        came before our start is not known to have been shipped until the ledger was asked: till
+        then the journal has no end."""
         oldest_s = self._running_since_s()
         place = (1 << 53, 0) if self.shipped is None else max(self.shipped, self._written())
-        return [self.source, "-" if oldest_s is None else int(oldest_s), *place]
+        return [
+            self.source,
+            "-" if oldest_s is None else int(oldest_s),
+            *place,
+            " ".join(sorted(self.closed)),
+        ]
 
     def hear(self, reply: Sequence[Any], now_ms: int, asked_at: float) -> None:
         """How many beats there were, then each source and its words."""

@@ -55,6 +55,7 @@ class Registry:
         self.epoch = ""
         self.run_id = ""
         self.complete = False  # all gateways that were known have put their holds in again
+        self.absent = 0  # of them, how many have not and are waited for no more
         self.trouble: PolicyError | None = None
         self.facts = facts
         self._ship = ship
@@ -123,6 +124,20 @@ class Registry:
         self._ends = self.epoch
         self._opened.clear()
 
+    async def reopen(self) -> None:
+        """Wait no more for those that are away: their holds are given up. Raises LinkError."""
+        await self.link.command(b"DEL", _KEYS[2])
+        await self.join()
+
+    def _tell_absent(self, absent: int) -> None:
+        if absent and absent != self.absent:
+            _log.error(
+                "strict limits stay closed: gateways have been away since the counters were lost; "
+                "start them again, or give up what they hold with `tollway quotas reopen`",
+                extra={"gateways": absent},
+            )
+        self.absent = absent
+
     async def leave(self) -> None:
         """Nobody needs to wait for us."""
         if self.link.ready:
@@ -130,6 +145,8 @@ class Registry:
                 await self._say("left")
 
     async def _join(self) -> None:
+        if self.absent:
+            await self._ship()  # their journals may have been closed since
         found = await self._say(self._joined_epoch)
         epoch = found[0].decode()
         if epoch != self.epoch or epoch == self._ends:
@@ -149,7 +166,8 @@ class Registry:
             found = await self._say(self._joined_epoch)
         if found[0].decode() == epoch:
             self.complete = found[2] == 0
-            self._peers = [one.decode() for one in found[4 : 4 + found[3]]]
+            self._tell_absent(found[3])
+            self._peers = [one.decode() for one in found[5 : 5 + found[4]]]
 
     async def _say(self, joined: str) -> Reply:
         fresh = os.urandom(8).hex()
@@ -165,7 +183,7 @@ class Registry:
         ]
         began = asyncio.get_running_loop().time()
         reply = await self.link.call(self._scripts.join, _KEYS, [*words, *self._peers])
-        self.facts.hear(reply[4 + reply[3] :], reply[1], began)
+        self.facts.hear(reply[5 + reply[4] :], reply[1], began)
         return reply
 
     def _joined(self, task: asyncio.Task[None]) -> None:

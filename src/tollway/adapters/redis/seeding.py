@@ -99,9 +99,11 @@ class Seeding:
         if self._counting is None:
             return 0, 0
         try:
-            return (await asyncio.wait_for(self._counting.count([]), _ASK_TIMEOUT_S)).upto
+            counted = await asyncio.wait_for(self._counting.count([]), _ASK_TIMEOUT_S)
         except (StoreUnavailableError, TimeoutError):
             return None
+        self._facts.closed = frozenset(map(_owner, counted.closed))
+        return counted.upto
 
     def _forget_over(self) -> None:
         now_s = self._clock.wall_ns() // 1_000_000_000
@@ -188,8 +190,7 @@ class Seeding:
         early = oldest_s is not None and oldest_s < wanted.since_s
         if counted.settling or early or wanted.beats is None:
             return False
-        closed = {_owner(source) for source in counted.closed}
-        return self._facts.is_settled(wanted.beats, places, closed)
+        return self._facts.is_settled(wanted.beats, places, set(map(_owner, counted.closed)))
 
 
 def _owner(source: str) -> str:

@@ -129,6 +129,19 @@ class RedisQuotaStore:
         return self._link.ready and self._registry.complete
 
     @property
+    def absent(self) -> int:
+        """Gateways that have not come back since the data was lost; strict limits wait for them."""
+        return self._registry.absent
+
+    async def reopen(self) -> bool:
+        """Wait for them no more; False: the server cannot be asked."""
+        try:
+            await self._registry.reopen()
+        except LinkError:
+            return False
+        return True
+
+    @property
     def unsaid(self) -> int:
         """Notices that the server has not confirmed."""
         return self._outbox.waiting
@@ -159,6 +172,8 @@ class RedisQuotaStore:
         with something to be seeded or joined first at most two seconds."""
         if hold.bookings is not None or not hold.rules.rules:
             return None
+        if self._registry.absent and (closed := _strict(hold)) is not None:
+            return Outage(closed)
         loop = asyncio.get_running_loop()
         deadline, at_s = loop.time() + _DECIDE_S, hold.at_s
         while self._link.ready and (left_s := deadline - loop.time()) > 0:
@@ -281,6 +296,11 @@ class RedisQuotaStore:
     def _ready(self) -> None:
         self._begun.set()
         self._outbox.wake()
+
+
+def _strict(hold: Hold) -> Rule | None:
+    """A rule that must not be overspent, whoever else may hold on it."""
+    return next((rule for rule in hold.rules.rules if rule.strict and not rule.shadow), None)
 
 
 def _more(line: Line, strict: Sizes, bounded: Sizes) -> int:

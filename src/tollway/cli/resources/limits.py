@@ -99,6 +99,13 @@ QUOTAS = Noun(
         ),
         reading("readQuota"),
         Verb(
+            name="reopen",
+            operation="reopenQuotas",
+            method="POST",
+            help="Strict limits wait no more for gateways that are away.",
+            tail="/reopen",
+        ),
+        Verb(
             name="usage",
             operation="readQuotaUsage",
             method="GET",

@@ -34,6 +34,7 @@ from tollway.domain.window import FOREVER_S, Period, frees_s
 from tollway.web.admin.callers import Caller, route, tagged
 from tollway.web.admin.forms import Form
 from tollway.web.admin.paging import Listed, Paging, listed
+from tollway.web.admin.problems import ProblemError
 from tollway.web.admin.times import Moment, moment, moment_of, seconds
 
 router = APIRouter(tags=["quotas"])
@@ -230,6 +231,15 @@ def create_quota(caller: Caller, body: QuotaIn) -> Response:
         return commands.create_quota(work, quota)
 
     return caller.create(act, out=_out, location=lambda made: f"/api/v1/quotas/{made.id}")
+
+
+@router.post("/quotas/reopen", status_code=204, **route(Action.QUOTA_REOPEN, "reopenQuotas"))
+def reopen_quotas(caller: Caller) -> None:
+    """Strict limits wait no more for gateways that have been away since the shared counters were
+    lost. What those still hold may then be given out once more."""
+    caller.write(commands.reopen_quotas)
+    if not caller.services.stands.reopen():
+        raise ProblemError(503, "counters_unavailable", "No gateway here reaches the counters.")
 
 
 @router.get("/quotas/{quota_id}", **route(Action.QUOTA_READ, "readQuota"))

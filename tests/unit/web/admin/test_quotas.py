@@ -234,6 +234,27 @@ class Stands:
         self.asked.append((quota.id, member))
         return self.stand
 
+    def reopen(self):
+        self.asked.append("reopen")
+        return self.stand is not None
+
+
+@pytest.mark.parametrize(("stand", "status"), [(Stand(0, 0, None), 204), (None, 503)])
+def test_gateways_that_are_away_are_given_up_on_record(tmp_path, stand, status):
+    """By the platform alone; when no gateway reaches the counters, the answer says so."""
+    engine = database(tmp_path)
+    stands = Stands(stand)
+    plane = ControlPlane(engine, stands=stands)
+    with plane.configuration.begin() as uow:
+        furnish(uow)
+        uow.commit()
+    assert plane.ask("POST", "/quotas/reopen").status == status
+    assert stands.asked == ["reopen"]
+    newest = plane.ask("GET", "/audit", query={"limit": "1"}).json["data"][0]
+    assert newest["action"] == "quota.reopened"
+    plane.close()
+    engine.dispose()
+
 
 def test_how_a_limit_stands_by_its_counter(tmp_path):
     """Amounts in the form of the metric, and when some of it is there again."""

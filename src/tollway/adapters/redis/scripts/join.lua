@@ -3,9 +3,10 @@
 -- facts. ARGV: run, the epoch there would be, owner, the epoch it has joined (empty: none; "left":
 -- it goes), how long others are awaited (ms), how long an owner is believed (ms), an epoch that must
 -- end, its journal, when its oldest request was admitted (s or -), segment and offset of the
--- journal's end, the owners that the caller knew.
--- Answers the epoch, the time in ms, how many are awaited, how many owners, these, how many beats
--- there were, and for each journal its name and what was said of it.
+-- journal's end, the journals that nobody goes on with, the owners that the caller knew.
+-- Answers the epoch, the time in ms, how many are awaited, how many are away for longer than that
+-- (neither they nor who goes on with their journals came back), how many owners, these, how many
+-- beats there were, and for each journal its name and what was said of it.
 local call = host.call
 local time = call('TIME')
 local now_ms = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -21,21 +22,27 @@ if not id or found[2] ~= ARGV[1] or id == ARGV[7] then
   waits_until = now_ms + tonumber(ARGV[5])
   call('DEL', KEYS[1], KEYS[3], KEYS[4])
   call('HSET', KEYS[1], 'id', id, 'run', ARGV[1], 'until', plain(waits_until))
-  for i = 12, #ARGV do
+  for i = 13, #ARGV do
     if ARGV[i] ~= owner then call('SADD', KEYS[3], ARGV[i]) end
   end
 end
 call('ZADD', KEYS[2], plain(now_ms), owner)
 call('ZREMRANGEBYSCORE', KEYS[2], '-inf', plain(now_ms - tonumber(ARGV[6])))
 if joined == 'left' then call('ZREM', KEYS[2], owner) end
-if joined == id or joined == 'left' then call('SREM', KEYS[3], owner) end
-if not (now_ms < waits_until) then call('DEL', KEYS[3]) end
+local over = {}
+for source in string.gmatch(ARGV[12], '%S+') do over[source] = true end
+if joined == id or joined == 'left' then over[ARGV[8]] = true end
+for _, one in ipairs(call('SMEMBERS', KEYS[3])) do
+  if over[string.match(one, '^(.*)~')] then call('SREM', KEYS[3], one) end
+end
+local awaited, absent = call('SCARD', KEYS[3]), 0
+if not (now_ms < waits_until) then awaited, absent = 0, awaited end
 local beats = call('HINCRBY', KEYS[1], 'beats', 1)
 call('HSET', KEYS[4], ARGV[8], table.concat({ plain(beats), plain(now_ms),
   joined == 'left' and '1' or '0', ARGV[9], ARGV[10], ARGV[11] }, ' '))
 
 local owners = call('ZRANGE', KEYS[2], 0, 999)
-local answer = { id, now_ms, call('SCARD', KEYS[3]), #owners }
+local answer = { id, now_ms, awaited, absent, #owners }
 for _, one in ipairs(owners) do answer[#answer + 1] = one end
 answer[#answer + 1] = beats
 local facts = call('HGETALL', KEYS[4])

@@ -106,6 +106,15 @@ def delete_quota(work: Work, quota_id: QuotaId) -> Result[None, Rejected]:
     return Ok(None)
 
 
+def reopen_quotas(work: Work) -> Result[None, Rejected]:
+    """On record: strict limits wait no more for gateways that are away."""
+    refused = work.denied(Action.QUOTA_REOPEN, kind="quota")
+    if refused is not None:
+        return Err(refused)
+    work.record("quota.reopened", kind="quota", object_id="all")
+    return Ok(None)
+
+
 def drop_quotas_on(work: Work, scope: Scope, scope_id: str) -> None:
     """The thing is about to go, and its limits with it, each on record. The caller has asked the
     policy."""
