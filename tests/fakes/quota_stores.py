@@ -6,13 +6,32 @@ from itertools import count
 
 from tests.fakes.quotas import NOON_S, hold
 from tests.fakes.valkey import SHIFTED, server
+from tests.fakes.valkey_cluster import SHIFTED_TAGS, ValkeyCluster, cluster
 from tollway.adapters.memory.quota import MemoryQuotaStore
 from tollway.adapters.redis.store import RedisOptions, RedisQuotaStore
 from tollway.app.ports import Counted, StoreUnavailableError
 from tollway.domain.hold import UNDECIDED
 from tollway.domain.quota import Sizes
 
-STORES = ["memory", "redis"]
+STORES = ["memory", "redis", "cluster"]
+
+
+def _set_time(valkey, at_s):
+    if isinstance(valkey, ValkeyCluster):
+        valkey.set_time(at_s)
+    else:
+        valkey.run("SET", "test:now", at_s)
+
+
+def _empty(valkey):
+    if isinstance(valkey, ValkeyCluster):
+        valkey.flush()
+    else:
+        valkey.run("FLUSHALL")
+
+
+def _host(valkey):
+    return SHIFTED_TAGS if isinstance(valkey, ValkeyCluster) else SHIFTED
 
 
 class HandClock:
@@ -75,7 +94,7 @@ class Stage:
         self.clock.wall_s += seconds
         self.clock.run_s += seconds
         if self.valkey is not None:
-            self.valkey.run("SET", "test:now", self.clock.wall_s)
+            _set_time(self.valkey, self.clock.wall_s)
 
     async def ask(self, asked):
         """One decision, however long it takes."""
@@ -119,12 +138,12 @@ async def opened(kind, *, counting=True, lease_s=30.0, valkey=None, fresh=True, 
             ledger,
         )
         return
-    valkey = valkey or server()
+    valkey = valkey or (cluster() if kind == "cluster" else server())
     if fresh:
-        valkey.run("FLUSHALL")
-        valkey.run("SET", "test:now", NOON_S)
+        _empty(valkey)
+        _set_time(valkey, NOON_S)
     options = RedisOptions(
-        valkey.url, f"host/{slot}", deadline_s=1.0, lease_s=lease_s, host=SHIFTED
+        valkey.url, f"host/{slot}", deadline_s=1.0, lease_s=lease_s, host=_host(valkey)
     )
     store = RedisQuotaStore(options, clock, asked, written=ledger.written)
     assert await store.start()

@@ -10,7 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import hiredis
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
@@ -22,7 +22,7 @@ from tollway.adapters.redis.scripts import Script, Scripts
 
 _log = logging.getLogger(__name__)
 _CONNECT_TIMEOUT_S = 1.0
-_STRIKES = 3
+STRIKES = 3
 _PROBE_S = 0.1
 _STUCK_S = 3.0  # of silence, although something was asked: another connection may do better
 _BACKOFF_S = (0.05, 0.1, 0.2, 0.5, 1.0)
@@ -36,7 +36,7 @@ class LinkError(Exception):
     """No answer in time, or one that says the server cannot."""
 
 
-class _RefusedError(Exception):
+class RefusedError(Exception):
     """What the server answers with an error."""
 
 
@@ -45,9 +45,35 @@ class ServerFacts(NamedTuple):
 
     run_id: str
     memory_policy: str
+    history: str = ""  # of its data: another one after a failover
 
 
-class _Call:
+class Way(Protocol):
+    """To one server, or to several that are one."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether calls can be made."""
+        ...
+
+    def call(
+        self, script: Script, keys: Sequence[Word], args: Sequence[Word], *, lazy: bool = False
+    ) -> "Answer":
+        """One script; the future fails with LinkError. `lazy`: nobody waits for it."""
+        ...
+
+    def command(self, *words: Word) -> "Answer":
+        """A plain command; its first key is the second word."""
+        ...
+
+    async def run(self) -> None:
+        """Forever: connect, serve, and connect again."""
+        ...
+
+
+class Call:
+    """What was asked, until it is answered or late."""
+
     __slots__ = ("deadline", "frame", "future", "script")
 
     def __init__(self, frame: bytes, future: asyncio.Future[Reply], script: Script | None) -> None:
@@ -81,9 +107,9 @@ class Link:
         self._on_up = on_up
         self._on_ready = on_ready
         self._deadline_s = deadline_s
-        self._queued: list[_Call] = []
-        self._sent: deque[_Call] = deque()
-        self._waits: deque[_Call] = deque()
+        self._queued: list[Call] = []
+        self._sent: deque[Call] = deque()
+        self._waits: deque[Call] = deque()
         self._transport: asyncio.WriteTransport | None = None
         self._flushing = self._lazy = False
         self._timer: asyncio.TimerHandle | None = None
@@ -120,7 +146,7 @@ class Link:
     def failed(self) -> None:
         """Something that a caller sees as a failure: count it."""
         self._strikes += 1
-        if self._strikes >= _STRIKES and self.ready:
+        if self._strikes >= STRIKES and self.ready:
             self.ready = False
             self._say("the server does not answer in time")
 
@@ -193,7 +219,9 @@ class Link:
         assert isinstance(text, bytes)
         pairs = [line.partition(":")[::2] for line in text.decode().splitlines()]
         info = dict(pairs)
-        return ServerFacts(info.get("run_id", ""), info.get("maxmemory_policy", ""))
+        return ServerFacts(
+            info.get("run_id", ""), info.get("maxmemory_policy", ""), info.get("master_replid", "")
+        )
 
     def _open(self) -> None:
         self._strikes = 0
@@ -211,7 +239,7 @@ class Link:
         self._queued.clear()
         self._waits.clear()
         for call in lost:
-            _fail(call, "the connection is gone")
+            fail(call, "the connection is gone")
 
     # One call's life.
 
@@ -219,14 +247,14 @@ class Link:
         self, words: tuple[Word, ...], script: Script | None, *, lazy: bool = False
     ) -> "Answer":
         future: Answer = asyncio.get_running_loop().create_future()
-        call = _Call(_packed(words), future, script)
+        call = Call(packed(words), future, script)
         if self._transport is not None:
             self._queue(call, lazy=lazy)
         else:
-            _fail(call, "not connected")
+            fail(call, "not connected")
         return future
 
-    def _queue(self, call: _Call, *, lazy: bool = False) -> None:
+    def _queue(self, call: Call, *, lazy: bool = False) -> None:
         loop = asyncio.get_running_loop()
         call.deadline = loop.time() + self._deadline_s
         self._queued.append(call)
@@ -241,19 +269,22 @@ class Link:
         if self._timer is None:
             self._timer = loop.call_at(call.deadline, self._due)
 
-    def _answer(self, call: _Call, answer: Any) -> None:
-        missing = isinstance(answer, _RefusedError) and str(answer).startswith("NOSCRIPT")
+    def _answer(self, call: Call, answer: Any) -> None:
+        missing = isinstance(answer, RefusedError) and str(answer).startswith("NOSCRIPT")
         if missing and call.script is not None and not call.future.done():
             script, call.script = call.script, None  # once
             self._ask((b"SCRIPT", b"LOAD", script.text), None).add_done_callback(_seen)
             self._queue(call)
         elif isinstance(answer, Exception):
-            self.failed()
-            self._say(f"{type(answer).__name__}: {answer}")
-            _fail(call, str(answer))
+            self._refused(call, answer)
         elif not call.future.done():
             self._strikes = 0
             call.future.set_result(answer)
+
+    def _refused(self, call: Call, error: Exception) -> None:
+        self.failed()
+        self._say(f"{type(error).__name__}: {error}")
+        fail(call, str(error))
 
     def _due(self) -> None:
         """The answer may lie in the socket: after a long turn of the loop timers can come first.
@@ -271,7 +302,7 @@ class Link:
             call = waits.popleft()
             if not call.future.done():
                 late += 1
-                _fail(call, "no answer in time")
+                fail(call, "no answer in time")
         if late:
             self.failed()
         if waits:
@@ -291,7 +322,7 @@ Answer = asyncio.Future[Reply]
 
 
 # Its stub says that a command is one word.
-_packed: Callable[[tuple[Word, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]
+packed: Callable[[tuple[Word, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]
 
 
 class _Wire(asyncio.Protocol):
@@ -300,7 +331,7 @@ class _Wire(asyncio.Protocol):
     def __init__(self, hear: Callable[[Any], None]) -> None:
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._hear = hear
-        self._reader = hiredis.Reader(replyError=_RefusedError)
+        self._reader = hiredis.Reader(replyError=RefusedError)
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -319,7 +350,8 @@ class _Wire(asyncio.Protocol):
             self.ended.exception()
 
 
-def _fail(call: _Call, why: str) -> None:
+def fail(call: Call, why: str) -> None:
+    """Whoever waits for it is told."""
     if not call.future.done():
         call.future.set_exception(LinkError(why))
         # Not everyone who asks waits for the answer.

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from tollway.adapters.redis.facts import Facts, Place
 from tollway.adapters.redis.lines import REGISTRY, Tag, Word
-from tollway.adapters.redis.link import Answer, Link, LinkError, Reply, ServerFacts
+from tollway.adapters.redis.link import Answer, LinkError, Reply, ServerFacts, Way
 from tollway.adapters.redis.scripts import Script, Scripts
 
 _log = logging.getLogger(__name__)
@@ -60,6 +60,7 @@ class Registry:
         self.facts = facts
         self._ship = ship
         self._joined_epoch = ""
+        self._adopted = True
         self._owner = owner
         self._scripts = scripts
         self._leases = leases
@@ -68,7 +69,7 @@ class Registry:
         self._opened: set[str] = set()
         self._ends = ""  # an epoch that must end: what we know of it cannot be told any more
         self._joining: asyncio.Task[None] | None = None
-        self.link: Link
+        self.link: Way
 
     async def up(self, facts: ServerFacts) -> None:
         """A new connection. Raises LinkError."""
@@ -113,6 +114,15 @@ class Registry:
         """Whether calls under this tag will find it."""
         return tag.name in self._opened
 
+    def reaches(self, tag: Tag) -> bool:
+        """Whether calls under this tag can be made."""
+        return self.link.ready
+
+    @property
+    def reachable(self) -> bool:
+        """Whether every counter can be asked for."""
+        return self.link.ready and self.complete
+
     def call(
         self, script: Script, keys: Sequence[Word], words: Sequence[Word], *, lazy: bool = False
     ) -> Answer:
@@ -156,7 +166,10 @@ class Registry:
             self.complete = False
             self.epoch = epoch
             self._joined_epoch = self._ends = ""
+            self._adopted = False
+        if not self._adopted:
             await self._leases.adopt_all()
+            self._adopted = True
         if self._joined_epoch != epoch:
             # What we posted before is in the ledger only once our journal is: till then whoever
             # seeds a counter from it would have too little.
@@ -171,8 +184,9 @@ class Registry:
 
     async def _say(self, joined: str) -> Reply:
         fresh = os.urandom(8).hex()
+        runs = self._runs()
         words: list[Word] = [
-            self.run_id,
+            runs,
             fresh,
             self._owner,
             joined,
@@ -183,8 +197,15 @@ class Registry:
         ]
         began = asyncio.get_running_loop().time()
         reply = await self.link.call(self._scripts.join, _KEYS, [*words, *self._peers])
+        self._believe(runs)
         self.facts.hear(reply[5 + reply[4] :], reply[1], began)
         return reply
+
+    def _runs(self) -> str:
+        return self.run_id
+
+    def _believe(self, runs: str) -> None:
+        """The epoch is one of these servers' data."""
 
     def _joined(self, task: asyncio.Task[None]) -> None:
         self._joining = None

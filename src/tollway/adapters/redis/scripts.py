@@ -9,7 +9,7 @@ from typing import NamedTuple
 # All that a script takes from the server: a simulator brings a table of its own.
 SERVER = "local host = { call = redis.call, pcall = redis.pcall }\n"
 _SHARING = ("reserve", "settle", "extend", "renew", "seed", "look")
-_ALONE = ("open", "join")
+_ALONE = ("open", "join", "enlist")
 
 
 class Script(NamedTuple):
@@ -31,6 +31,7 @@ class Scripts(NamedTuple):
     look: Script
     open: Script
     join: Script
+    enlist: Script
 
 
 def load_scripts(host: str = SERVER) -> Scripts:

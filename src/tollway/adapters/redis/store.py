@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from tollway.adapters.redis.asking import Asking
 from tollway.adapters.redis.booking import Booking
+from tollway.adapters.redis.cluster import ClusterLink
 from tollway.adapters.redis.facts import Facts
 from tollway.adapters.redis.leases import LEASE_S, Leases
 from tollway.adapters.redis.lines import Booked, Line, Place
@@ -22,6 +23,8 @@ from tollway.adapters.redis.registry import PolicyError, Registry
 from tollway.adapters.redis.scripts import SERVER, load_scripts
 from tollway.adapters.redis.seeding import Seeding
 from tollway.adapters.redis.shares import Shares
+from tollway.adapters.redis.slots import is_cluster
+from tollway.adapters.redis.spread import SpreadRegistry
 from tollway.adapters.redis.stands import Stands
 from tollway.adapters.redis.telling import Telling
 from tollway.app.ports import Clock, Counting
@@ -70,7 +73,8 @@ class RedisQuotaStore:
         self._booking = booking = Booking(owner, exact=counting is None)
         self._leases = Leases(scripts, progress, lease_s=options.lease_s)
         facts = Facts(owner, written=written, running_since_s=running_since_s)
-        self._registry = Registry(
+        spread = is_cluster(options.url)
+        self._registry = (SpreadRegistry if spread else Registry)(
             booking.process,
             scripts,
             leases=self._leases,
@@ -78,7 +82,7 @@ class RedisQuotaStore:
             ship=self._ship,
         )
         self._outbox = Outbox(self._registry)
-        self._link = self._registry.link = Link(
+        self._link = self._registry.link = (ClusterLink if spread else Link)(
             options.url,
             scripts,
             on_up=self._up,
@@ -126,7 +130,7 @@ class RedisQuotaStore:
     @property
     def reachable(self) -> bool:
         """Whether the server decides; else the rules' own `on_outage` does."""
-        return self._link.ready and self._registry.complete
+        return self._registry.reachable
 
     @property
     def absent(self) -> int:

@@ -1,7 +1,7 @@
 -- The registry: the epoch of the server's data, which gateways there are, which of them have not
 -- yet put their live holds in again, and how far each has come. KEYS: registry, owners, awaited,
--- facts. ARGV: run, the epoch there would be, owner, the epoch it has joined (empty: none; "left":
--- it goes), how long others are awaited (ms), how long an owner is believed (ms), an epoch that must
+-- facts. ARGV: the runs of the servers that have the data, the epoch there would be, owner, the epoch
+-- it has joined (empty: none; "left": it goes), how long others are awaited (ms), how long an owner is believed (ms), an epoch that must
 -- end, its journal, when its oldest request was admitted (s or -), segment and offset of the
 -- journal's end, the journals that nobody goes on with, the owners that the caller knew.
 -- Answers the epoch, the time in ms, how many are awaited, how many are away for longer than that
@@ -12,18 +12,30 @@ local time = call('TIME')
 local now_ms = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local owner, joined = ARGV[3], ARGV[4]
 local WEEK_MS = 7 * 86400000
+local KNOWN = 4096
 local function plain(number) return string.format('%.0f', number) end
 
 local found = call('HMGET', KEYS[1], 'id', 'run', 'until')
 local id = found[1]
 local waits_until = tonumber(found[3] or '0') or 0
-if not id or found[2] ~= ARGV[1] or id == ARGV[7] then
+local known = found[2] or ''
+local is_other = false
+for run in string.gmatch(ARGV[1], '%S+') do
+  is_other = is_other or not string.find(known, run, 1, true)
+end
+if not id or is_other or id == ARGV[7] then
   id = ARGV[2]
   waits_until = now_ms + tonumber(ARGV[5])
   call('DEL', KEYS[1], KEYS[3], KEYS[4])
-  call('HSET', KEYS[1], 'id', id, 'run', ARGV[1], 'until', plain(waits_until))
+  -- Whoever has not yet noticed says what was: of that no new epoch comes.
+  known = string.sub(ARGV[1] .. ' ' .. known, 1, KNOWN)
+  call('HSET', KEYS[1], 'id', id, 'run', known, 'until', plain(waits_until))
   for i = 13, #ARGV do
     if ARGV[i] ~= owner then call('SADD', KEYS[3], ARGV[i]) end
+  end
+  local believed = call('ZRANGEBYSCORE', KEYS[2], plain(now_ms - tonumber(ARGV[6])), '+inf')
+  for _, one in ipairs(believed) do
+    if one ~= owner then call('SADD', KEYS[3], one) end
   end
 end
 call('ZADD', KEYS[2], plain(now_ms), owner)
