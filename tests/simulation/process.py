@@ -1,0 +1,159 @@
+"""One gateway's process: the shipped store on a simulated network, with rules, requests and a journal.
+A killed one just stops; who comes after it is another process with the same journal.
+"""
+
+from contextvars import copy_context
+from unittest.mock import patch
+
+from tests.simulation.ledger import CountingHere, concerns
+from tests.simulation.loop import PROCESS
+from tests.simulation.lua import HOST, loaded
+from tests.simulation.truth import ENDED, REFUSED, RUNNING, VOIDED, Request
+from tests.simulation.wire import Way
+from tollway.adapters.redis import store as store_module
+from tollway.adapters.redis.store import RedisOptions, RedisQuotaStore
+from tollway.domain.hold import Hold, Rule, RuleSet
+from tollway.domain.quota import Scope
+from tollway.domain.window import UTC_ZONE
+
+
+class SkewedClock:
+    """A machine's own idea of the time."""
+
+    def __init__(self, world, skew_s):
+        self._world = world
+        self._skew_s = skew_s
+
+    def wall_ns(self):
+        """Nanoseconds."""
+        return int((self._world.wall_s() + self._skew_s) * 1_000_000_000)
+
+    def monotonic(self):
+        """The loop's."""
+        return self._world.loop.now_s
+
+
+class Process:
+    """On `keeper`'s machine, with its journal."""
+
+    def __init__(self, world, keeper, journal, *, skew_s):
+        self.world = world
+        self.journal = journal
+        self.keeper = keeper
+        self.clock = SkewedClock(world, skew_s)
+        self.requests = {}
+        self.by_hold = {}
+        self.gone = False
+        self.way = Way(world.server, world.chance, world.count)
+        self._sets = {}
+        self._context = copy_context()
+        self._context.run(PROCESS.set, self)
+        keeper.recover()
+        keeper.alive.add(journal.source)
+        self.store = self._context.run(self._open)
+
+    def _open(self):
+        with patch.object(store_module, "load_scripts", loaded):
+            store = RedisQuotaStore(
+                RedisOptions("redis://simulated", self.journal.source, host=HOST),
+                self.clock,
+                CountingHere(self.keeper, self.journal.source),
+                written=lambda: self.journal.written,
+                running_since_s=self._oldest_s,
+                progress=lambda hold: self.by_hold[hold].used,
+            )
+        store._link._pool = self.way.pool
+        book = store._booking.book
+
+        def booked(hold, at_s, now):
+            made = book(hold, at_s, now)
+            self.world.checks.booked(self.by_hold[hold], made)
+            return made
+
+        store._booking.book = booked
+        return store
+
+    def start(self):
+        """Connect, as far as that is possible."""
+        return self.do(self.store.start(5.0))
+
+    def do(self, coroutine):
+        """In this process."""
+        return self.world.loop.create_task(coroutine, context=self._context)
+
+    def call(self, function, *args, **words):
+        """The same for what does not wait."""
+        return self._context.run(function, *args, **words)
+
+    def kill(self):
+        """Nothing of it runs any more; its machine closes its connections."""
+        self.gone = True
+        self.world.loop.halt(self)
+        self.way.cut()
+        self.keeper.alive.discard(self.journal.source)
+
+    # A request's life.
+
+    def ask(self, who, strict, bounded):
+        """The request, and the task that decides it."""
+        at_s = self.clock.wall_ns() // 1_000_000_000
+        hold = Hold(self._rules(who), at_s, strict=strict, bounded=bounded)
+        request = Request(self.world.next_id(), who, self, hold)
+        self.by_hold[hold] = request
+        return request, self.do(self._ask(request))
+
+    async def _ask(self, request):
+        decision = await self.store.decided(request.hold)
+        self.world.decided(request, decision)
+        if decision is not None:
+            request.state = REFUSED
+            del self.by_hold[request.hold]
+            return
+        request.state = RUNNING
+        request.used = request.hold.bounded._replace(
+            requests=1, tokens=0, input_tokens=0, output_tokens=0, cost=0, concurrency=0
+        )
+        request.booked = request.hold.bookings
+        request.shared = not request.booked.epoch
+        self.requests[request.id] = request
+        self.journal.begin(request.id, request.who, request.at_s)
+        self.journal.progress(request.id, request.used)
+
+    def progress(self, request, used):
+        """It has used so much."""
+        request.used = used
+        self.journal.progress(request.id, used)
+
+    def settle(self, request):
+        """It ends with what it has used."""
+        self._forget(request, ENDED)
+        self.journal.end(request.id, request.used)
+        self.call(self.store.settle, request.hold, request.used)
+
+    def void(self, request):
+        """It ends without use."""
+        request.used = request.used._replace(
+            requests=0, tokens=0, input_tokens=0, output_tokens=0, cost=0
+        )
+        self._forget(request, VOIDED)
+        self.journal.end(request.id, request.used)
+        self.call(self.store.void, request.hold)
+
+    def _forget(self, request, state):
+        request.state = state
+        del self.requests[request.id]
+        del self.by_hold[request.hold]
+
+    def _oldest_s(self):
+        return min((one.at_s for one in self.requests.values()), default=None)
+
+    def _rules(self, who):
+        found = self._sets.get(who)
+        if found is None:
+            members = [
+                (one, who.key if one.per is Scope.KEY else None) for one in self.world.quotas
+            ]
+            found = self._sets[who] = RuleSet(
+                Rule(one, member, UTC_ZONE) for one, member in members if concerns(one, member, who)
+            )
+        return found

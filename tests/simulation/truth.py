@@ -1,0 +1,160 @@
+"""What the simulation knows to be so: each request that was asked for, what it holds and has used, and
+what the server has answered about it. From that follow the least and the most a counter may say.
+"""
+
+from tollway.domain.window import BUCKET_S, BUCKETS
+
+ASKING, RUNNING, ENDED, VOIDED, REFUSED = "asking", "running", "ended", "voided", "refused"
+
+
+class Request:
+    """`booked` is the hold it was let in with, of those it was asked for with; `used` so far, or in
+    the end; `ended_at` the end of its journal then."""
+
+    __slots__ = (
+        "at_s",
+        "booked",
+        "hold",
+        "id",
+        "process",
+        "said",
+        "shared",
+        "state",
+        "used",
+        "who",
+    )
+
+    def __init__(self, id_, who, process, hold):
+        self.id = id_
+        self.who = who
+        self.process = process
+        self.hold = hold
+        self.at_s = hold.at_s
+        self.state = ASKING
+        self.booked = self.used = None
+        self.shared = False
+        self.said = []
+
+
+class Said:
+    """One part of one hold, as the server has it: the run of the server it was let in under, the end
+    of its lease, and its outcome."""
+
+    __slots__ = ("booked", "entries", "expired", "lease_s", "outcome", "request", "run", "tag")
+
+    def __init__(self, request, booked, part):
+        self.request = request
+        self.booked = booked
+        self.tag = part.tag.name
+        self.entries = [Entry(self, line) for line in part.lines]
+        self.run = ""
+        self.lease_s = 0.0
+        self.expired = False
+        self.outcome = None
+
+    def is_expired(self, now_s):
+        """Whether its lease has ever run out: what it held may be others' since."""
+        if not self.expired and self.run and self.outcome is None and self.lease_s <= now_s:
+            self.expired = True
+        return self.expired
+
+
+class Entry:
+    """One line. `guess` is what the server knew the request to have used when it last heard of it."""
+
+    __slots__ = ("amount", "bucket_s", "excused", "folded", "guess", "line", "said")
+
+    def __init__(self, said, line):
+        self.said = said
+        self.line = line
+        self.amount = line.amount
+        self.bucket_s = 0
+        self.guess = 0
+        self.excused = False
+        self.folded = False
+
+    @property
+    def used(self):
+        """What the request has used of it in the end, or so far."""
+        used = self.said.request.used
+        if used is None or self.line.place.kind == "l":
+            return 0
+        return used[self.line.rule.metric]
+
+    @property
+    def sure(self):
+        """Of what it has used what was held for it."""
+        return 0 if self.said.request.shared else min(self.used, self.amount)
+
+    def least(self, now_s, run):
+        """What must be counted for it."""
+        said, request = self.said, self.said.request
+        if self.excused or request.shared or request.state == VOIDED:
+            return 0
+        if request.booked is said.booked:
+            amount = self.amount if request.state == RUNNING else self.sure
+        elif said.run == run and said.outcome is None:
+            amount = self.amount
+        else:
+            return 0
+        return min(amount, self.guess) if said.is_expired(now_s) else amount
+
+    def most(self, now_s):
+        """What may be counted for it."""
+        said = self.said
+        if said.outcome == "V":
+            return 0
+        most = self.used
+        if said.run and said.outcome is None:
+            most = max(self.line.held, self.amount, most)
+        # A guess stays until the ledger is known to have what it was made for.
+        return most + max(self.guess, self.used) if said.is_expired(now_s) else most
+
+
+class Account:
+    """One counter: entries under way, and the sums of those that are over, by bucket."""
+
+    __slots__ = ("entries", "folded", "kind")
+
+    def __init__(self, kind):
+        self.kind = kind
+        self.entries = {}
+        self.folded = {}
+
+    def fold(self, entry):
+        """It is over: it ended at the server, and is as it will stay."""
+        if entry.folded or entry.said.expired:
+            return
+        entry.folded = True
+        self.entries.pop(entry, None)
+        least, most = self.folded.get(entry.bucket_s, (0, 0))
+        self.folded[entry.bucket_s] = least + entry.sure, most + entry.used
+
+    def excuse(self, entry):
+        """It need not be counted any more."""
+        if entry.folded and not entry.excused:
+            least, most = self.folded[entry.bucket_s]
+            self.folded[entry.bucket_s] = least - entry.sure, most
+        entry.excused = True
+
+    def bounds(self, now_s, run, but):
+        """The least and the most, without these entries."""
+        least = most = 0
+        for bucket_s, (one, other) in list(self.folded.items()):
+            begin_s = bucket_s + BUCKETS * BUCKET_S
+            if self.kind != "m" or now_s < begin_s:
+                least += one
+            # A counter that was set anew has the ledger's buckets, which are the gateway's seconds.
+            if self.kind != "m" or now_s < begin_s + BUCKET_S:
+                most += other
+            else:
+                del self.folded[bucket_s]
+        for entry in self.entries:
+            if entry.said is but:
+                continue
+            begin_s = entry.bucket_s + BUCKETS * BUCKET_S
+            if self.kind != "m" or not entry.bucket_s or now_s < begin_s + BUCKET_S:
+                most += entry.most(now_s)
+                if self.kind != "m" or now_s < begin_s:
+                    least += entry.least(now_s, run)
+        return least, most

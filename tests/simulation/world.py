@@ -1,0 +1,198 @@
+"""All of it together: three gateways on two machines, a server, a ledger, and time. `World.run` is one
+seed: steps chosen at random, then quiet, then what must be so then.
+"""
+
+import asyncio
+from collections import Counter
+from contextlib import ExitStack, contextmanager
+from hashlib import blake2b
+from random import Random
+from types import SimpleNamespace
+from unittest.mock import patch
+
+from tests.fakes.quotas import quota
+from tests.simulation.checks import Checks
+from tests.simulation.ledger import Journal, Keeper, Ledger, Who
+from tests.simulation.loop import VirtualLoop, run
+from tests.simulation.lua import loaded
+from tests.simulation.process import Process
+from tests.simulation.server import Server
+from tests.simulation.truth import ENDED
+from tollway.adapters.redis import booking, registry
+from tollway.app.ports import StoreUnavailableError
+from tollway.domain.ids import QuotaId
+from tollway.domain.quota import Mode, OnOutage, Precision, Scope, Sizes
+
+NOON_S = 1_795_003_200
+SLOTS = ("a/0", "a/1", "b/0")
+
+
+class World:
+    """From one seed. `faults` counts what was done to it, by kind."""
+
+    def __init__(self, seed, *, steps=200):
+        self.seed = seed
+        self.steps = steps
+        self.chance = Random(seed)
+        self.loop = VirtualLoop()
+        self.faults = Counter()
+        self.trace = blake2b(digest_size=16)
+        # Some seeds begin shortly before a window does.
+        self.began_s = NOON_S + self.chance.choice((0, 43_200, 3600)) - self.chance.uniform(5, 200)
+        names = {script.text: script.name for script in loaded()}
+        self.server = Server(self.wall_s, self.chance, self._hear)
+        self.checks = Checks(self.wall_s, lambda: self.server.run_id, names)
+        self.ledger = Ledger()
+        self.keepers = {name: Keeper(self.ledger, self.chance, self._closed) for name in "ab"}
+        self.journals = {slot: Journal(slot) for slot in SLOTS}
+        for slot, journal in self.journals.items():
+            self.keepers[slot[0]].journals.append(journal)
+        self.requests = {}
+        self.quotas = quotas(self.chance)
+        self.processes = {}
+        self._ids = 0
+        self.ship_s = 1.0
+
+    def wall_s(self):
+        """What time it is."""
+        return self.began_s + self.loop.now_s - 1000.0
+
+    def count(self, kind):
+        """A fault has happened."""
+        self.faults[kind] += 1
+
+    def next_id(self):
+        """A request's."""
+        self._ids += 1
+        return self._ids
+
+    def decided(self, request, decision):
+        """A request was let in or not."""
+        self.requests[request.id] = request
+        self.note("decided", request.id, type(decision).__name__)
+
+    def note(self, *words):
+        """A part of the trace."""
+        self.trace.update(repr((round(self.loop.now_s, 6), *words)).encode())
+
+    def play(self):
+        """The seed."""
+        with entropy(self.chance.getrandbits(32)):
+            run(self._play(), self.loop)
+        return self
+
+    def start(self, slot):
+        """A process on its journal."""
+        process = Process(
+            self,
+            self.keepers[slot[0]],
+            self.journals[slot],
+            skew_s=self.chance.uniform(-0.5, 0.5),
+        )
+        self.processes[slot] = process
+        return process.start()
+
+    # Inside.
+
+    def _hear(self, text, keys, words, reply, writes):
+        self.note(len(text), keys, words, reply)
+        self.checks.hear(text, keys, words, reply, writes)
+
+    def _closed(self, id_):
+        request = self.requests[id_]
+        request.state = ENDED
+
+    async def _play(self):
+        await asyncio.gather(*[self.start(slot) for slot in SLOTS])
+        self.loop.create_task(self._ship())
+        for _ in range(self.steps):
+            await self._step()
+            if self.loop.failures:
+                return
+        await asyncio.sleep(5)
+
+    async def _ship(self):
+        while True:
+            await asyncio.sleep(self.ship_s)
+            for keeper in self.keepers.values():
+                try:
+                    keeper.ship()
+                except StoreUnavailableError:
+                    continue
+
+    async def _step(self):
+        chance = self.chance
+        process = self.processes[chance.choice(SLOTS)]
+        if process.gone or process in self.loop.halted:
+            await asyncio.sleep(0.05)
+            return
+        roll = chance.random()
+        running = list(process.requests.values())
+        if roll < 0.5 or not running:
+            who = Who(
+                *chance.choice((("ten_a", "p1"), ("ten_a", "p2"), ("ten_b", "p3"))),
+                chance.choice("kl"),
+            )
+            most = chance.randrange(20, 60)
+            strict = Sizes(1, most, most // 2, most // 2, most * 10, 1)
+            half = chance.randrange(5, most)
+            bounded = Sizes(1, half, half // 2, half // 2, half * 10, 1)
+            process.ask(who, strict, bounded)
+        else:
+            request = chance.choice(running)
+            if roll < 0.7:
+                most = request.hold.strict.tokens
+                used = min(most, request.used.tokens + chance.randrange(0, 20))
+                process.progress(request, Sizes(1, used, used // 2, used // 2, used * 10, 0))
+            elif roll < 0.95:
+                process.settle(request)
+            else:
+                process.void(request)
+        await asyncio.sleep(chance.choice((0.0, 0.001, 0.05, 0.3, 2.0)) * chance.random())
+
+
+@contextmanager
+def entropy(seed):
+    """What would be random in the gateways is not."""
+    chance = Random(seed)
+    known = SimpleNamespace(urandom=chance.randbytes)
+    with ExitStack() as stack:
+        for module in (booking, registry):
+            stack.enter_context(patch.object(module, "os", known))
+        yield
+
+
+def quotas(chance):
+    """Limits that are near, on everything there is."""
+    strict, shares = Precision.STRICT, OnOutage.LOCAL_SHARE
+    asked = [
+        (chance.randrange(20, 120), "requests", "day", {"precision": strict}),
+        (chance.randrange(300, 3000), "tokens", "hour", {}),
+        (chance.randrange(5000, 40000), "cost", "month", {"precision": strict}),
+        (chance.randrange(3, 15), "concurrency", "none", {"precision": strict}),
+        (chance.randrange(10, 40), "requests", "minute", {"per": Scope.KEY, "on_outage": shares}),
+        (chance.randrange(100, 1000), "output_tokens", "minute", {"tenant_id": "ten_b"}),
+        (
+            chance.randrange(100, 3000),
+            "tokens",
+            "total",
+            {"scope": "platform", "precision": strict},
+        ),
+        (
+            chance.randrange(10, 40),
+            "requests",
+            "hour",
+            {"scope": "project", "scope_id": "p1", "on_outage": shares},
+        ),
+        (
+            chance.randrange(5, 20),
+            "requests",
+            "hour",
+            {"scope": "project", "scope_id": "p2", "mode": Mode.SHADOW},
+        ),
+    ]
+    return [
+        quota(limit, metric, period, **{**changes, "id": QuotaId(f"quo_{number}")})
+        for number, (limit, metric, period, changes) in enumerate(asked)
+        if chance.random() < 0.8
+    ]
