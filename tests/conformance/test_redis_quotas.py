@@ -476,6 +476,7 @@ async def test_lost_data_is_seeded_once_and_nobody_gets_in_twice(valkey):
         await store.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ends", ["it comes back", "its journal is closed", "it is given up"])
 async def test_strict_limits_wait_for_who_is_away(valkey, ends):
     """Data is lost, and one of two gateways does not come back: what it may hold nobody else gets.
@@ -570,6 +571,7 @@ async def test_a_gateway_that_waits_no_more_leaves_nothing_held(stage):
 # A process dies with requests under way.
 
 
+@pytest.mark.slow
 async def test_what_a_dead_process_had_used_is_a_guess_until_its_journal_is_in_the_ledger(valkey):
     """Its holds run out with what is known of them; its successor's journal says the rest."""
     record = quota(1000, "tokens")
