@@ -39,16 +39,16 @@ class ValkeyCluster:
         for port, bus in zip(self.ports, buses, strict=True):
             self.nodes.append(Valkey(*_settings(port, bus), *options))
         self._buses = buses
+        self._owners: dict[str, Valkey] = {}
         self.url = "redis+cluster://" + ",".join(f"127.0.0.1:{port}" for port in self.ports[:2])
         self._join()
 
     def node_of(self, tag: str) -> Valkey:
         """The node that has the tag now."""
-        asked = str(slot_of(tag))
-        for node in self.nodes:
-            if node.run("CLUSTER", "COUNTKEYSINSLOT", asked) and self._owns(node, int(asked)):
-                return node
-        raise LookupError(tag)
+        if tag not in self._owners:
+            slot = slot_of(tag)
+            self._owners[tag] = next(node for node in self.nodes if self._owns(node, slot))
+        return self._owners[tag]
 
     def run(self, tag: str, *words: str | int) -> bytes:
         """One command where the tag lies."""
@@ -85,6 +85,7 @@ class ValkeyCluster:
         for node in (to, left, *(one for one in self.nodes if one not in (to, left))):
             found = node.run("CLUSTER", "SETSLOT", slot_of(tag), "NODE", _id_of(to))
             assert found == b"+OK\r\n", found
+        self._owners.clear()
 
     def move(self, tag: str, to: Valkey) -> None:
         """The tag's slot, with all its keys."""

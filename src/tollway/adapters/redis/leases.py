@@ -50,8 +50,7 @@ class Leases:
         while True:
             await asyncio.sleep(renew_s)
             if self.registry.link.ready:
-                with suppress(LinkError):
-                    await self._renew(asyncio.get_running_loop().time() - renew_s / 2)
+                await self._renew(asyncio.get_running_loop().time() - renew_s / 2)
 
     async def adopt_all(self) -> None:
         """Put everything that runs in again. Raises LinkError."""
@@ -65,7 +64,10 @@ class Leases:
                 by_tag.setdefault(part.tag.name, (part.tag, []))[1].append((booked, part))
         for tag, pairs in by_tag.values():
             for chunk in _chunks(pairs):
-                await self._renew_some(tag, chunk)
+                # Where one is in trouble the others' leases run all the same.
+                if self.registry.reaches(tag):
+                    with suppress(LinkError):
+                        await self._renew_some(tag, chunk)
 
     async def _renew_some(self, tag: Tag, pairs: list[tuple[Booked, Part]]) -> None:
         words = [self.lease_ms, *renew_words(pairs)]

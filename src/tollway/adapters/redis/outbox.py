@@ -59,7 +59,8 @@ class Outbox:
 
     def add(self, notice: Notice) -> None:
         """Say it now, or as soon as it can be said."""
-        if self._registry.link.ready and self._registry.is_open(notice.part.tag):
+        tag = notice.part.tag
+        if self._registry.reaches(tag) and self._registry.is_open(tag):
             self._say(notice)
         else:
             self._put_off(notice)
@@ -87,16 +88,24 @@ class Outbox:
 
     async def _say_some(self) -> None:
         for tag in list(self._lost.values()):
-            await self._registry.lost(tag)
-            self._lost.pop(tag.name, None)
+            if self._registry.reaches(tag):
+                await self._registry.lost(tag)
+                self._lost.pop(tag.name, None)
         some = [self._later.popleft() for _ in range(min(_AT_ONCE, len(self._later)))]
+        away = [notice for notice in some if not self._registry.reaches(notice.part.tag)]
+        self._later.extend(away)
+        some = [notice for notice in some if self._registry.reaches(notice.part.tag)]
         while some:
             try:
                 await self._registry.open(some[-1].part.tag)
             except LinkError:
+                # Another one is first the next time: only this tag may be in trouble.
+                self._later.append(some.pop())
                 self._later.extend(some)
                 raise
             self._say(some.pop())
+        if away:
+            await asyncio.sleep(_AGAIN_S)
         await asyncio.sleep(_AGAIN_S / 10)  # for the answers: no flood after an outage
 
     def _say(self, notice: Notice) -> None:

@@ -152,8 +152,10 @@ class Seeding:
             words = self._words(wanted, used, foreign, is_last=last[number], places=places)
             keys = [wanted.tag.epoch, wanted.tag.leases, wanted.key]
             calls.append(self._registry.call(self._scripts.seed, keys, words))
-        answers = await asyncio.gather(*calls)
+        answers = await asyncio.gather(*calls, return_exceptions=True)
         for wanted, is_last, answer in zip(some, last, answers, strict=True):
+            if isinstance(answer, BaseException):
+                continue
             if answer[0] == b"OK":
                 self.seeded += 1
             if is_last or (answer[0] == b"KEPT" and not answer[2]):
@@ -163,6 +165,9 @@ class Seeding:
             if answer[0] == b"LOST" and epoch == self._registry.epoch:
                 with suppress(LinkError):
                     await self._registry.lost(wanted.tag)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
 
     def _words(
         self,

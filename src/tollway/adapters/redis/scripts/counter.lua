@@ -43,6 +43,18 @@ local function epoch_since()
   return nil
 end
 
+local function record_of(id)
+  return string.gsub(KEYS[2], 'leases$', 'hold:') .. id
+end
+
+-- Are the keys on their way to another server of a cluster? Then only what is there can be changed,
+-- and what a script makes or finds by itself may be elsewhere: the caller is to try again.
+local MOVING = { err = 'TRYAGAIN the keys are being moved' }
+local function moving()
+  local found = ARGV[2] == 'cluster' and host.pcall('EXISTS', record_of(''))
+  return type(found) == 'table' and found.err
+end
+
 local function lapsed(kind, bucket)
   return kind == 'm' and now_s >= bucket + MINUTE_S
 end
@@ -119,10 +131,6 @@ local function read_line(text)
   if not kind then return nil end
   return { kind = kind, bucket = tonumber(bucket), stop = tonumber(stop),
     amount = tonumber(amount), progress = tonumber(progress), key = key }
-end
-
-local function record_of(id)
-  return string.gsub(KEYS[2], 'leases$', 'hold:') .. id
 end
 
 -- Begin a poisoned counter again: what is held is known by the live holds, what was used is not.

@@ -2,6 +2,7 @@
 -- lease (ms), then for each hold: id, how many lines, what each has used so far.
 -- Answers OK and the numbers of those that are not known here, or LOST. One that had expired, since
 -- its gateway stood still for a while, is in again.
+if moving() then return MOVING end
 if not epoch_since() then return { 'LOST', now_ms } end
 local answer, at, number = { 'OK', now_ms }, 4, 0
 while at <= #ARGV do

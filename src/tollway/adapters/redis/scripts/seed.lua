@@ -3,6 +3,7 @@
 -- word; else the same may seed once more), the asker, until when guesses are in the ledger (ms), how
 -- many owners, (owner, segment, offset) up to which the ledger was counted, how many buckets,
 -- (bucket, used). Answers OK, KEPT with 1 if it is in doubt, or LOST.
+if moving() then return MOVING end
 if not epoch_since() then return { 'LOST', now_ms } end
 local key, kind, stop, who = KEYS[3], ARGV[3], tonumber(ARGV[4]), ARGV[7]
 local found = look(key, kind)

@@ -3,6 +3,7 @@
 -- owner, segment and offset of its journal, how long the outcome is kept (s), then for each line:
 -- kind, stop, bucket, used.
 -- Answers OK, DONE with the outcome that stands, or LOST.
+if moving() then return MOVING end
 local since = epoch_since()
 if not since then return { 'LOST', now_ms } end
 local state = call('HGET', KEYS[3], 's')
