@@ -13,7 +13,7 @@ class Checks:
     def __init__(self, now_s, run_id, names):
         self._now_s = now_s
         self._run_id = run_id
-        self._names = names
+        self.names = names
         self.accounts = {}
         self.said = {}
         self.leases = {}
@@ -42,7 +42,7 @@ class Checks:
     def hear(self, text, keys, words, reply, writes):
         """One script was carried out."""
         self.scripts += 1
-        name = self._names[text]
+        name = self.names[text]
         heard = getattr(self, f"_{name}", None)
         if heard is not None:
             heard(keys, words, reply, writes)
@@ -141,8 +141,8 @@ class Checks:
         # I8: nothing is counted that no request has used or holds, so nobody is refused for it.
         assert counted <= most, f"I8: {where}: {counted} counted, {most} can be"
         if let_in and not line.rule.shadow:
-            # I1. Strict: at every instant, as sizes are the most a request can use. Bounded: when one
-            # is let in; what runs then may use more than it holds (docs/quotas.md).
+            # I1. Strict: at every instant, as sizes are the most a request can use. Bounded: when
+            # one is let in; what runs then may use more than it holds (docs/quotas.md).
             assert least + entry.amount <= line.limit, (
                 f"I1: {where}: {least} counts already, {entry.amount} let in over {line.limit}, "
                 f"the server said {counted}"

@@ -1,4 +1,4 @@
-"""Journals, the keepers that ship them, and the ledger that has their rows: what is told to counters
+"""Journals, the keepers that ship them, and the ledger that has their rows: what counters are told
 as the truth. A journal outlives its writer; a keeper closes what dead writers left open.
 """
 
@@ -99,10 +99,12 @@ class Ledger:
         if quota.metric is Metric.CONCURRENCY:
             return {}
         minute, metric = quota.period is Period.MINUTE, METRICS.index(quota.metric)
-        begin_s = window.start_s - 60 if minute else window.start_s
+        begin_s, end_s = window
+        if minute:
+            begin_s, end_s = begin_s - 60, begin_s - 60 + 86_400
         found = {} if minute else {window.start_s: 0}
         for row in self.rows:
-            if begin_s <= row.at_s < window.end_s and concerns(quota, member, row.who):
+            if begin_s <= row.at_s < end_s and concerns(quota, member, row.who):
                 at_s = row.at_s - row.at_s % 10 if minute else window.start_s
                 found[at_s] = found.get(at_s, 0) + row.used[metric]
         return found
@@ -120,8 +122,8 @@ def concerns(quota, member, who):
 
 
 class Keeper:
-    """One machine's. `alive`: slots whose journal somebody writes. `slow_s`: the longest that a part
-    of its work takes."""
+    """One machine's. `alive`: slots whose journal somebody writes. `slow_s`: the longest that a
+    part of its work takes."""
 
     def __init__(self, ledger, chance, ended):
         self.journals = []

@@ -1,11 +1,11 @@
-"""One gateway's process: the shipped store on a simulated network, with rules, requests and a journal.
-A killed one just stops; who comes after it is another process with the same journal.
+"""One gateway's process: the shipped store on a simulated network, with requests and a journal. A killed
+one just stops; who comes after it is another process with the same journal.
 """
 
 from contextvars import copy_context
 from unittest.mock import patch
 
-from tests.simulation.ledger import CountingHere, concerns
+from tests.simulation.ledger import CountingHere, Who, concerns
 from tests.simulation.loop import PROCESS
 from tests.simulation.lua import HOST, loaded
 from tests.simulation.truth import ENDED, REFUSED, RUNNING, VOIDED, Request
@@ -15,6 +15,13 @@ from tollway.adapters.redis.store import RedisOptions, RedisQuotaStore
 from tollway.domain.hold import Hold, Rule, RuleSet
 from tollway.domain.quota import Scope
 from tollway.domain.window import UTC_ZONE
+
+WHO = tuple(
+    Who(tenant, project, key)
+    for tenant, project in (("ten_a", "p1"), ("ten_a", "p2"), ("ten_b", "p3"))
+    for key in "kl"
+)
+NOBODY = Who("nobody", "", "")
 
 
 class SkewedClock:
@@ -102,8 +109,15 @@ class Process:
         self.by_hold[hold] = request
         return request, self.do(self._ask(request))
 
+    def probe(self, hold):
+        """The same for a hold on what is looked at."""
+        hold.at_s = self.clock.wall_ns() // 1_000_000_000
+        request = Request(self.world.next_id(), NOBODY, self, hold)
+        self.by_hold[hold] = request
+        return request, self.do(self._ask(request))
+
     async def _ask(self, request):
-        decision = await self.store.decided(request.hold)
+        decision = request.decision = await self.store.decided(request.hold)
         self.world.decided(request, decision)
         if decision is not None:
             request.state = REFUSED

@@ -1,5 +1,5 @@
-"""The simulated server: it answers commands that come over simulated connections, one at a time, and
-can lose all its data or the last of it. What it carried out is told to whoever watches.
+"""The simulated server: it answers commands that come over simulated connections, one at a time,
+and can lose all its data or the last of it. What it carried out is told to whoever watches.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Every seed is a history of three gateways that must keep the invariants; and is the same each time."""
+"""Every seed is a history of three gateways that must keep the invariants, and one history only."""
 
 import logging
 

@@ -1,5 +1,5 @@
-"""What the simulation knows to be so: each request that was asked for, what it holds and has used, and
-what the server has answered about it. From that follow the least and the most a counter may say.
+"""What the simulation knows to be so: each request that was asked for, what it holds and has used,
+and what the server has answered about it. From that follow the least and the most a counter may say.
 """
 
 from tollway.domain.window import BUCKET_S, BUCKETS
@@ -14,6 +14,7 @@ class Request:
     __slots__ = (
         "at_s",
         "booked",
+        "decision",
         "hold",
         "id",
         "process",
@@ -31,14 +32,14 @@ class Request:
         self.hold = hold
         self.at_s = hold.at_s
         self.state = ASKING
-        self.booked = self.used = None
+        self.booked = self.used = self.decision = None
         self.shared = False
         self.said = []
 
 
 class Said:
-    """One part of one hold, as the server has it: the run of the server it was let in under, the end
-    of its lease, and its outcome."""
+    """One part of one hold, as the server has it: the run of the server it was let in under, the
+    end of its lease, and its outcome."""
 
     __slots__ = ("booked", "entries", "expired", "lease_s", "outcome", "request", "run", "tag")
 
@@ -60,7 +61,7 @@ class Said:
 
 
 class Entry:
-    """One line. `guess` is what the server knew the request to have used when it last heard of it."""
+    """One line. `guess` is what the server knew it to have used when it last heard of it."""
 
     __slots__ = ("amount", "bucket_s", "excused", "folded", "guess", "line", "said")
 
@@ -106,7 +107,9 @@ class Entry:
             return 0
         most = self.used
         if said.run and said.outcome is None:
-            most = max(self.line.held, self.amount, most)
+            # Of one that has ended the server may not know, and may have the ledger's row as well.
+            held = max(self.line.held, self.amount)
+            most = held + most if said.request.state == ENDED else max(held, most)
         # A guess stays until the ledger is known to have what it was made for.
         return most + max(self.guess, self.used) if said.is_expired(now_s) else most
 

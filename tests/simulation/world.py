@@ -1,5 +1,5 @@
-"""All of it together: three gateways on two machines, a server, a ledger, and time. `World.run` is one
-seed: steps chosen at random, then quiet, then what must be so then.
+"""All of it together: three gateways on two machines, a server, a ledger, and time. `World.play` is
+one seed: steps chosen at random, then quiet, then what must be so then.
 """
 
 import asyncio
@@ -12,10 +12,12 @@ from unittest.mock import patch
 
 from tests.fakes.quotas import quota
 from tests.simulation.checks import Checks
-from tests.simulation.ledger import Journal, Keeper, Ledger, Who
+from tests.simulation.ending import end
+from tests.simulation.faults import Faults
+from tests.simulation.ledger import Journal, Keeper, Ledger
 from tests.simulation.loop import VirtualLoop, run
 from tests.simulation.lua import loaded
-from tests.simulation.process import Process
+from tests.simulation.process import WHO, Process
 from tests.simulation.server import Server
 from tests.simulation.truth import ENDED
 from tollway.adapters.redis import booking, registry
@@ -24,6 +26,7 @@ from tollway.domain.ids import QuotaId
 from tollway.domain.quota import Mode, OnOutage, Precision, Scope, Sizes
 
 NOON_S = 1_795_003_200
+PAUSES_S = (0.0,) * 8 + (0.005,) * 8 + (0.05,) * 8 + (0.5,) * 8 + (3.0,) * 4 + (40.0,)
 SLOTS = ("a/0", "a/1", "b/0")
 
 
@@ -43,6 +46,8 @@ class World:
         self.server = Server(self.wall_s, self.chance, self._hear)
         self.checks = Checks(self.wall_s, lambda: self.server.run_id, names)
         self.ledger = Ledger()
+        self.faults_of = Faults(self)
+        self.checks.on_first = self.faults_of.lost
         self.keepers = {name: Keeper(self.ledger, self.chance, self._closed) for name in "ab"}
         self.journals = {slot: Journal(slot) for slot in SLOTS}
         for slot, journal in self.journals.items():
@@ -51,6 +56,7 @@ class World:
         self.quotas = quotas(self.chance)
         self.processes = {}
         self._ids = 0
+        self._risk = self.chance.choice((0.0, 0.02, 0.05, 0.1))
         self.ship_s = 1.0
 
     def wall_s(self):
@@ -95,7 +101,7 @@ class World:
     # Inside.
 
     def _hear(self, text, keys, words, reply, writes):
-        self.note(len(text), keys, words, reply)
+        self.note(self.checks.names[text], keys, words, reply)
         self.checks.hear(text, keys, words, reply, writes)
 
     def _closed(self, id_):
@@ -105,11 +111,12 @@ class World:
     async def _play(self):
         await asyncio.gather(*[self.start(slot) for slot in SLOTS])
         self.loop.create_task(self._ship())
+        self.loop.create_task(self._copy())
         for _ in range(self.steps):
             await self._step()
             if self.loop.failures:
                 return
-        await asyncio.sleep(5)
+        await end(self)
 
     async def _ship(self):
         while True:
@@ -120,8 +127,15 @@ class World:
                 except StoreUnavailableError:
                     continue
 
+    async def _copy(self):
+        while True:
+            await asyncio.sleep(2)
+            self.server.note()
+
     async def _step(self):
         chance = self.chance
+        if chance.random() < self._risk:
+            self.faults_of.strike()
         process = self.processes[chance.choice(SLOTS)]
         if process.gone or process in self.loop.halted:
             await asyncio.sleep(0.05)
@@ -129,10 +143,7 @@ class World:
         roll = chance.random()
         running = list(process.requests.values())
         if roll < 0.5 or not running:
-            who = Who(
-                *chance.choice((("ten_a", "p1"), ("ten_a", "p2"), ("ten_b", "p3"))),
-                chance.choice("kl"),
-            )
+            who = chance.choice(WHO)
             most = chance.randrange(20, 60)
             strict = Sizes(1, most, most // 2, most // 2, most * 10, 1)
             half = chance.randrange(5, most)
@@ -148,7 +159,7 @@ class World:
                 process.settle(request)
             else:
                 process.void(request)
-        await asyncio.sleep(chance.choice((0.0, 0.001, 0.05, 0.3, 2.0)) * chance.random())
+        await asyncio.sleep(chance.choice(PAUSES_S) * chance.random())
 
 
 @contextmanager
