@@ -3,13 +3,21 @@
 There is no way to send a password, or a notice, in the clear to another machine.
 """
 
+import re
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from urllib.parse import unquote, urlsplit
 
 from tollway.domain.origin import parse_base_url
 from tollway.domain.result import Err, Ok, Result
 
+# RFC 3986's userinfo and escapes; the host is judged by `origin.py`.
+_SIGN = r"[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2}"
+_URL = re.compile(
+    rf"(?P<scheme>smtps?)://(?:(?P<user>(?:{_SIGN})+):(?P<password>(?:{_SIGN}|:)+)@)?"
+    r"(?P<host>[A-Za-z0-9._\[\]:-]+)/?"
+)
+_PORT = re.compile(r":[0-9]+$")
+_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _NOT_A_URL = "Write the mail server as smtp://user:password@host:587 or smtps://user:password@host."
 
 
@@ -39,24 +47,26 @@ class SmtpServer:
 def parse_smtp_url(url: str) -> Result[SmtpServer, str]:
     """The server of a URL; `Err` says what is wrong and repeats nothing of it, for it has a
     password. Signs in user and password that a URL cannot have are percent-escaped."""
+    match = _URL.fullmatch(url)
+    if match is None:
+        return Err(_NOT_A_URL)
+    origin = parse_base_url(f"https://{match['host']}", tenant_owned=False)
+    if isinstance(origin, Err):
+        return Err(_NOT_A_URL)
     try:
-        parts = urlsplit(url)
-        port, user, password = parts.port, parts.username or "", parts.password or ""
-    except ValueError:
-        return Err(_NOT_A_URL)
-    rest = (parts.path.strip("/"), parts.query, parts.fragment)
-    if parts.scheme not in ("smtp", "smtps") or any(rest) or not url.isascii():
-        return Err(_NOT_A_URL)
-    tls_first = parts.scheme == "smtps"
-    host = parts.netloc.rpartition("@")[2]
-    origin = parse_base_url(f"https://{host}", tenant_owned=False)
-    user, password = unquote(user), unquote(password)
-    if isinstance(origin, Err) or bool(user) != bool(password):
+        user, password = (_unescaped(match[name] or "") for name in ("user", "password"))
+    except UnicodeDecodeError:
         return Err(_NOT_A_URL)
     if not (user + password).isprintable():
         return Err("The mail server's user and password have printable characters only.")
-    port = port or (465 if tls_first else 587)
+    tls_first = match["scheme"] == "smtps"
+    usual_port = 465 if tls_first else 587
+    port = origin.value.port if _PORT.search(match["host"]) else usual_port
     return Ok(SmtpServer(origin.value.host, port, tls_first, user, password))
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPE.sub(lambda escape: bytes([int(escape[1], 16)]), text.encode()).decode()
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,5 +1,7 @@
 """The mail server's URL."""
 
+import time
+
 import pytest
 
 from tollway.domain.result import Err, Ok
@@ -23,6 +25,7 @@ def server(url: str) -> SmtpServer:
         ("smtps://a%40b.example:p%3A%2F%40%25@mail.example",
          SmtpServer("mail.example", 465, True, "a@b.example", "p:/@%")),
         ("smtp://u:p:q@[::1]:25", SmtpServer("::1", 25, False, "u", "p:q")),
+        ("smtp://u:%c3%bc@[2606:4700::465]", SmtpServer("2606:4700::465", 587, False, "u", "ü")),
         ("smtp://10.0.0.5", SmtpServer("10.0.0.5", 587, False)),
     ],
 )  # fmt: skip
@@ -40,7 +43,8 @@ def test_read(url: str, expected: SmtpServer) -> None:
         "smtp://mail.example:0", "smtp://mail.example:99999", "smtp://mail.example:secret",
         "smtp://127.1", "smtp://mail example", "smtp://u:secret%0d%0a@mail.example",
         "smtp://mäil.example", "smtp://[::1", "smtp://mail.example\r\n.example:25x",
-        "smtp://u:secret%00@mail.example",
+        "smtp://u:secret%00@mail.example", "smtp://u:secret%ff@mail.example",
+        "smtp://u:secret%@mail.example", "smtp://u:secret#@mail.example", "smtp://u:se@cret@h.example",
     ],
 )  # fmt: skip
 def test_not_read(url: str) -> None:
@@ -68,3 +72,12 @@ def test_what_may_be_shown() -> None:
     assert server("smtp://u:secret@mail.example").place == "smtp://mail.example:587"
     assert server("smtps://u:secret@[::1]").place == "smtps://[::1]:465"
     assert "secret" not in repr(server("smtp://u:secret@mail.example"))
+
+
+def test_reading_takes_no_time() -> None:
+    """The pattern has no repeat inside a repeat: a long password with a wrong sign at its end is
+    refused in the time of one pass."""
+    began = time.monotonic()
+    for password in ("a" * 5000, "a:" * 2500, "%41" * 2000):
+        assert isinstance(parse_smtp_url(f"smtp://u:{password}#"), Err)
+    assert time.monotonic() - began < 1
