@@ -102,7 +102,6 @@ class MailSender:
         client.sock = self._encrypt(client.sock)
         client.file = None
         client.helo_resp = client.ehlo_resp = None
-        client.esmtp_features = {}
         client.does_esmtp = False
         client.ehlo_or_helo_if_needed()
 
