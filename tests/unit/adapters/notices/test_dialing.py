@@ -46,8 +46,9 @@ def dialer(names: Names) -> Dialer:
 
 def reach(over: Dialer, host: str, port: int, owner: str | None = None) -> str:
     """The outcome as a word or a reason."""
+    timeout_s = 0.02 if host.startswith("stalled") else 10
     try:
-        over.dial(host, port, owner=owner, deadline=Deadline(0.02)).close()
+        over.dial(host, port, owner=owner, deadline=Deadline(timeout_s)).close()
     except TimeoutError:
         return "late"
     except UnreachableError as error:
