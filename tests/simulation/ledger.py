@@ -21,11 +21,12 @@ class Who(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One request's end in the ledger."""
+    """One request's end in the ledger. `at_s` by its gateway's clock; `in_s` when it was let in."""
 
     id: int
     who: Who
     at_s: int
+    in_s: float
     used: object
 
 
@@ -44,9 +45,9 @@ class Journal:
         """The place behind the last record."""
         return self.segment, self.offset
 
-    def begin(self, id_, who, at_s):
+    def begin(self, id_, who, *times_s):
         """Before anything is asked of a provider."""
-        self.running[id_] = [who, at_s, NOTHING]
+        self.running[id_] = [who, times_s, NOTHING]
         self._append(None)
 
     def progress(self, id_, used):
@@ -55,8 +56,8 @@ class Journal:
 
     def end(self, id_, used):
         """The outcome."""
-        who, at_s, _ = self.running.pop(id_)
-        self._append(Row(id_, who, at_s, used))
+        who, times_s, _ = self.running.pop(id_)
+        self._append(Row(id_, who, *times_s, used))
 
     def close(self):
         """Nobody writes it any more: what runs has ended with what it had used."""

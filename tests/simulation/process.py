@@ -130,7 +130,7 @@ class Process:
         request.booked = request.hold.bookings
         request.shared = not request.booked.epoch
         self.requests[request.id] = request
-        self.journal.begin(request.id, request.who, request.at_s)
+        self.journal.begin(request.id, request.who, request.at_s, self.world.wall_s())
         self.journal.progress(request.id, request.used)
 
     def progress(self, request, used):

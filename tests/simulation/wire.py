@@ -12,6 +12,9 @@ import hiredis
 from tests.simulation.server import Server
 
 
+_NEXT_S = 1e-7  # two timers of one instant have no order
+
+
 class Way:
     """From one gateway to the server. `delay_s` is the longest of a usual way; `silent` swallows
     what is sent, `mute` what is answered; `down` refuses connections."""
@@ -84,7 +87,7 @@ class Connection:
             self._stalled = True
             self._way.count("lost request")
             return
-        self._there_s = max(self._there_s, self._loop.time() + self._way.take_s())
+        self._there_s = max(self._there_s + _NEXT_S, self._loop.time() + self._way.take_s())
         self._loop.call_at(self._there_s, self._arrive, some, self._way.server.run_id)
 
     def end(self) -> None:
@@ -108,7 +111,7 @@ class Connection:
             self._stalled = True
             way.count("lost reply")
             return
-        self._back_s = max(self._back_s, self._loop.time() + way.take_s())
+        self._back_s = max(self._back_s + _NEXT_S, self._loop.time() + way.take_s())
         self._loop.call_at(self._back_s, self._return, b"".join(answers))
 
     def _return(self, answers):

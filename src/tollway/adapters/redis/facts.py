@@ -47,14 +47,15 @@ class Facts:
     def words(self) -> list[str | int]:
         """Ours: source, oldest, segment, offset; then the sources that nobody goes on with. What
         came before our start is not known to have been shipped until the ledger was asked: till
-        then the journal has no end."""
+        then the journal has no end. What was closed is said once: later somebody may go on."""
         oldest_s = self._running_since_s()
         place = (1 << 53, 0) if self.shipped is None else max(self.shipped, self._written())
+        closed, self.closed = self.closed, frozenset()
         return [
             self.source,
             "-" if oldest_s is None else int(oldest_s),
             *place,
-            " ".join(sorted(self.closed)),
+            " ".join(sorted(closed)),
         ]
 
     def hear(self, reply: Sequence[Any], now_ms: int, asked_at: float) -> None:

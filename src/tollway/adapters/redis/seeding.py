@@ -30,9 +30,20 @@ _NOTHING = Counted([], [], (0, 0), False)
 
 class _Wanted:
     """A counter to be set. `since_s`: when all gateways count on it. `told_ms` and `told_at`: when
-    we heard of it; `beats`: how many there had been at some time after that."""
+    we heard of it, in which `epoch`; `beats`: how many there had been at some time after that."""
 
-    __slots__ = ("beats", "key", "kind", "ref", "since_s", "stop_s", "tag", "told_at", "told_ms")
+    __slots__ = (
+        "beats",
+        "epoch",
+        "key",
+        "kind",
+        "ref",
+        "since_s",
+        "stop_s",
+        "tag",
+        "told_at",
+        "told_ms",
+    )
 
     def __init__(self, line: Line, since_s: float, *, told_ms: int, told_at: float) -> None:
         place, rule = line.place, line.rule
@@ -41,7 +52,15 @@ class _Wanted:
         self.since_s = since_s
         self.told_ms = told_ms
         self.told_at = told_at
+        self.epoch = ""
         self.beats: int | None = None
+
+    def note(self, epoch: str, beats: int, asked_at: float) -> None:
+        """There have been so many beats by now. Each epoch counts them anew."""
+        if self.epoch != epoch:
+            self.epoch, self.beats = epoch, None
+        if self.beats is None and asked_at > self.told_at:
+            self.beats = beats
 
 
 class Seeding:
@@ -85,12 +104,11 @@ class Seeding:
         while True:
             await asyncio.sleep(_ASK_AGAIN_S)
             self._forget_over()
-            if self._inexact and self._registry.link.ready:
+            if (self._inexact or self._wanted) and self._registry.link.ready:
                 for wanted in self._inexact.values():
-                    if wanted.beats is None and self._facts.asked_at > wanted.told_at:
-                        wanted.beats = self._facts.beats
+                    wanted.note(self._registry.epoch, self._facts.beats, self._facts.asked_at)
                 self._again = dict(self._inexact)
-                while self._again and self._registry.link.ready:
+                while (self._again or self._wanted) and self._registry.link.ready:
                     await self.done(_ASK_TIMEOUT_S)
 
     async def ship(self) -> Place | None:
@@ -195,6 +213,8 @@ class Seeding:
         early = oldest_s is not None and oldest_s < wanted.since_s
         if counted.settling or early or wanted.beats is None:
             return False
+        if not self._registry.complete or self._registry.absent:
+            return False  # of a journal whose gateway is away nothing is known in this epoch
         return self._facts.is_settled(wanted.beats, places, set(map(_owner, counted.closed)))
 
 

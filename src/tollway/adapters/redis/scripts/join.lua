@@ -54,6 +54,12 @@ call('HSET', KEYS[4], ARGV[8], table.concat({ plain(beats), plain(now_ms),
   joined == 'left' and '1' or '0', ARGV[9], ARGV[10], ARGV[11] }, ' '))
 
 local owners = call('ZRANGE', KEYS[2], 0, 999)
+-- Who is awaited is told to everybody, or the next loss would forget it.
+local listed = {}
+for _, one in ipairs(owners) do listed[one] = true end
+for _, one in ipairs(call('SMEMBERS', KEYS[3])) do
+  if not listed[one] then owners[#owners + 1] = one end
+end
 local answer = { id, now_ms, awaited, absent, #owners }
 for _, one in ipairs(owners) do answer[#answer + 1] = one end
 answer[#answer + 1] = beats
