@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
+from tollway.app.ports_alerts import Webhooks
 from tollway.app.ports_directory import (
     Grants,
     Keys,
@@ -97,6 +98,10 @@ class UnitOfWork(Protocol):
     @property
     def tokens(self) -> Tokens:
         """Tokens for the admin API."""
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """Who is told of events."""
 
     @property
     def version(self) -> int | None:

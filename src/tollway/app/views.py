@@ -12,14 +12,17 @@ from tollway.domain.account import Role
 from tollway.domain.ids import (
     AccountId,
     CredentialId,
+    EventId,
     KeyId,
     ModelId,
     ProjectId,
     ProviderId,
     QuotaId,
     TenantId,
+    WebhookId,
 )
 from tollway.domain.model import Strategy, Target
+from tollway.domain.notice import NoticeFormat
 from tollway.domain.provider import ProviderKind, StreamUsage
 from tollway.domain.quota import QuotaRecord
 
@@ -278,3 +281,37 @@ class AuditView:
     address: str | None
     previous: bytes
     digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookView:
+    """Somewhere that events are told. `tenant_id` None: the platform's, which is told everything.
+    `place` is scheme and host of the URL, whose rest is a secret; a mail has `recipients` instead.
+    `kinds` None: every kind."""
+
+    id: WebhookId
+    tenant_id: TenantId | None
+    name: str
+    format: NoticeFormat
+    place: str = ""
+    recipients: tuple[str, ...] = ()
+    kinds: tuple[str, ...] | None = None
+    enabled: bool = True
+    created_s: int = 0
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryView:
+    """One event on its way to one webhook. `state`: waiting | delivered | failed; `next_s` is the
+    next attempt, `done_s` the end; `reason` is why the last attempt failed, without any secret."""
+
+    event_id: EventId
+    kind: str
+    title: str
+    at_s: int
+    state: str
+    attempts: int
+    next_s: int
+    done_s: int | None
+    reason: str

@@ -15,8 +15,9 @@ ModelId = NewType("ModelId", str)
 QuotaId = NewType("QuotaId", str)
 RequestId = NewType("RequestId", str)
 EventId = NewType("EventId", str)
+WebhookId = NewType("WebhookId", str)
 
-ID_PREFIXES = ("ten", "acc", "prj", "key", "prv", "crd", "mdl", "prc", "quo", "req", "evt")
+ID_PREFIXES = ("ten", "acc", "prj", "key", "prv", "crd", "mdl", "prc", "quo", "req", "evt", "whk")
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base32, lower case: no i, l, o, u
 

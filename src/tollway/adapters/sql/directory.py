@@ -23,6 +23,7 @@ from tollway.adapters.sql.repositories.sessions import SqlSessions
 from tollway.adapters.sql.repositories.tenants import SqlTenants
 from tollway.adapters.sql.repositories.tokens import SqlTokens
 from tollway.adapters.sql.repositories.unit import Unit
+from tollway.adapters.sql.repositories.webhooks import SqlWebhooks
 from tollway.adapters.sql.tenancy import enter_scope
 from tollway.app.ports import Clock
 from tollway.app.ports_admin import Scope, UnitOfWork
@@ -80,6 +81,7 @@ class SqlUnitOfWork:
         self.sessions = SqlSessions(unit)
         self.tenants = SqlTenants(unit)
         self.tokens = SqlTokens(unit)
+        self.webhooks = SqlWebhooks(unit)
 
     @property
     def version(self) -> int | None:

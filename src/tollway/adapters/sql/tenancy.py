@@ -75,6 +75,14 @@ RULES = (
     Rule("usage_rollups_day", _own(), "false"),
     Rule("ledger_entries", _own(), "false", since="r0006"),
     Rule("ledger_closings", _own(), "false", since="r0006"),
+    Rule("webhooks", _own(), _own(), since="r0007"),
+    Rule("events", _own(), "false", since="r0007"),
+    Rule(
+        "deliveries",
+        _through("webhooks", "webhook_id", _PARENT_OWN),
+        _through("webhooks", "webhook_id", _PARENT_OWN),
+        since="r0007",
+    ),
 )
 # Without a tenant, and needed by a scoped unit: its own sign-in, its number, its kept answers.
 _SHARED = {
@@ -84,11 +92,12 @@ _SHARED = {
     ),
     "r0005": ("gateways",),
     "r0006": (),
+    "r0007": (),
 }  # fmt: skip
 
 
-# Nobody who acts for a tenant writes the ledger, nor what is left of it.
-_READ_ONLY = ("ledger_entries", "ledger_closings")
+# Nobody who acts for a tenant writes the ledger, nor what is left of it, nor what happened.
+_READ_ONLY = ("ledger_entries", "ledger_closings", "events")
 
 
 def roles_ddl() -> Iterator[str]:

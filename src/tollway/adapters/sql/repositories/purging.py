@@ -6,6 +6,7 @@ from sqlalchemy import Table, select
 
 from tollway.adapters.sql.repositories.quotas import forget_quotas
 from tollway.adapters.sql.repositories.unit import Unit
+from tollway.adapters.sql.repositories.webhooks import forget_webhooks
 from tollway.adapters.sql.tables import (
     access_tokens,
     api_keys,
@@ -20,6 +21,7 @@ from tollway.adapters.sql.tables import (
     providers,
     quotas,
     tenants,
+    webhooks,
 )
 from tollway.domain.ids import TenantId
 
@@ -47,6 +49,7 @@ def purge_tenant(unit: Unit, tenant_id: TenantId) -> None:
     """Remove all a deleted tenant had. Its row stays, without its name, so that its id stays
     taken; its slug is free again."""
     forget_quotas(unit, quotas.c.tenant_id == tenant_id)
+    forget_webhooks(unit, webhooks.c.tenant_id == tenant_id)
     for child, column, parent in _CHILDREN:
         owned = select(parent.c.id).where(parent.c.tenant_id == tenant_id)
         unit.remove(child, column.in_(owned))

@@ -9,6 +9,10 @@ from tollway.adapters.sql.tables.access import access_tokens as access_tokens
 from tollway.adapters.sql.tables.access import identity_links as identity_links
 from tollway.adapters.sql.tables.access import login_attempts as login_attempts
 from tollway.adapters.sql.tables.access import sessions as sessions
+from tollway.adapters.sql.tables.alerts import deliveries as deliveries
+from tollway.adapters.sql.tables.alerts import events as events
+from tollway.adapters.sql.tables.alerts import job_marks as job_marks
+from tollway.adapters.sql.tables.alerts import webhooks as webhooks
 from tollway.adapters.sql.tables.base import metadata as metadata
 from tollway.adapters.sql.tables.identity import accounts as accounts
 from tollway.adapters.sql.tables.identity import api_keys as api_keys

@@ -130,5 +130,6 @@ api_keys = Table(
     ForeignKeyConstraint(["tenant_id", "project_id"], ["projects.tenant_id", "projects.id"]),
     Index(None, "tenant_id", "name"),
     Index(None, "account_id"),
+    Index(None, "expires_s"),
     Index(None, "version"),
 )
