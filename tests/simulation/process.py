@@ -1,5 +1,5 @@
-"""One gateway's process: the shipped store on a simulated network, with requests and a journal. A killed
-one just stops; who comes after it is another process with the same journal.
+"""One gateway's process: the shipped store on a simulated network, with requests and a journal. A
+killed one just stops; who comes after it is another process with the same journal.
 """
 
 from contextvars import copy_context

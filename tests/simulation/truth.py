@@ -1,5 +1,6 @@
 """What the simulation knows to be so: each request that was asked for, what it holds and has used,
-and what the server has answered about it. From that follow the least and the most a counter may say.
+and what the server has answered about it. From that follow the least and the most that a counter
+may say.
 """
 
 from tollway.domain.window import BUCKET_S, BUCKETS
@@ -83,6 +84,14 @@ class Entry:
         return used[self.line.rule.metric]
 
     @property
+    def buckets(self):
+        """The server's ten seconds, and its gateway's, which are the ledger's: a counter that was
+        set from it has these. (0, 0): no minute."""
+        if not self.bucket_s:
+            return 0, 0
+        return self.bucket_s, self.said.request.at_s // BUCKET_S * BUCKET_S
+
+    @property
     def sure(self):
         """Of what it has used what was held for it."""
         return 0 if self.said.request.shared else min(self.used, self.amount)
@@ -130,34 +139,31 @@ class Account:
             return
         entry.folded = True
         self.entries.pop(entry, None)
-        least, most = self.folded.get(entry.bucket_s, (0, 0))
-        self.folded[entry.bucket_s] = least + entry.sure, most + entry.used
+        least, most = self.folded.get(entry.buckets, (0, 0))
+        self.folded[entry.buckets] = least + entry.sure, most + entry.used
 
     def excuse(self, entry):
         """It need not be counted any more."""
         if entry.folded and not entry.excused:
-            least, most = self.folded[entry.bucket_s]
-            self.folded[entry.bucket_s] = least - entry.sure, most
+            least, most = self.folded[entry.buckets]
+            self.folded[entry.buckets] = least - entry.sure, most
         entry.excused = True
 
     def bounds(self, now_s, run, but):
         """The least and the most, without these entries."""
         least = most = 0
-        for bucket_s, (one, other) in list(self.folded.items()):
-            begin_s = bucket_s + BUCKETS * BUCKET_S
-            if self.kind != "m" or now_s < begin_s:
-                least += one
-            # A counter that was set anew has the ledger's buckets, which are the gateway's seconds.
-            if self.kind != "m" or now_s < begin_s + BUCKET_S:
+        for buckets, (one, other) in list(self.folded.items()):
+            if self._counts(max(buckets), now_s - BUCKET_S):
                 most += other
+                least += one if self._counts(min(buckets), now_s) else 0
             else:
-                del self.folded[bucket_s]
+                del self.folded[buckets]
         for entry in self.entries:
-            if entry.said is but:
-                continue
-            begin_s = entry.bucket_s + BUCKETS * BUCKET_S
-            if self.kind != "m" or not entry.bucket_s or now_s < begin_s + BUCKET_S:
+            if entry.said is not but and self._counts(max(entry.buckets), now_s - BUCKET_S):
                 most += entry.most(now_s)
-                if self.kind != "m" or now_s < begin_s:
+                if self._counts(min(entry.buckets), now_s):
                     least += entry.least(now_s, run)
         return least, most
+
+    def _counts(self, bucket_s, now_s):
+        return self.kind != "m" or now_s < bucket_s + BUCKETS * BUCKET_S

@@ -1,5 +1,5 @@
-"""Connections as the driver's own, over a network that is slow, silent or gone. Order is kept, as by
-TCP: what is lost is lost with all that was sent after it, until the connection ends.
+"""Connections as the driver's own, over a network that is slow, silent or gone. Order is kept, as
+by TCP: what is lost is lost with all that was sent after it, until the connection ends.
 """
 
 import asyncio
@@ -10,7 +10,6 @@ from types import SimpleNamespace
 import hiredis
 
 from tests.simulation.server import Server
-
 
 _NEXT_S = 1e-7  # two timers of one instant have no order
 

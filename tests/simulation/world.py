@@ -205,5 +205,5 @@ def quotas(chance):
     return [
         quota(limit, metric, period, **{**changes, "id": QuotaId(f"quo_{number}")})
         for number, (limit, metric, period, changes) in enumerate(asked)
-        if metric == "tokens" and period == "total" or chance.random() < 0.8
+        if period == "total" or chance.random() < 0.8
     ]

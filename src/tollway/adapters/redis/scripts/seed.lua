@@ -26,16 +26,20 @@ for _ = 1, tonumber(ARGV[10]) do
   call('HSET', key, 'q:' .. ARGV[at], fields['q:' .. ARGV[at]])
   at = at + 3
 end
-local doubted = false
+local doubted, told = false, {}
 for name, since in pairs(fields) do
   local process = string.match(name, '^d:(.*)$')
   if process and who == '' and tonumber(since) <= tonumber(ARGV[9]) then
-    call('HDEL', key, name)
-    call('HSET', key, 'q:~' .. process, '0 1')
-    fields['q:~' .. process] = '0 1'
+    told[#told + 1] = process
   elseif process then
     doubted = true
   end
+end
+-- Not in the loop above: a table that gets a field while it is walked may skip others.
+for _, process in ipairs(told) do
+  call('HDEL', key, 'd:' .. process)
+  call('HSET', key, 'q:~' .. process, '0 1')
+  fields['q:~' .. process] = '0 1'
 end
 local used = {}
 for i = at + 1, at + 2 * tonumber(ARGV[at]), 2 do
