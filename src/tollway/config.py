@@ -5,7 +5,7 @@ files (`..._FILE`). A name or value that cannot be right is an error that says w
 import dataclasses
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,14 +13,17 @@ import msgspec
 
 from tollway.domain.brand import CONFIG_FILE, DATA_DIR, ENV_PREFIX
 from tollway.domain.gateway_jwt import JwtIssuer, jwt_issuer_problems
+from tollway.domain.notice_mail import address_problem
 from tollway.domain.oidc import OidcIssuer, issuer_problems
+from tollway.domain.result import Err
+from tollway.domain.smtp_url import parse_smtp_url
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 Bytes = Annotated[int, msgspec.Meta(ge=1024, le=1 << 32)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
-SECRETS = ("master_key", "master_key_previous", "admin_token")
+SECRETS = ("master_key", "master_key_previous", "admin_token", "smtp_url")
 
 
 class SettingsError(Exception):
@@ -88,6 +91,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     ship_interval_s: Seconds = 1.0
     ledger_retention_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)] | None = None
 
+    # Alerts by mail: both, or neither.
+    smtp_url: str | None = None
+    smtp_from: str | None = None
+
     # The process.
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -135,6 +142,7 @@ def from_values(values: Mapping[str, Any]) -> Settings:
         settings = msgspec.convert(dict(values), Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(f"A setting is wrong: {_named(str(error))}") from error
+    _refuse("Mail", _mail_problems(settings))
     for issuer in settings.oidc:
         _refuse(f"oidc {issuer.name!r}", issuer_problems(issuer))
     for believed in settings.jwt:
@@ -210,6 +218,19 @@ def _entry(
     if unknown:
         raise SettingsError(f"{name}: there is no field '{min(unknown)}'.")
     return entry
+
+
+def _mail_problems(settings: Settings) -> Iterator[str]:
+    if (settings.smtp_url is None) != (settings.smtp_from is None):
+        yield f"Set {ENV_PREFIX}SMTP_URL and {ENV_PREFIX}SMTP_FROM, or neither."
+    if settings.smtp_url is not None:
+        server = parse_smtp_url(settings.smtp_url)
+        if isinstance(server, Err):
+            yield f"{ENV_PREFIX}SMTP_URL: {server.error}"
+    if settings.smtp_from is not None:
+        problem = address_problem(settings.smtp_from)
+        if problem is not None:
+            yield f"{ENV_PREFIX}SMTP_FROM: {problem}"
 
 
 def _refuse(where: str, problems: Iterable[str]) -> None:

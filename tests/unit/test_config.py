@@ -68,3 +68,32 @@ def test_values_travel_to_a_child_unchanged():
     """What the supervisor sends, the child reads as the same settings."""
     settings = load_settings({"TOLLWAY_TRUSTED_PROXIES": "10.0.0.0/8", "TOLLWAY_WORKERS": "3"})
     assert from_values(as_values(settings)) == settings
+
+
+@pytest.mark.parametrize(
+    ("environ", "problem"),
+    [
+        ({"TOLLWAY_SMTP_URL": "smtps://mail.example"}, "TOLLWAY_SMTP_FROM, or neither"),
+        ({"TOLLWAY_SMTP_FROM": "a@b.example"}, "TOLLWAY_SMTP_URL and"),
+        (
+            {"TOLLWAY_SMTP_URL": "http://u:secret@h", "TOLLWAY_SMTP_FROM": "a@b.example"},
+            "TOLLWAY_SMTP_URL: Write",
+        ),
+        (
+            {"TOLLWAY_SMTP_URL": "smtps://mail.example", "TOLLWAY_SMTP_FROM": "nobody"},
+            "TOLLWAY_SMTP_FROM: Write",
+        ),
+    ],
+)
+def test_a_mail_server_that_cannot_be(environ, problem):
+    """What is missing or wrong is named, and the URL is not repeated: it has a password."""
+    with pytest.raises(SettingsError, match=problem) as error:
+        load_settings(environ)
+    assert "secret" not in str(error.value)
+
+
+def test_the_mail_servers_url_from_a_file(tmp_path):
+    """It is a secret like the others."""
+    (tmp_path / "url").write_text("smtps://u:p@mail.example\n")
+    given = {"TOLLWAY_SMTP_URL_FILE": str(tmp_path / "url"), "TOLLWAY_SMTP_FROM": "t@b.example"}
+    assert load_settings(given).smtp_url == "smtps://u:p@mail.example"
