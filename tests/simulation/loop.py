@@ -4,10 +4,14 @@ says so) can be held back or dropped, as when that process stands still or is ki
 """
 
 import asyncio
+from asyncio.events import Handle, TimerHandle
 from contextvars import ContextVar
-from heapq import heappop
+from heapq import heappop, heappush
 
 PROCESS: ContextVar[object] = ContextVar("process", default=None)
+
+
+_MOST_TURNS = 20_000  # of the loop at one instant
 
 
 class StuckError(RuntimeError):
@@ -24,6 +28,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.failures = []
         self.halted = {}
         self.tasks = {}
+        self._made_timers = self._turns = 0
         self.set_exception_handler(lambda _, context: self.failures.append(context))
         self.set_task_factory(self._made)
 
@@ -50,18 +55,39 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _done(self, task):
         self.tasks.pop(task, None)
 
+    # The loop's own ways without what only other loops need: most of a seed's time goes here.
+
+    def call_soon(self, callback, *args, context=None):
+        """At the end of what is ready."""
+        handle = Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def call_at(self, when, callback, *args, context=None):
+        """Of one instant in the order of the calls."""
+        timer = TimerHandle(when, callback, args, self, context)
+        self._made_timers += 1
+        heappush(self._scheduled, (when, self._made_timers, timer))
+        return timer
+
+    def call_later(self, delay, callback, *args, context=None):
+        """The same, from now."""
+        return self.call_at(self.now_s + delay, callback, *args, context=context)
+
     def _run_once(self):
         ready, timers = self._ready, self._scheduled
-        while timers and (timers[0]._cancelled or timers[0]._when <= self.now_s):
-            timer = heappop(timers)
-            timer._scheduled = False
+        while timers and (timers[0][0] <= self.now_s or timers[0][2]._cancelled):
+            timer = heappop(timers)[2]
             if not timer._cancelled:
                 ready.append(timer)
         if not ready:
             if not timers:
                 raise StuckError
-            self.now_s = timers[0]._when
+            self.now_s, self._turns = timers[0][0], 0
             return
+        self._turns += 1
+        if self._turns > _MOST_TURNS:
+            raise StuckError("somebody asks again and again, and no time passes")
         halted = self.halted
         for _ in range(len(ready)):
             handle = ready.popleft()

@@ -20,13 +20,13 @@ from tests.simulation.lua import loaded
 from tests.simulation.process import WHO, Process
 from tests.simulation.server import Server
 from tests.simulation.truth import ENDED
-from tollway.adapters.redis import booking, registry
+from tollway.adapters.redis import booking, link, registry
 from tollway.app.ports import StoreUnavailableError
 from tollway.domain.ids import QuotaId
 from tollway.domain.quota import Mode, OnOutage, Precision, Scope, Sizes
 
 NOON_S = 1_795_003_200
-PAUSES_S = (0.0,) * 8 + (0.005,) * 8 + (0.05,) * 8 + (0.5,) * 8 + (3.0,) * 4 + (40.0,)
+PAUSES_S = (0.0,) * 8 + (0.005,) * 8 + (0.05,) * 8 + (0.5,) * 8 + (3.0,) * 4 + (20.0,)
 SLOTS = ("a/0", "a/1", "b/0")
 
 
@@ -170,6 +170,9 @@ def entropy(seed):
     with ExitStack() as stack:
         for module in (booking, registry):
             stack.enter_context(patch.object(module, "os", known))
+        # Looks at a server that is away, and at who is awaited: ten a second are half of the work.
+        stack.enter_context(patch.object(link, "_PROBE_S", 0.4))
+        stack.enter_context(patch.object(registry, "_AWAITING_S", 0.3))
         yield
 
 
