@@ -1,5 +1,5 @@
-"""What a webhook keeps closed at rest: its URL and its signing secrets, each sealed for the webhook,
-its owner and its use, so that an envelope moved in the database opens nowhere else.
+"""What a webhook keeps closed at rest: its URL and its signing secrets, each sealed for the
+webhook, its owner and its use, so that an envelope moved in the database opens nowhere else.
 """
 
 from collections.abc import Sequence
