@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from tollway.app.ports_directory import Page
-from tollway.app.views import DeliveryView, QuotaView, WebhookView
+from tollway.app.views import DeliveryView, WebhookView
 from tollway.domain.event import Event, EventRecord
 from tollway.domain.ids import EventId, KeyId, TenantId, WebhookId
+from tollway.domain.notice import Notice
+from tollway.domain.notice_delivery import Outcome
+from tollway.domain.quota import QuotaRecord
 from tollway.domain.window import Window, Zone
 
 
@@ -72,17 +75,18 @@ class KeyEnd(NamedTuple):
 class WatchedQuota(NamedTuple):
     """A limit with alerts, or with an increase that ended. `zone` is its tenant's."""
 
-    view: QuotaView
+    quota: QuotaRecord
+    created_s: int
     tenant_name: str | None
     zone: Zone
 
 
-class Sums(Protocol):
+class MemberSums(Protocol):
     """The ledger, counter by counter."""
 
-    def members(self, watched: WatchedQuota, window: Window) -> dict[str | None, int]:
-        """What each of the limit's counters has in the window; None is the one counter of a limit
-        without members. Of the minute: the most that any sixty seconds of the window had."""
+    def members(self, quota: QuotaRecord, window: Window) -> dict[str | None, int]:
+        """What each of the limit's counters has in the window, by its member; None is the one
+        counter of a limit that has none."""
 
 
 class AlertStore(Protocol):
@@ -100,12 +104,13 @@ class AlertStore(Protocol):
     def key_ends(self, after_s: int, until_s: int) -> list[KeyEnd]:
         """Keys, not revoked, that expire then."""
 
-    def keep(self, events: Sequence[tuple[EventId, Event]], *, at_s: int, mark_s: int) -> int:
-        """Keep those whose name is new, each with what must be delivered of it, and the mark; how
-        many those were. One transaction."""
+    def keep(self, found: Sequence[tuple[EventId, Event]], *, at_s: int) -> int:
+        """Keep those whose name is new, each with what must be delivered of it; how many those
+        were. Everything until `at_s` was looked at, and that is the mark. One transaction."""
 
     def due(self, now_s: int, *, limit: int, lease_s: int) -> list["Due"]:
-        """Deliveries whose time has come, taken for so long: nobody else gets them meanwhile."""
+        """Deliveries whose time has come, the longest waiting first, one for a webhook, few for an
+        owner; taken for so long: nobody else gets them meanwhile. One attempt is begun."""
 
     def done(self, due: "Due", *, now_s: int, reason: str = "", failed: bool = False) -> None:
         """It was delivered, or never will be."""
@@ -116,16 +121,25 @@ class AlertStore(Protocol):
     def disable(self, webhook_id: WebhookId) -> None:
         """Its receiver wants nothing more, ever."""
 
-    def forget(self, before_s: int) -> int:
-        """Remove events from before then, with their deliveries; how many."""
+    def forget(self, before_s: int, now_s: int) -> int:
+        """Remove deliveries of events from before then, and these, once their names need not be
+        known any more; how many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """One delivery, with all that it takes. `attempts` were made before."""
+    """One delivery, with all that it takes. `attempts` were begun, this one too."""
 
     webhook: WebhookView
     record: EventRecord
     tenant_name: str | None
     attempts: int
     sealed: Sealed = field(repr=False)
+
+
+class NoticeSender(Protocol):
+    """Sends one notice to one webhook, once. Blocks for ten seconds at most. Raises SecretError
+    when what is sealed cannot be opened, and nothing else."""
+
+    def send_now(self, webhook: WebhookView, sealed: Sealed, notice: Notice) -> Outcome:
+        """What became of it."""

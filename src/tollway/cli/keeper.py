@@ -33,6 +33,8 @@ _PRICES_S = 1.0
 _TIDY_S = 3600.0
 _RETAIN_S = 3600.0
 _AUDIT_HEAD_S = 60.0
+_ALERT_S = 5.0
+_TELL_S = 1.0
 # Shipping comes in bursts, and on a busy core a request must never wait for one; what is published
 # must not wait either.
 _NICE = 15
@@ -119,6 +121,17 @@ async def _work(
         again = _again(lambda: loop.run_in_executor(behind, job), lambda: asyncio.sleep(interval_s))
         return asyncio.create_task(again)
 
+    took_s = 0.0
+
+    async def alert() -> None:
+        nonlocal took_s
+        began = loop.time()
+        await loop.run_in_executor(behind, keeper.alert)
+        took_s = loop.time() - began
+
+    async def rest() -> None:  # it reads the ledger: however large that is, a twentieth of the time
+        await asyncio.sleep(max(_ALERT_S, 19 * took_s))
+
     jobs = [
         asyncio.create_task(
             _again(publisher.publish, lambda: loop.run_in_executor(listening, keeper.hear, _POLL_S))
@@ -130,6 +143,8 @@ async def _work(
         every(_TIDY_S, keeper.tidy),
         every(_RETAIN_S, keeper.retain),
         every(_AUDIT_HEAD_S, keeper.export_audit_head),
+        asyncio.create_task(_again(alert, rest)),
+        every(_TELL_S, keeper.tell),
     ]
     # A job ends by a bug alone: then the process ends too, and starts afresh.
     await asyncio.wait([left, *jobs], return_when=asyncio.FIRST_COMPLETED)

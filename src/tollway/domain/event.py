@@ -22,11 +22,13 @@ class EventKind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Event:
     """One of them. `once` is its name: of two events with the same name the second is none.
-    `tenant_id`: whose it is; None: the platform's alone. `facts` are pairs of label and value for
+    That must be known until `until_s` (UTC seconds). `tenant_id`: whose it is; None: the platform's
+    alone. `facts` are pairs of label and value for
     people, `data` is for programs."""
 
     kind: EventKind
     once: str
+    until_s: int
     tenant_id: TenantId | None
     title: str
     facts: tuple[tuple[str, str], ...] = ()

@@ -9,8 +9,9 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
+
+from tollway.domain.window import utc_text
 
 TITLE_CHARS, LABEL_CHARS, VALUE_CHARS, MAX_FACTS = 300, 60, 300, 10
 
@@ -77,12 +78,8 @@ def _fact_lines(notice: Notice) -> list[tuple[str, str]]:
 def _origin_line(notice: Notice) -> str:
     """The small print: whose event, of which kind, when, and the id to look it up by."""
     tenant = plain(notice.tenant_name or notice.tenant_id or "", LABEL_CHARS)
-    parts = (tenant, plain(notice.kind, LABEL_CHARS), _rfc3339(notice.at_s), notice.id)
+    parts = (tenant, plain(notice.kind, LABEL_CHARS), utc_text(notice.at_s), notice.id)
     return " · ".join(part for part in parts if part)
-
-
-def _rfc3339(at_s: int) -> str:
-    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _json(notice: Notice) -> bytes:
@@ -91,7 +88,7 @@ def _json(notice: Notice) -> bytes:
         {
             "id": notice.id,
             "type": notice.kind,
-            "timestamp": _rfc3339(notice.at_s),
+            "timestamp": utc_text(notice.at_s),
             "data": data,
         }
     )

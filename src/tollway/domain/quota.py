@@ -136,8 +136,7 @@ def check_quota(quota: QuotaRecord) -> Result[QuotaRecord, tuple[str, str]]:
         problem = _limit_problem("raised_to", quota.raised_to)
         if problem is None and quota.raised_to <= quota.limit:
             problem = "raised_to", "A temporary increase is more than the limit."
-    if problem is None and any(not 0 < percent <= 1000 for percent in quota.alert_at):
-        problem = "alert_at", "Alerts are whole percents from 1 to 1000."
+    problem = problem or _alert_problem(quota)
     return Ok(quota) if problem is None else Err(problem)
 
 
@@ -213,6 +212,17 @@ def _scope_problem(quota: QuotaRecord) -> tuple[str, str] | None:
         return "tenant_id", f"A quota on the {quota.scope} belongs to a tenant: say which."
     if quota.per is not None and quota.per not in _ALLOWED_PER[quota.scope]:
         return "per", f"A quota on the {quota.scope} cannot be counted for each {quota.per}."
+    return None
+
+
+def _alert_problem(quota: QuotaRecord) -> tuple[str, str] | None:
+    if any(not 0 < percent <= 1000 for percent in quota.alert_at):
+        return "alert_at", "Alerts are whole percents from 1 to 1000."
+    if quota.alert_at and quota.period in (Period.MINUTE, Period.NONE):
+        return "alert_at", (
+            "A minute's limit and requests at a time have no alerts: they are over before anybody "
+            "reads one. Watch tollway_limit_refusals_total."
+        )
     return None
 
 

@@ -8,7 +8,7 @@ can be summed from roll-ups.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
@@ -78,6 +78,11 @@ def frees_s(period: Period, window: Window) -> int:
     if period is Period.MINUTE:
         return window.start_s + BUCKETS * BUCKET_S
     return window.end_s
+
+
+def utc_text(at_s: int) -> str:
+    """A second as RFC 3339 writes it, in UTC."""
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 _LONGEST_S = 32 * 86_400

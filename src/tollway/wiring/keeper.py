@@ -6,6 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tollway.adapters.control.price_file import publish_prices
@@ -14,6 +15,7 @@ from tollway.adapters.journal.opening import recover_slot
 from tollway.adapters.journal.options import JournalUnusableError
 from tollway.adapters.journal.reader import DiskJournalReader
 from tollway.adapters.journal.slots import is_held, slot_folders, source_of, take_slot
+from tollway.adapters.sql.alerts import SqlAlerts
 from tollway.adapters.sql.announce import VersionListener
 from tollway.adapters.sql.counting import SqlCounts
 from tollway.adapters.sql.directory import SqlConfiguration
@@ -23,10 +25,13 @@ from tollway.adapters.sql.pricing import SqlPriceSource
 from tollway.adapters.sql.retention import SqlRetention
 from tollway.adapters.sql.snapshot import SqlSnapshotStore
 from tollway.adapters.system.clock import SystemClock
+from tollway.adapters.system.entropy import system_entropy
 from tollway.adapters.system.price_seed import read_seed
+from tollway.app.jobs.alert import Alerts
 from tollway.app.jobs.retain import Retention
 from tollway.app.jobs.seed import seed_prices
 from tollway.app.jobs.ship import Shipped, Shipper
+from tollway.app.jobs.tell import Telling
 from tollway.app.jobs.tidy import tidy
 from tollway.app.pricing import Pricing
 from tollway.config import Settings
@@ -34,9 +39,12 @@ from tollway.domain.audit import head_mac
 from tollway.domain.gateways import GatewayRecord, counting_problem
 from tollway.domain.hold import CounterRef
 from tollway.wiring.database import open_database, prompt_database
+from tollway.wiring.master_key import master_box
+from tollway.wiring.notices import Notices
 from tollway.wiring.options import answers_dir, audit_secret, journal_options
 
 _log = logging.getLogger(__name__)
+_SENDERS = 8
 
 
 class Keeper:
@@ -72,6 +80,14 @@ class Keeper:
         self._prices_published: object = None
         self._retention = Retention(
             SqlRetention(self._engine), SystemClock(), settings.ledger_retention_days
+        )
+        store = SqlAlerts(self._engine)
+        self._alerts = Alerts(store, self._counts, SystemClock(), system_entropy)
+        self._telling = Telling(
+            store,
+            Notices(settings, master_box(settings)),
+            SystemClock(),
+            senders=ThreadPoolExecutor(_SENDERS, "notices"),
         )
         self._shipper = Shipper(
             DiskJournalReader(self._journal_dir),
@@ -116,6 +132,7 @@ class Keeper:
 
     def leave(self) -> None:
         """This gateway serves no more."""
+        self._telling.leave()
         self._gateways.leave(self._gateway.id)
 
     def count(
@@ -149,6 +166,7 @@ class Keeper:
         """Clear away what is over."""
         tidy_answers(self._answers_dir, time.time())
         tidied = tidy(self._configuration)
+        self._alerts.forget()
         if any(tidied):
             _log.info("cleared away", extra=tidied._asdict())
 
@@ -157,6 +175,14 @@ class Keeper:
         retained = self._retention.run_once()
         if any(retained):
             _log.info("entries of the ledger removed", extra=retained._asdict())
+
+    def alert(self) -> None:
+        """Notice what is to be told."""
+        self._alerts.run_once()
+
+    def tell(self) -> None:
+        """Tell it."""
+        self._telling.run_once()
 
     def export_audit_head(self) -> None:
         """Say in the log how long the audit is by now, with a proof: `audit verify --head` takes

@@ -6,6 +6,7 @@ such rules whole UTC days come from the daily ones, and the rest of the window f
 their closings, where retention has removed them).
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -35,9 +36,17 @@ from tollway.adapters.sql.tables import (
 )
 from tollway.domain.hold import CounterRef
 from tollway.domain.ledger import USAGE
-from tollway.domain.quota import UPSTREAM_SCOPES, Metric, QuotaRecord, Scope, is_nobody
+from tollway.domain.quota import (
+    UPSTREAM_SCOPES,
+    Metric,
+    QuotaRecord,
+    Scope,
+    is_nobody,
+    nobody_of,
+    scope_place,
+)
 from tollway.domain.receipt import Payer
-from tollway.domain.window import BUCKET_S, Period, counted_from_s
+from tollway.domain.window import BUCKET_S, Period, Window, counted_from_s
 
 _DAY_S = 86_400
 _NS = 1_000_000_000
@@ -58,6 +67,8 @@ _COLUMNS = {
     Scope.PROVIDER: "provider_id",
     Scope.MODEL: "model_id",
 }
+
+Who = tuple[str | None, ...]  # tenant and member; of one counter for all: nothing
 
 
 class SqlCounts:
@@ -84,6 +95,16 @@ class SqlCounts:
         with reading(self._engine) as connection:
             return sum(_sum(connection, ref).values())
 
+    def members(self, quota: QuotaRecord, window: Window) -> dict[str | None, int]:
+        """What each of a limit's counters has in a calendar window, by its member; of a limit that
+        has one counter for all, that one's by None. Raises StoreUnavailableError."""
+        with reading(self._engine) as connection:
+            keep_partitions(connection)
+            found: Counter[str | None] = Counter()
+            for who, amount in _calendar(connection, CounterRef(quota, None, window)).items():
+                found[_name(quota.per, who)] += amount
+            return dict(found)
+
 
 def _sum(connection: Connection, ref: CounterRef) -> dict[int, int]:
     quota, window = ref.quota, ref.window
@@ -91,17 +112,22 @@ def _sum(connection: Connection, ref: CounterRef) -> dict[int, int]:
         return {}
     if quota.period is Period.MINUTE:
         return _buckets(connection, ref)
+    return {window.start_s: sum(_calendar(connection, ref).values())}
+
+
+def _calendar(connection: Connection, ref: CounterRef) -> Counter[Who]:
+    """Of a window that is no minute."""
+    quota, window = ref.quota, ref.window
     if _in_quarters(quota):
-        total = _rolled(connection, ref, usage_rollups_15m, window.start_s, window.end_s)
-        return {window.start_s: total}
+        return _rolled(connection, ref, usage_rollups_15m, window.start_s, window.end_s)
     first_day = -(-window.start_s // _DAY_S)
     last_day = window.end_s // _DAY_S
     if first_day >= last_day:
-        return {window.start_s: _entered(connection, ref, window.start_s, window.end_s)}
+        return _entered(connection, ref, window.start_s, window.end_s)
     total = _rolled(connection, ref, usage_rollups_day, first_day * _DAY_S, last_day * _DAY_S)
-    total += _entered(connection, ref, window.start_s, first_day * _DAY_S)
-    total += _entered(connection, ref, last_day * _DAY_S, window.end_s)
-    return {window.start_s: total}
+    total.update(_entered(connection, ref, window.start_s, first_day * _DAY_S))
+    total.update(_entered(connection, ref, last_day * _DAY_S, window.end_s))
+    return total
 
 
 def _in_quarters(quota: QuotaRecord) -> bool:
@@ -111,7 +137,7 @@ def _in_quarters(quota: QuotaRecord) -> bool:
 
 def _rolled(
     connection: Connection, ref: CounterRef, table: Table, from_s: int, until_s: int
-) -> int:
+) -> Counter[Who]:
     if table is usage_rollups_15m:
         time = and_(table.c.quarter_s >= from_s, table.c.quarter_s < until_s)
     else:
@@ -123,18 +149,41 @@ def _rolled(
     else:
         amount = _total(table, metric)
     bounds = [time, *_owner(ref, table), *_payer(table, upstream)]
-    return int(connection.execute(select(amount).where(*bounds)).scalar_one() or 0)
+    return _grouped(connection, ref, table, amount, bounds)
 
 
-def _entered(connection: Connection, ref: CounterRef, from_s: int, until_s: int) -> int:
+def _entered(connection: Connection, ref: CounterRef, from_s: int, until_s: int) -> Counter[Who]:
     """By the entries, and by what those came to that retention has removed."""
-    if from_s >= until_s:
-        return 0
-    total = 0
-    for part in (_entries, _closings):
-        amount, bounds = part(ref, from_s, until_s)
-        total += int(connection.execute(select(amount).where(*bounds)).scalar_one() or 0)
+    total: Counter[Who] = Counter()
+    if from_s < until_s:
+        for table, part in ((ledger_entries, _entries), (ledger_closings, _closings)):
+            total.update(_grouped(connection, ref, table, *part(ref, from_s, until_s)))
     return total
+
+
+def _grouped(
+    connection: Connection,
+    ref: CounterRef,
+    table: Table,
+    amount: ColumnElement[Any],
+    bounds: Sequence[ColumnElement[bool]],
+) -> Counter[Who]:
+    """By whose use it is; of one counter alone, all in one."""
+    per = ref.quota.per
+    who: list[ColumnElement[Any]] = []
+    if per is not None and ref.member is None:
+        who = [table.c.tenant_id, *([] if per is Scope.TENANT else [table.c[_COLUMNS[per]]])]
+    rows = connection.execute(select(amount, *who).where(*bounds).group_by(*who))
+    return Counter({tuple(rest): int(total or 0) for total, *rest in rows})
+
+
+def _name(per: Scope | None, who: Who) -> str | None:
+    """The member of a rule: `domain.quota.scope_place`, or nobody."""
+    if per is None:
+        return None
+    if per is not Scope.TENANT and not who[1]:
+        return nobody_of(str(who[0]))
+    return scope_place(per, who[0], who[-1])
 
 
 def _buckets(connection: Connection, ref: CounterRef) -> dict[int, int]:

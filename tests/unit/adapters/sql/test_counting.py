@@ -1,6 +1,7 @@
 """What a counter has by the ledger is what `spent` says of each of its rows, added up."""
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -154,6 +155,22 @@ def test_sums_are_those_of_the_rows(engine):
     ]
     assert wrong == []
     assert sum(bool(sum(found.values())) for found in used) > 200
+
+
+def test_each_members_sum_is_that_of_its_counter(engine):
+    """All members of a limit at once: everyone who used something, and nobody twice."""
+    receipts = rows(2)
+    SqlLedger(engine).append("here-0", receipts, (1, 1))
+    counts = SqlCounts(engine)
+    seen = 0
+    for ref in refs():
+        if ref.quota.period is not Period.MINUTE:
+            found = counts.members(ref.quota, ref.window)
+            assert found.get(ref.member, 0) == expected(ref, receipts), ref
+            everybody = CounterRef(replace(ref.quota, per=None), None, ref.window)
+            assert sum(found.values()) == expected(everybody, receipts)
+            seen += len(found)
+    assert seen > 400
 
 
 def test_a_minute_is_told_by_its_buckets(engine):

@@ -123,6 +123,7 @@ def event_record(row: Row[Any]) -> EventRecord:
         Event(
             EventKind(row.kind),
             row.once,
+            row.until_s,
             None if row.tenant_id is None else TenantId(row.tenant_id),
             row.title,
             tuple((label, value) for label, value in row.facts),

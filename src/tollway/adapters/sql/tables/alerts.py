@@ -48,6 +48,7 @@ events = Table(
     Column("id", Text, primary_key=True),
     Column("once", Text, nullable=False, unique=True),
     Column("kind", Text, nullable=False),
+    Column("until_s", BigInteger, nullable=False),
     Column("tenant_id", Text),
     Column("at_s", BigInteger, nullable=False),
     Column("title", Text, nullable=False),

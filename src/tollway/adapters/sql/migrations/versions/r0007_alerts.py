@@ -68,6 +68,7 @@ def _events() -> None:
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("once", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("until_s", sa.BigInteger(), nullable=False),
         sa.Column("tenant_id", sa.Text(), nullable=True),
         sa.Column("at_s", sa.BigInteger(), nullable=False),
         sa.Column("title", sa.Text(), nullable=False),
