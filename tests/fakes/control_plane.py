@@ -17,6 +17,7 @@ from starlette.datastructures import State
 
 from tests.fakes.clock import FixedClock
 from tests.fakes.database import NOW_S
+from tests.fakes.noticing import FakeSender
 from tests.fakes.probes import FakeProbe
 from tollway.adapters.sql.counting import SqlCounts
 from tollway.adapters.sql.directory import SqlConfiguration
@@ -97,6 +98,7 @@ class ControlPlane:
             "publish": self.published.append,
             "hasher": PlainHasher(),
             "probe": FakeProbe(),
+            "notices": FakeSender(),
             "stands": NoStands(),
             "sums": SqlCounts(engine),
         }

@@ -58,6 +58,11 @@ class Action(StrEnum):
     QUOTA_USE_READ = "quota.use_read"  # how it stands; whom it limits have /v1/me/usage
     QUOTA_REOPEN = "quota.reopen"  # give up what gateways that are away may hold
     QUOTA_WRITE = "quota.write"  # what the platform has set stays the platform's
+    WEBHOOK_LIST = "webhook.list"
+    WEBHOOK_READ = "webhook.read"  # what was told to it too
+    WEBHOOK_WRITE = "webhook.write"
+    WEBHOOK_TEST = "webhook.test"
+    EVENT_LIST = "event.list"
     USAGE_READ = "usage.read"
     USAGE_READ_OWN = "usage.read_own"
     AUDIT_READ = "audit.read"
@@ -108,6 +113,11 @@ POLICY: Mapping[Action, frozenset[Standing]] = {
     Action.QUOTA_USE_READ: _READERS,
     Action.QUOTA_REOPEN: _PLATFORM,
     Action.QUOTA_WRITE: _ADMINS,
+    Action.WEBHOOK_LIST: _READERS,
+    Action.WEBHOOK_READ: _READERS,
+    Action.WEBHOOK_WRITE: _ADMINS,
+    Action.WEBHOOK_TEST: _ADMINS,
+    Action.EVENT_LIST: _READERS,
     Action.USAGE_READ: _READERS,
     Action.USAGE_READ_OWN: _READERS | {Standing.USER_OWN},
     Action.AUDIT_READ: _ADMINS,

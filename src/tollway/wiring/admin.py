@@ -21,6 +21,7 @@ from tollway.web.admin.app import build_app
 from tollway.web.admin.services import Services, SignInAt
 from tollway.wiring.database import check_database, find_database
 from tollway.wiring.master_key import master_box
+from tollway.wiring.notices import Notices
 from tollway.wiring.options import upstream_options
 
 _log = logging.getLogger(__name__)
@@ -48,6 +49,8 @@ class Admin:
                 publish=self._publish,
                 probe=HttpProbe(upstream_options(settings), box),
                 hasher=Argon2Hasher(),
+                notices=Notices(settings, box),
+                mail_configured=settings.smtp_url is not None,
                 sign_in_at=_sign_in_at(settings),
                 admin_url=settings.admin_url,
             )

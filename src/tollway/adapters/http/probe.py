@@ -3,23 +3,20 @@ makes all calls, so that the same guard, checks and bounds hold, on a loop of it
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
-from threading import Lock
 
 from tollway.adapters.http.options import UpstreamOptions
 from tollway.adapters.http.resolver import Lookup, system_lookup
 from tollway.adapters.http.upstream import HttpUpstream
 from tollway.app.ports import Flow, Header, SecretBox, UpstreamCall
 from tollway.app.ports_probe import ProbeReport
+from tollway.app.turns import Turns
 from tollway.domain.failure import Cause, Failure, Phase
 from tollway.domain.provider import CredentialRecord, ProviderKind, ProviderRecord
 
 MAX_BODY_BYTES = 64 * 1024
 _DEADLINE_S = 10.0
-_AT_ONCE, _PER_OWNER = 8, 2  # each holds a thread of the admin API
 _ANSWERED = ProbeReport(True, None, "The provider is built in and answers.")
 _ENOUGH = Failure(Phase.FIRST_EVENT, Cause.PROTOCOL, "The answer is longer than is looked at.")
 
@@ -42,8 +39,7 @@ class HttpProbe:
             total_timeout_s=min(options.total_timeout_s, _DEADLINE_S),
         )
         self._lookup = lookup
-        self._running: Counter[str | None] = Counter()
-        self._lock = Lock()
+        self._turns = Turns()  # each holds a thread of the admin API
 
     def probe(
         self, provider: ProviderRecord, credential: CredentialRecord | None
@@ -51,23 +47,8 @@ class HttpProbe:
         """What came of it; None when too many are being tried at the time."""
         if provider.kind is ProviderKind.ECHO:
             return _ANSWERED
-        with self._turn(provider.tenant_id) as mine:
+        with self._turns.turn(provider.tenant_id) as mine:
             return asyncio.run(self._ask(provider, credential)) if mine else None
-
-    @contextmanager
-    def _turn(self, owner: str | None) -> Iterator[bool]:
-        with self._lock:
-            mine = self._running.total() < _AT_ONCE and self._running[owner] < _PER_OWNER
-            if mine:
-                self._running[owner] += 1
-        try:
-            yield mine
-        finally:
-            if mine:
-                with self._lock:
-                    self._running[owner] -= 1
-                    if not self._running[owner]:
-                        del self._running[owner]
 
     async def _ask(
         self, provider: ProviderRecord, credential: CredentialRecord | None

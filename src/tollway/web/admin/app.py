@@ -29,6 +29,7 @@ from tollway.web.admin import (
     tenants,
     tokens,
     usage,
+    webhooks,
 )
 from tollway.web.admin.callers import new_request_id
 from tollway.web.admin.document import REFUSALS, describe
@@ -52,6 +53,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     grants.router,
     prices.router,
     quotas.router,
+    webhooks.router,
     usage.router,
     audit.router,
     apply.router,

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from tollway.app.ports import SecretBox
 from tollway.app.ports_admin import Configuration, Entropy, QuotaSums, StandReader, UsageReader
 from tollway.app.ports_identity import IdentityProvider, PasswordHasher
+from tollway.app.ports_notices import NoticeSender
 from tollway.app.ports_probe import ProviderProbe
+from tollway.app.turns import Turns
 from tollway.domain.oidc import OidcIssuer
 
 
@@ -34,5 +36,8 @@ class Services:
     publish: Callable[[int], None]
     probe: ProviderProbe
     hasher: PasswordHasher
+    notices: NoticeSender
+    mail_configured: bool = False  # whether notices can be mailed
+    trials: Turns = field(default_factory=Turns)  # of webhooks, each on a thread of this process
     sign_in_at: Mapping[str, SignInAt] = field(default_factory=dict)
     admin_url: str | None = None

@@ -1,0 +1,73 @@
+"""Webhooks, what was told to them, and the events there were. A tenant's are for its administrators
+and viewers; the platform's administrators see all.
+"""
+
+from collections.abc import Sequence
+
+from tollway.app.admin.outcome import Rejected
+from tollway.app.admin.reach import tenant_in_reach, tenants_in_view
+from tollway.app.admin.work import Work, absent
+from tollway.app.ports_directory import Page
+from tollway.app.views import DeliveryView, WebhookView
+from tollway.domain.event import EventRecord
+from tollway.domain.ids import TenantId, WebhookId
+from tollway.domain.policy import Action
+from tollway.domain.result import Err, Ok, Result
+
+Owners = Sequence[TenantId | None] | None
+
+
+def list_webhooks(
+    work: Work, at: Page, *, tenant_id: TenantId | None = None
+) -> Result[list[WebhookView], Rejected]:
+    """A tenant's; without one, those of all tenants where the actor may, the platform's too for its
+    administrators."""
+    owners = _owners(work, Action.WEBHOOK_LIST, tenant_id, kind="webhook")
+    return (
+        owners if isinstance(owners, Err) else Ok(work.uow.webhooks.page(at, owners=owners.value))
+    )
+
+
+def read_webhook(work: Work, webhook_id: WebhookId) -> Result[WebhookView, Rejected]:
+    """One of them. The platform's are its administrators' alone."""
+    found = work.uow.webhooks.get(webhook_id)
+    if found is None or not _may_know(work, found.tenant_id):
+        return Err(absent("webhook"))
+    wrong = work.denied(
+        Action.WEBHOOK_READ, kind="webhook", tenant_id=found.tenant_id, writes=False
+    )
+    return Ok(found) if wrong is None else Err(wrong)
+
+
+def list_deliveries(
+    work: Work, webhook_id: WebhookId, at: Page
+) -> Result[list[DeliveryView], Rejected]:
+    """What was told to it, or will be; the newest first."""
+    found = read_webhook(work, webhook_id)
+    return found if isinstance(found, Err) else Ok(work.uow.webhooks.deliveries(webhook_id, at))
+
+
+def list_events(
+    work: Work, at: Page, *, tenant_id: TenantId | None = None
+) -> Result[list[EventRecord], Rejected]:
+    """The newest first: a tenant's, or those of all tenants where the actor may."""
+    owners = _owners(work, Action.EVENT_LIST, tenant_id, kind="event")
+    return (
+        owners if isinstance(owners, Err) else Ok(work.uow.webhooks.events(at, owners=owners.value))
+    )
+
+
+def _owners(
+    work: Work, action: Action, tenant_id: TenantId | None, *, kind: str
+) -> Result[Owners, Rejected]:
+    """Whose are shown; None: everybody's."""
+    shown = tenants_in_view(work, action, tenant_id, kind=kind)
+    if isinstance(shown, Err):
+        return shown
+    return Ok(None if shown.value is None else [tenant.id for tenant in shown.value])
+
+
+def _may_know(work: Work, owner: TenantId | None) -> bool:
+    if owner is None:
+        return work.actor.platform_admin
+    return not isinstance(tenant_in_reach(work, owner), Err)
