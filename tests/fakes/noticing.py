@@ -4,7 +4,7 @@ from tollway.domain.notice_delivery import Delivered
 
 
 class FakeSender:
-    """Implements `app.ports_notices.NoticeSender`: remembers what it was given, answers as told."""
+    """Implements `app.ports_alerts.NoticeSender`: remembers what it was given, answers as told."""
 
     def __init__(self, outcome=None):
         self.outcome = Delivered() if outcome is None else outcome

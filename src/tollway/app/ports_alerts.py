@@ -26,7 +26,7 @@ class Sealed(NamedTuple):
 
 class Webhooks(Protocol):
     """Webhooks of tenants and of the platform. `owners` may hold None, the platform; a method that
-    takes them finds nothing of others. Of deleted tenants there are none."""
+    takes them finds nothing of others. Of deleted tenants there are none, but for `every`."""
 
     def get(
         self, webhook_id: WebhookId, *, owners: Sequence[TenantId | None] | None = None
@@ -52,6 +52,10 @@ class Webhooks(Protocol):
 
     def sealed(self, webhook_id: WebhookId) -> Sealed | None:
         """What it keeps closed."""
+
+    def every(self, after: str, limit: int) -> list[tuple[WebhookView, Sealed]]:
+        """Behind an id, with what they keep closed, for re-wrapping: also those of deleted tenants,
+        which can be restored."""
 
     def deliveries(self, webhook_id: WebhookId, at: Page) -> list[DeliveryView]:
         """What was told to it, the newest first; `at.after` is an event's id."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from tollway.app.ports import SecretBox
 from tollway.app.ports_admin import Configuration, Entropy, QuotaSums, StandReader, UsageReader
+from tollway.app.ports_alerts import NoticeSender
 from tollway.app.ports_identity import IdentityProvider, PasswordHasher
-from tollway.app.ports_notices import NoticeSender
 from tollway.app.ports_probe import ProviderProbe
 from tollway.app.turns import Turns
 from tollway.domain.oidc import OidcIssuer

@@ -1,5 +1,7 @@
 """The master key is changed: everything opens with the new one, whatever happens on the way."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.fakes.database import configuration as make_configuration
@@ -7,15 +9,23 @@ from tests.fakes.database import database
 from tollway.adapters.system.secrets import AesGcmBox
 from tollway.app.admin.commands.master_key import Rewrapped, _rewrap_credentials, rewrap
 from tollway.app.admin.commands.peppers import ensure_pepper, open_peppers
+from tollway.app.admin.hook_sealing import open_webhook, seal_webhook
 from tollway.app.admin.sealing import open_credential, seal_credential
 from tollway.app.ports import SecretError
-from tollway.app.views import CredentialView, ProviderView, TenantView
+from tollway.app.ports_alerts import Sealed
+from tollway.app.views import CredentialView, ProviderView, TenantView, WebhookView
+from tollway.domain.notice import NoticeFormat
 from tollway.domain.provider import ProviderKind
 
 OLD, NEW = AesGcmBox(bytes(32)), AesGcmBox(b"n" * 32)
 BOTH = AesGcmBox(b"n" * 32, bytes(32))
 SHARED = ProviderView("prv_1", "one", ProviderKind.OPENAI, "https://api.example.com/v1")
 OWN = ProviderView("prv_2", "two", ProviderKind.OPENAI, "https://b.example/v1", "ten_1")
+HOOKS = (
+    (WebhookView("whk_1", "ten_1", "signs twice", NoticeFormat.JSON), "https://a/1", (b"n", b"o")),
+    (WebhookView("whk_2", None, "signs not", NoticeFormat.SLACK), "https://a/2", ()),
+    (WebhookView("whk_3", None, "a mail", NoticeFormat.EMAIL), None, ()),
+)
 
 
 class Crash(Exception):
@@ -40,7 +50,8 @@ class CrashingBox:
 
 @pytest.fixture
 def configuration(tmp_path):
-    """One pepper, five sealed credentials of two owners, one reference."""
+    """One pepper, five sealed credentials of two owners, one reference; of three webhooks, two with
+    a URL and one of them with two secrets."""
     engine = database(tmp_path)
     made = make_configuration(engine)
     with made.begin() as uow:
@@ -51,6 +62,8 @@ def configuration(tmp_path):
         for number in range(5):
             add(uow, number, OLD, OWN if number % 2 else SHARED)
         uow.providers.add_credential(CredentialView("crd_9", "prv_1", "env:A"), None)
+        for hook, url, secrets in HOOKS:
+            uow.webhooks.add(hook, seal_webhook(OLD, hook, url=url, secrets=secrets))
         uow.commit()
     yield made
     engine.dispose()
@@ -68,17 +81,23 @@ def opened(configuration, box):
     with configuration.read() as uow:
         peppers = open_peppers(box, uow.peppers.every())
         found = uow.providers.sealed("", 100)
-        return peppers, [open_credential(box, provider, kept) for _, provider, kept in found]
+        hooks = [open_webhook(box, hook, uow.webhooks.sealed(hook.id)) for hook, _, _ in HOOKS]
+        return peppers, [open_credential(box, provider, kept) for _, provider, kept in found], hooks
 
 
-EVERYTHING = ({1: b"p" * 32}, [f"sk-{number}" for number in range(5)])
+EVERYTHING = (
+    {1: b"p" * 32},
+    [f"sk-{number}" for number in range(5)],
+    [(url, secrets) for _, url, secrets in HOOKS],
+)
+ENVELOPES = 10
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5, 100])
 def test_all_secrets_move(configuration, batch):
     """In batches of any size; the old key opens nothing any more."""
     done = rewrap(configuration, old_box=OLD, new_box=NEW, batch=batch)
-    assert (done.moved, done.kept, done.unopened) == (6, 0, [])
+    assert (done.moved, done.kept, done.unopened) == (ENVELOPES, 0, [])
     assert opened(configuration, NEW) == EVERYTHING
     with pytest.raises(SecretError):
         opened(configuration, OLD)
@@ -90,19 +109,19 @@ def test_a_second_run_moves_nothing(configuration):
     with configuration.read() as uow:
         before = uow.providers.get("prv_1").version
     done = rewrap(configuration, old_box=OLD, new_box=NEW)
-    assert (done.moved, done.kept) == (0, 6)
+    assert (done.moved, done.kept) == (0, ENVELOPES)
     with configuration.read() as uow:
         assert uow.providers.get("prv_1").version == before
 
 
-@pytest.mark.parametrize("seals", range(6))
+@pytest.mark.parametrize("seals", range(ENVELOPES))
 def test_a_crash_anywhere(configuration, seals):
     """What both keys open is whole at every instant, and the next run ends the work."""
     with pytest.raises(Crash):
         rewrap(configuration, old_box=OLD, new_box=CrashingBox(seals), batch=2)
     assert opened(configuration, BOTH) == EVERYTHING
     done = rewrap(configuration, old_box=OLD, new_box=NEW, batch=2)
-    assert done.moved + done.kept == 6
+    assert done.moved + done.kept == ENVELOPES
     assert opened(configuration, NEW) == EVERYTHING
 
 
@@ -135,9 +154,13 @@ def test_what_opens_with_neither_key_is_named(configuration):
     """And keeps nothing else from moving."""
     with configuration.begin() as uow:
         add(uow, 7, AesGcmBox(b"x" * 32), OWN)
+        lost = WebhookView("whk_4", "ten_1", "lost", NoticeFormat.JSON)
+        good = seal_webhook(OLD, lost, url="https://a/4", secrets=())
+        bad = seal_webhook(AesGcmBox(b"x" * 32), lost, url=None, secrets=(b"n",))
+        uow.webhooks.add(lost, Sealed(good.address, bad.secrets))
         uow.commit()
     done = rewrap(configuration, old_box=OLD, new_box=NEW, batch=2)
-    assert (done.moved, done.unopened) == (6, ["crd_7"])
+    assert (done.moved, done.unopened) == (ENVELOPES, ["crd_7", "whk_4"])
 
 
 def test_a_secret_replaced_meanwhile_stays(configuration):
@@ -160,3 +183,16 @@ def test_a_secret_replaced_meanwhile_stays(configuration):
         uow.commit()
     assert done.moved == 0
     assert opened(configuration, OLD)[1][0] == "sk-late"
+
+
+def test_a_deleted_tenants_webhook_moves_too(configuration):
+    """It can be restored."""
+    with configuration.begin() as uow:
+        tenant = uow.tenants.get("ten_1")
+        uow.tenants.save(replace(tenant, deleted_s=uow.now_s))
+        uow.commit()
+    rewrap(configuration, old_box=OLD, new_box=NEW)
+    with configuration.begin() as uow:
+        uow.tenants.save(tenant)
+        hook, url, secrets = HOOKS[0]
+        assert open_webhook(NEW, hook, uow.webhooks.sealed(hook.id)) == (url, secrets)

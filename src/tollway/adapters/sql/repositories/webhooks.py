@@ -64,6 +64,10 @@ class SqlWebhooks:
         row = self._unit.first(_WEBHOOKS.where(webhooks.c.id == webhook_id))
         return None if row is None else sealed_of(row)
 
+    def every(self, after: str, limit: int) -> list[tuple[WebhookView, Sealed]]:
+        query = paged(select(webhooks), webhooks.c.id, Page(limit, after))
+        return [(webhook_view(row), sealed_of(row)) for row in self._unit.rows(query)]
+
     def deliveries(self, webhook_id: WebhookId, at: Page) -> list[DeliveryView]:
         query = (
             select(deliveries, events.c.kind, events.c.title, events.c.at_s)

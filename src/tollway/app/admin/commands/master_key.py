@@ -9,11 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tollway.app.admin.commands.peppers import pepper_purpose
+from tollway.app.admin.hook_sealing import ADDRESS, SECRET, hook_purpose
 from tollway.app.admin.sealing import purpose_of
 from tollway.app.ports import SecretBox, SecretError
 from tollway.app.ports_admin import Configuration, UnitOfWork
-from tollway.app.views import ProviderView
-from tollway.domain.ids import CredentialId
+from tollway.app.ports_alerts import Sealed
+from tollway.app.views import ProviderView, WebhookView
+from tollway.domain.ids import CredentialId, WebhookId
 
 _BATCH = 100  # a writer holds up others for some milliseconds
 _PROBE = "master key rotation"
@@ -26,7 +28,7 @@ class Rewrapped:
 
     moved: int = 0
     kept: int = 0
-    unopened: list[CredentialId] = field(default_factory=list)
+    unopened: list[CredentialId | WebhookId] = field(default_factory=list)
 
 
 def rewrap(
@@ -47,6 +49,7 @@ def rewrap(
             _rewrap_credentials(uow, found, old_box=old_box, new_box=new_box, done=done)
             uow.commit()
         after = found[-1][0] if found else None
+    _rewrap_webhooks(configuration, old_box, new_box, done, batch=batch)
     return done
 
 
@@ -89,6 +92,51 @@ def _rewrap_credentials(
             done.kept += 1
         elif uow.providers.rewrap(credential_id, fresh, instead_of=envelope):
             done.moved += 1
+
+
+def _rewrap_webhooks(
+    configuration: Configuration,
+    old_box: SecretBox,
+    new_box: SecretBox,
+    done: Rewrapped,
+    *,
+    batch: int,
+) -> None:
+    """No process has read them before: each notice is sent with what is kept at the time."""
+    after: str | None = ""
+    while after is not None:
+        with configuration.begin() as uow:
+            found = uow.webhooks.every(after, batch)
+            for webhook, kept in found:
+                _rewrap_webhook(uow, webhook, kept, boxes=(old_box, new_box), done=done)
+            uow.commit()
+        after = found[-1][0].id if found else None
+
+
+def _rewrap_webhook(
+    uow: UnitOfWork,
+    webhook: WebhookView,
+    kept: Sealed,
+    *,
+    boxes: tuple[SecretBox, SecretBox],
+    done: Rewrapped,
+) -> None:
+    uses = [(ADDRESS, kept.address), *((SECRET, secret) for secret in kept.secrets)]
+    try:
+        fresh = [
+            None if envelope is None else _moved(envelope, hook_purpose(webhook, use), *boxes)
+            for use, envelope in uses
+        ]
+    except SecretError:
+        done.unopened.append(webhook.id)
+        return
+    moved = sum(envelope is not None for envelope in fresh)
+    done.moved += moved
+    done.kept += sum(envelope is not None for _, envelope in uses) - moved
+    if moved:
+        address, *secrets = (new or old for new, (_, old) in zip(fresh, uses, strict=True))
+        closed = tuple(secret for secret in secrets if secret is not None)
+        uow.webhooks.save(webhook, Sealed(address, closed))
 
 
 def _moved(envelope: bytes, purpose: str, old_box: SecretBox, new_box: SecretBox) -> bytes | None:
