@@ -38,6 +38,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     data_dir: str = f"./{DATA_DIR}"
     database_url: str | None = None  # absent: SQLite in the data directory
     redis_url: str | None = None
+    redis_lease_s: Annotated[float, msgspec.Meta(ge=3, le=600)] = 30.0
     master_key: str | None = None  # absent: made in the data directory
     master_key_previous: str | None = None  # opens, never seals: while the master key is changed
     admin_token: str | None = None

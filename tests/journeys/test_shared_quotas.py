@@ -30,7 +30,7 @@ def valkey() -> Iterator[Valkey]:
 @pytest.fixture
 def stage(tmp_path: Path, valkey: Valkey) -> Iterator[Stage]:
     """A gateway of four workers."""
-    made = Stage(tmp_path, workers=4, drain_timeout_s=5, redis_url=valkey.url)
+    made = Stage(tmp_path, workers=4, drain_timeout_s=5, redis_url=valkey.url, redis_lease_s=6)
     made.begin()
     try:
         yield made
@@ -79,7 +79,7 @@ def test_an_address_that_is_none(tmp_path: Path, url: str) -> None:
 def test_a_server_that_may_evict(tmp_path: Path) -> None:
     """`serve` ends, and says what to set there."""
     own = Valkey("--maxmemory-policy", "allkeys-lru")
-    made = Stage(tmp_path, redis_url=own.url)
+    made = Stage(tmp_path, redis_url=own.url, redis_lease_s=6)
     try:
         with pytest.raises(AssertionError):
             made.begin()

@@ -132,7 +132,12 @@ class Worker:
             ) from error
         try:
             return local, module.open_store(
-                settings.redis_url, source, clock=self._clock, counting=counting, **facts
+                settings.redis_url,
+                source,
+                lease_s=settings.redis_lease_s,
+                clock=self._clock,
+                counting=counting,
+                **facts,
             )
         except ValueError as error:
             raise SettingsError(

@@ -12,6 +12,7 @@ def open_store(
     url: str,
     owner: str,
     *,
+    lease_s: float,
     clock: Clock,
     counting: Counting,
     written: Callable[[], tuple[int, int]],
@@ -19,7 +20,7 @@ def open_store(
 ) -> RedisQuotaStore:
     """The store of one worker. `owner` names its journal."""
     return RedisQuotaStore(
-        RedisOptions(url, owner),
+        RedisOptions(url, owner, lease_s=lease_s),
         clock,
         counting,
         written=written,
