@@ -15,9 +15,11 @@ from sqlalchemy import Engine, event
 
 from tests.fakes.control_plane import ADMIN_TOKEN, MASTER_KEY, Answer, ControlPlane
 from tests.fakes.database import NOW_S, database
+from tollway.adapters.sql.alerts import SqlAlerts
 from tollway.adapters.system.entropy import system_entropy
 from tollway.adapters.system.secrets import AesGcmBox
 from tollway.app.admin.commands.peppers import ensure_pepper
+from tollway.app.admin.hook_sealing import seal_webhook
 from tollway.app.views import (
     AccountView,
     CredentialView,
@@ -33,10 +35,13 @@ from tollway.app.views import (
     TenantSettings,
     TenantView,
     TokenView,
+    WebhookView,
 )
 from tollway.domain.account import Role
+from tollway.domain.event import Event, EventKind
 from tollway.domain.key import digest_key, make_key, split_key
 from tollway.domain.model import Target
+from tollway.domain.notice import NoticeFormat
 from tollway.domain.policy import Actor
 from tollway.domain.provider import ProviderKind
 from tollway.domain.quota import Metric, QuotaRecord, Scope
@@ -62,6 +67,8 @@ KINDS = (
     "granted",
     "price",
     "quota",
+    "webhook",
+    "event",
     "token",
     "service_token",
     "session",
@@ -80,6 +87,8 @@ _PREFIXES = {
     "model": "mdl",
     "price": "prc",
     "quota": "quo",
+    "webhook": "whk",
+    "event": "evt",
     "token": "tok",
     "service_token": "tok",
 }
@@ -223,6 +232,7 @@ def build(directory: Path, **services: Any) -> World:
     with plane.configuration.begin() as uow:
         _furnish(world, uow)
         uow.commit()
+    _happen(world)
     world.people["platform"] = Who(
         "platform",
         Actor("bootstrap", "bootstrap token", "bootstrap", platform_admin=True),
@@ -254,6 +264,7 @@ def _furnish(world: World, uow: Any) -> None:
         for number in reversed(range(EACH)):
             _things(world, uow, owner, tenant_id, number)
     _routing(uow, None, NOBODYS, 1)
+    _webhook(uow, None, f"whk_{THEIRS}p{0:011}")
     _keys(world, uow)
 
 
@@ -375,11 +386,38 @@ def _things(world: World, uow: Any, owner: str, tenant_id: str, number: int) -> 
         place = (Scope.ACCOUNT, world.own["user", "account"])
     rule = (pool["quota"][at], tenant_id, *place, *counted)
     uow.quotas.add(QuotaView(QuotaRecord(*rule, name=f"{owner}-{at}"), set_by="tenant"))
+    _webhook(uow, tenant_id, pool["webhook"][at])
     whose = {"tenant_id": tenant_id, "role": Role.VIEWER}
     if at % 2:
         whose = {"account_id": pool["account"][at]}
     token = TokenView(pool["token"][at], f"{owner} {at}", f"twp_{owner}", "abcd", **whose)
     uow.tokens.add(token, digest_token(token.id, f"{owner}{at}"))
+
+
+def _webhook(uow: Any, tenant_id: str | None, webhook: str) -> None:
+    view = WebhookView(webhook, tenant_id, webhook, NoticeFormat.JSON, "https://hooks.example")
+    url = f"https://hooks.example/{webhook}"
+    sealed = seal_webhook(AesGcmBox(MASTER_KEY), view, url=url, secrets=(b"s" * 32,))
+    uow.webhooks.add(view, sealed)
+
+
+def _happen(world: World) -> None:
+    """Events of both tenants, and one of the platform's alone; each is on its way to the webhooks
+    of its owner and to the platform's."""
+    owners = [(world.mine, MINE), (world.theirs, THEIRS)]
+    found = [
+        (pool["event"][at], _event(pool["tenant"][0], f"{owner}-{at}"))
+        for pool, owner in owners
+        for at in range(EACH)
+    ]
+    found.append((f"evt_{THEIRS}p{0:011}", _event(None, f"{THEIRS}-platform")))
+    SqlAlerts(world.engine).keep(found, at_s=NOW_S)
+
+
+def _event(tenant_id: str | None, name: str) -> Event:
+    return Event(
+        EventKind.KEY_EXPIRED, name, NOW_S, tenant_id, name, (("Key", name),), {"of": name}
+    )
 
 
 def _routing(uow: Any, tenant_id: str | None, owner: str, at: int) -> None:

@@ -93,7 +93,7 @@ def kind_of(name: str, path: str) -> str:
     if word == "token" and path.startswith("/tenants"):
         return "service_token"
     known = {"tenant", "account", "project", "key", "provider", "credential", "model", "price"}
-    known.add("quota")
+    known |= {"quota", "webhook", "event"}
     known |= {"token", "session", "holder", "group", "model_name", "email"}
     return word if word in known else ANY
 

@@ -56,7 +56,7 @@ def every_id(world: World) -> frozenset[str]:
         found.add(row[0])
     for table in ("accounts", "projects", "api_keys", "providers", "provider_credentials"):
         found |= {row[0] for row in _rows(world, f"SELECT id FROM {table}")}
-    for table in ("models", "prices", "access_tokens"):
+    for table in ("models", "prices", "access_tokens", "webhooks", "events"):
         found |= {row[0] for row in _rows(world, f"SELECT id FROM {table}")}
     return frozenset(found)
 

@@ -19,6 +19,7 @@ from tests.fakes.acting import work_of
 from tests.fakes.database import NOW_S
 from tests.fakes.world import MINE, NOBODYS_MODEL, build
 from tollway.app.admin.commands.credentials import Secret
+from tollway.app.admin.commands.webhooks import WebhookSpec
 from tollway.app.admin.queries.keys import KeyFilter
 from tollway.app.admin.work import Work
 from tollway.app.ports_directory import Page
@@ -26,6 +27,7 @@ from tollway.app.ports_records import AuditFilter
 from tollway.domain.account import Role
 from tollway.domain.ids import QuotaId
 from tollway.domain.model import Target
+from tollway.domain.notice import NoticeFormat
 from tollway.domain.policy import Actor
 from tollway.domain.quota import Metric, QuotaRecord, Scope
 from tollway.domain.result import Err, Ok
@@ -111,6 +113,7 @@ def example(world, uow, name: str, hint: Any) -> Any:
         "email": "fresh@people.example",
         "slug": "fresh",
         "name": "fresh",
+        "format": NoticeFormat.JSON,
         "group": None,
         "hashed": "$argon2id$",
         "password": "a long enough password",
@@ -144,6 +147,7 @@ def example(world, uow, name: str, hint: Any) -> Any:
         "member": None,
         "at_s": NOW_S,
         "models": None,
+        "mail_configured": True,
     }
     if name == "wanted":
         return wanted(world, uow, hint)
@@ -177,6 +181,11 @@ def fitting(world) -> dict[str, dict[str, Any]]:
         "ensure_credential": {"provider_id": f"prv_{MINE}p" + "0" * 11},
         "revoke_token": {"tenant_id": world.mine["tenant"][0]},
         "read_grant": {"model_id": world.mine["granted"][0]},
+        "create_webhook": {
+            "spec": WebhookSpec(
+                world.mine["tenant"][0], "fresh", NoticeFormat.JSON, "https://hooks.example/way"
+            )
+        },
     }
 
 
@@ -195,6 +204,7 @@ def wanted(world, uow, hint: Any) -> Any:
             uow.accounts.get(world.mine["account"][15]), platform_admin=True
         ),
         "QuotaView": lambda: changed_quota(uow.quotas.get(world.mine["quota"][0])),
+        "WebhookView": lambda: replace(uow.webhooks.get(world.mine["webhook"][0]), name="changed"),
         "MemberView": lambda: replace(
             uow.members.get(a, world.mine["account"][15]), role=Role.TENANT_ADMIN
         ),

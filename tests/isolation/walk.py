@@ -42,6 +42,7 @@ EXTRAS: Mapping[str, Mapping[str, Any]] = {
     "changeMyPassword": {"current": PASSWORD, "password": "another long enough one"},
     "createCredential": {"api_key": "sk-something"},
     "createQuota": {"per": "key"},  # as a whole is what the platform has agreed
+    "createWebhook": {"url": "https://hooks.example/way"},
 }
 # Slots that are no walk's business, and whose then.
 ELSEWHERE = {
@@ -49,7 +50,8 @@ ELSEWHERE = {
 }
 _WORDS = ("model_name", "email")  # chosen by people: a foreign one is as good as any
 _MADE = re.compile(
-    rb'(?<=_)[0-9A-Za-z]{12,16}\b|(?<="last4":")[^"]*|tw_live_\w+|twp_\w+|(?<=v)\d+(?=")'
+    rb'(?<=_)[0-9A-Za-z]{12,16}\b|(?<="last4":")[^"]*|tw_live_\w+|twp_\w+'
+    rb'|whsec_[\w+/=]+|(?<=v)\d+(?=")'
 )
 
 

@@ -41,6 +41,7 @@ TENANTS_OWN = {
     "granted",
     "price",
     "quota",
+    "webhook",
     "service_token",
 }
 # What a policy's yes comes to where the thing is not in the state for it.
