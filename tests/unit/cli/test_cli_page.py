@@ -27,6 +27,7 @@ _ELSEWHERE = {
     "keys": {"account", "not_before"},
     "quotas": {"account", "key", "end_user", "provider"},
 }
+VARIABLES = {"OPENAI_API_KEY": "sk-test", "PAGER_URL": "https://pager.example/way"}
 _ID = re.compile(r"\b(ten|prc|quo)_0123456789abcdef\b")
 
 
@@ -80,10 +81,13 @@ def test_the_examples_of_the_resources_work_in_their_order(api: AdminServer):
     for words in LINES:
         if words[0] not in NOUNS:
             continue
-        text = "correct horse battery staple" if "<" in words else None
+        text = None
+        if "<" in words:
+            url = words[0] == "webhooks"
+            text = "https://hooks.example/way" if url else "correct horse battery staple"
         words = words[: words.index("<")] if "<" in words else words
         words = [_ID.sub(lambda found: newest(api, found[1]), word) for word in words]
-        api.told(*words, given=text, env={"OPENAI_API_KEY": "sk-test"})
+        api.told(*words, given=text, env=VARIABLES)
 
 
 def newest(api: AdminServer, prefix: str) -> str:

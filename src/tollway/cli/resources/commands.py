@@ -64,8 +64,13 @@ def _params(noun: Noun, verb: Verb) -> Iterator[click.Parameter]:
 
 def _option(option: Option) -> Iterator[click.Option]:
     if option.kind is Kind.SECRET:
-        yield click.Option(["--secret-env"], metavar="NAME", help="Variable with the secret.")
-        yield click.Option(["--secret-stdin"], is_flag=True, help="Read the secret from stdin.")
+        what = option.flag.removeprefix("--").replace("-", " ")
+        yield click.Option(
+            [f"{option.flag}-env"], metavar="NAME", help=f"Variable with the {what}."
+        )
+        yield click.Option(
+            [f"{option.flag}-stdin"], is_flag=True, help=f"Read the {what} from stdin."
+        )
         return
     names = [option.flag, destination(option)]
     if option.kind is Kind.SWITCH:
@@ -89,7 +94,7 @@ def _run(noun: Noun, verb: Verb, **given: Any) -> None:
         request = build(noun, verb, given=given, names=Names(api))
         if verb.many:
             rows = list(api.listed(request.path, query=request.query, limit=given["limit"]))
-            print(_rows(noun, rows) if output == "table" else written(rows, output))
+            print(_rows(noun, verb, rows) if output == "table" else written(rows, output))
             return
         found = _asked(api, verb, request, given.get("if_match"))
     if found is None:
@@ -97,7 +102,7 @@ def _run(noun: Noun, verb: Verb, **given: Any) -> None:
             print("Done.")
         return
     print(listing(_flat(found)) if output == "table" else written(found, output))
-    if verb.once:
+    if verb.once and found[verb.once] is not None:
         click.echo(f"Keep the {verb.once}: it is not shown again.", err=True)
     if verb.holds and not found[verb.holds]:
         sys.exit(REFUSED)
@@ -120,11 +125,12 @@ def _asked(
     return found
 
 
-def _rows(noun: Noun, rows: list[dict[str, Any]]) -> str:
+def _rows(noun: Noun, verb: Verb, rows: list[dict[str, Any]]) -> str:
     if not rows:
-        return f"No {noun.name}."
-    head = [column.replace("settings.", "") for column in noun.columns]
-    return table(head, [[cell(_at(row, column)) for column in noun.columns] for row in rows])
+        return f"No {verb.name if verb.columns else noun.name}."
+    columns = verb.columns or noun.columns
+    head = [column.replace("settings.", "") for column in columns]
+    return table(head, [[cell(_at(row, column)) for column in columns] for row in rows])
 
 
 def _at(value: Any, path: str) -> Any:

@@ -127,9 +127,10 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _secret(option: Option, given: Given) -> Any:
-    variable, from_stdin = given["secret_env"], given["secret_stdin"]
+    flag, name = option.flag, destination(option)
+    variable, from_stdin = given[f"{name}_env"], given[f"{name}_stdin"]
     if variable and from_stdin:
-        raise click.UsageError("Give --secret-env or --secret-stdin, not both.")
+        raise click.UsageError(f"Give {flag}-env or {flag}-stdin, not both.")
     if variable:
         return looked_up(f"env:{variable}", os.environ)
     if from_stdin:
@@ -138,7 +139,7 @@ def _secret(option: Option, given: Given) -> Any:
             raise click.UsageError("Standard input is empty.")
         return text
     if option.required:
-        raise click.UsageError("Give --secret-env NAME or --secret-stdin.")
+        raise click.UsageError(f"Give {flag}-env NAME or {flag}-stdin.")
     return _ABSENT
 
 

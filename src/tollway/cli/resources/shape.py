@@ -16,7 +16,7 @@ class Kind(StrEnum):
     SWITCH = "switch"  # --x / --no-x
     PAIRS = "name=value"  # repeated
     TARGETS = "provider/model"  # repeated
-    SECRET = "secret"  # noqa: S105 - never on the command line: --secret-env, --secret-stdin
+    SECRET = "secret"  # noqa: S105 - never on the command line: --x-env, --x-stdin
 
 
 class Into(StrEnum):
@@ -53,7 +53,8 @@ class Verb:
     `object`: takes the name or id of one that is there. `new`: the body's field that the argument
     of one to be made goes into. `tail` is put behind the object's path. `once`: the answer's field
     that is shown this once, `holds` one that says whether all is well. `alone`: the operation that
-    does it without the noun's tenant.
+    does it without the noun's tenant. `columns`: of a list of other things than the noun's, which
+    the verb's name then says.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Verb:
     holds: str = ""
     alone: str = ""
     limit: int | None = None  # of a list, where it is none of all
+    columns: tuple[str, ...] = ()
     options: tuple[Option, ...] = ()
 
 

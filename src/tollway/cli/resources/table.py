@@ -1,5 +1,6 @@
 """All nouns, in the order `--help` shows them."""
 
+from tollway.cli.resources.alerts import EVENTS, WEBHOOKS
 from tollway.cli.resources.house import ACCOUNTS, KEYS, MEMBERS, PROJECTS, TENANTS, TOKENS
 from tollway.cli.resources.limits import QUOTAS
 from tollway.cli.resources.routing import CREDENTIALS, GRANTS, MODELS, PRICES, PROVIDERS
@@ -20,5 +21,7 @@ NOUNS: dict[str, Noun] = {
         GRANTS,
         PRICES,
         QUOTAS,
+        WEBHOOKS,
+        EVENTS,
     )
 }
