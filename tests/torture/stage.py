@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.fakes.gateway import GatewayTree, a_manifest
 from tests.fakes.load import Delivered, LoadPlan, LoadProcess
+from tests.fakes.machines import Machine
 from tests.fakes.provider import ProviderProcess
 from tests.fakes.truth import Emitted, TruthLog, read_truth
 from tests.fakes.witnesses import violations
@@ -20,12 +21,22 @@ class Stage:
     """Use in a `with`: at its end no process is left. Each load has nonces of its own."""
 
     def __init__(
-        self, folder: Path, *, workers: int = 1, logs: Path | None = None, **settings: object
+        self,
+        folder: Path,
+        *,
+        workers: int = 1,
+        logs: Path | None = None,
+        database: str | None = None,
+        **settings: object,
     ) -> None:
         self.folder = folder  # the gateway's
         self.logs = logs or folder  # the other witnesses'
         self.provider = ProviderProcess(self.logs / "truth")
-        self.tree = GatewayTree(folder, workers=workers, **settings)
+        self.tree: GatewayTree
+        if database is None:
+            self.tree = GatewayTree(folder, workers=workers, **settings)
+        else:
+            self.tree = Machine(folder, database, workers=workers, **settings)
         self.ops_url = ""
         self._loads = 0
         self._truth_at = 0
@@ -103,9 +114,11 @@ class Stage:
         usage = json.loads(self.tree.run("usage", "-o", "json"))
         (sums,) = self.tree.sql(
             "SELECT count(*) AS requests, sum(input) AS input, sum(output) AS output, "
-            "sum(usage_source = 'estimated') AS estimated FROM ledger_entries WHERE kind = 'usage'"
+            "sum(CASE usage_source WHEN 'estimated' THEN 1 ELSE 0 END) AS estimated "
+            "FROM ledger_entries WHERE kind = 'usage'"
         )
         shown = {name: sum(line[name] or 0 for line in usage) for name in sums}
+        sums = {name: int(value or 0) for name, value in sums.items()}  # PostgreSQL's are decimals
         return [] if shown == sums else [f"usage shows {shown}, the ledger holds {sums}"]
 
 
