@@ -44,6 +44,17 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """All that was due meanwhile runs now."""
         self._ready.extend(self.halted.pop(process))
 
+    async def end_tasks(self):
+        """Cancel all there are, more than once if need be."""
+        for process in list(self.halted):
+            self.go_on(process)  # a task whose wake-up was dropped could not end
+        me = asyncio.current_task()
+        while rest := [task for task in self.tasks if task is not me]:
+            for task in rest:
+                task.cancel()
+            for _ in range(5):
+                await asyncio.sleep(0)
+
     def _made(self, loop, coroutine, **words):
         # Those of a killed process are referred to by nobody, and must not be collected: their
         # `finally` would run.
@@ -111,13 +122,9 @@ def run(main, loop):
         asyncio.set_event_loop(loop)
         loop.run_until_complete(main)
     finally:
-        loop.halted.clear()
-        rest = list(loop.tasks)
-        for task in rest:
-            task.cancel()
-        while any(not task.done() for task in rest):
-            loop._run_once() if loop._ready else loop.call_soon(int)
+        failures = list(loop.failures)
+        loop.run_until_complete(loop.end_tasks())
         asyncio.set_event_loop(None)
         loop.close()
-    for context in loop.failures:
+    for context in failures:
         raise context.get("exception") or AssertionError(context["message"])

@@ -104,11 +104,12 @@ class Seeding:
         while True:
             await asyncio.sleep(_ASK_AGAIN_S)
             self._forget_over()
-            if (self._inexact or self._wanted) and self._registry.link.ready:
+            # Not before all are there: who comes back has shipped what is to be counted.
+            if (self._inexact or self._wanted) and self._can_ask():
                 for wanted in self._inexact.values():
                     wanted.note(self._registry.epoch, self._facts.beats, self._facts.asked_at)
                 self._again = dict(self._inexact)
-                while (self._again or self._wanted) and self._registry.link.ready:
+                while (self._again or self._wanted) and self._can_ask():
                     await self.done(_ASK_TIMEOUT_S)
 
     async def ship(self) -> Place | None:
@@ -122,6 +123,9 @@ class Seeding:
             return None
         self._facts.closed = frozenset(map(_owner, counted.closed))
         return counted.upto
+
+    def _can_ask(self) -> bool:
+        return self._registry.link.ready and self._registry.complete
 
     def _forget_over(self) -> None:
         now_s = self._clock.wall_ns() // 1_000_000_000
@@ -213,7 +217,7 @@ class Seeding:
         early = oldest_s is not None and oldest_s < wanted.since_s
         if counted.settling or early or wanted.beats is None:
             return False
-        if not self._registry.complete or self._registry.absent:
+        if not self._can_ask() or self._registry.absent:
             return False  # of a journal whose gateway is away nothing is known in this epoch
         return self._facts.is_settled(wanted.beats, places, set(map(_owner, counted.closed)))
 

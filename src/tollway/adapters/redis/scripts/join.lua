@@ -30,9 +30,6 @@ if not id or is_other or id == ARGV[7] then
   -- Whoever has not yet noticed says what was: of that no new epoch comes.
   known = string.sub(ARGV[1] .. ' ' .. known, 1, KNOWN)
   call('HSET', KEYS[1], 'id', id, 'run', known, 'until', plain(waits_until))
-  for i = 13, #ARGV do
-    if ARGV[i] ~= owner then call('SADD', KEYS[3], ARGV[i]) end
-  end
   local believed = call('ZRANGEBYSCORE', KEYS[2], plain(now_ms - tonumber(ARGV[6])), '+inf')
   for _, one in ipairs(believed) do
     if one ~= owner then call('SADD', KEYS[3], one) end
@@ -43,7 +40,19 @@ call('ZREMRANGEBYSCORE', KEYS[2], '-inf', plain(now_ms - tonumber(ARGV[6])))
 if joined == 'left' then call('ZREM', KEYS[2], owner) end
 local over = {}
 for source in string.gmatch(ARGV[12], '%S+') do over[source] = true end
-if joined == id or joined == 'left' then over[ARGV[8]] = true end
+if joined == id or joined == 'left' then
+  over[ARGV[8]] = true
+  call('HSET', KEYS[1], 'in:' .. ARGV[8], '1')
+else
+  -- Who comes from an epoch before may know others that this one has not heard of: the first that
+  -- came here may have been new.
+  for i = 13, #ARGV do
+    local source = string.match(ARGV[i], '^(.*)~')
+    if ARGV[i] ~= owner and not (source and call('HGET', KEYS[1], 'in:' .. source)) then
+      call('SADD', KEYS[3], ARGV[i])
+    end
+  end
+end
 for _, one in ipairs(call('SMEMBERS', KEYS[3])) do
   if over[string.match(one, '^(.*)~')] then call('SREM', KEYS[3], one) end
 end
