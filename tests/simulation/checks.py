@@ -20,6 +20,8 @@ class Checks:
         self.joined = set()
         self.beats = {}
         self.scripts = 0
+        self.newcomer = False
+        self.expired = 0
         self.on_first = lambda: None
         self._first_in = ""
 
@@ -118,6 +120,8 @@ class Checks:
     def _join(self, keys, words, reply, writes):
         del keys, writes
         self.beats[words[7]] = self._now_s()
+        if reply[0].decode() == words[1]:
+            self.newcomer = not words[3]
         if reply[0].decode() == words[3]:
             self.joined.add((self._run_id(), words[7]))
 

@@ -41,6 +41,8 @@ async def end(world):
         for rule in rules:
             await _check(world, process, rule)
     leases = [key for key in world.server.data.scan() if key.endswith("leases")]
+    over = [said for one in world.requests.values() for said in one.said if said.expired]
+    world.faults["lease over"] += len(over)
     # I4: nothing is held.
     assert not leases, f"I4: {leases}"
 

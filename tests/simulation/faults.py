@@ -4,6 +4,11 @@ time; `heal` ends all of it.
 
 from tests.simulation.truth import RUNNING
 
+KINDS = (
+    *("slow link", "silent link", "mute link", "cut", "link down", "restart", "failover", "crash"),
+    *("machine away", "freeze", "slow keeper", "ledger away", "slow shipping", "stop", "reopen"),
+    *("lost request", "late request", "lost reply", "local share", "lease over"),
+)
 GRACE_S = 44.0  # an owner that was silent for longer is not known any more when data is lost
 
 
@@ -29,6 +34,7 @@ class Faults:
             (self.slow_keeper, 2),
             (self.ledger_away, 2),
             (self.slow_shipping, 2),
+            (self.stop, 2),
         )
 
     def strike(self):
@@ -111,6 +117,34 @@ class Faults:
         self._later(shortest_s, longest_s, lambda: self._go_on(process))
         return True
 
+    def stop(self):
+        """What runs ends, it says good-bye, and another one starts later."""
+        slot = self._alive()
+        if slot is None:
+            return False
+        process = self._world.processes[slot]
+        process.leaves = True
+        for request in list(process.requests.values()):
+            process.settle(request)
+
+        def gone(_):
+            if not process.gone:
+                process.kill()
+
+        process.do(process.store.close()).add_done_callback(gone)
+        self._later(3, 20, lambda: self._back(slot))
+        return True
+
+    def reopen(self):
+        """An operator gives up what those hold who are away, if there are such."""
+        for process in self._world.processes.values():
+            store = process.store
+            if process.works(self._world.loop) and store.absent and store.reachable:
+                process.do(store.reopen())
+                self._excuse(given_up=True)
+                self._world.count("reopen")
+                return
+
     # The ledger.
 
     def slow_keeper(self):
@@ -144,6 +178,11 @@ class Faults:
     def lost(self):
         """The first is let in after a loss: what is known of gateways that are away is no more. For
         strict limits they are waited for, if they were there shortly before (design, 4.3)."""
+        self._excuse(given_up=False)
+
+    # Inside.
+
+    def _excuse(self, *, given_up):
         world = self._world
         for request in world.requests.values():
             source = request.process.journal.source
@@ -152,23 +191,19 @@ class Faults:
             if request.state != RUNNING and request.id in world.ledger.ids:
                 continue
             known = world.checks.beats.get(source, -1e9) > self.lost_s - GRACE_S
+            # A newcomer that comes first after a loss knows nobody; who comes next tells it.
+            known = known and not world.checks.newcomer and not given_up
             for said in request.said:
                 for entry in said.entries:
                     if not (known and entry.line.rule.strict):
                         world.checks.accounts[entry.line.place.key].excuse(entry)
-
-    # Inside.
 
     def _way(self):
         return self._world.processes[self._chance.choice(list(self._world.processes))].way
 
     def _alive(self):
         world = self._world
-        found = [
-            slot
-            for slot, process in world.processes.items()
-            if not process.gone and process not in world.loop.halted
-        ]
+        found = [slot for slot, process in world.processes.items() if process.works(world.loop)]
         return self._chance.choice(found) if len(found) > 1 else None
 
     def _kill(self, slot):

@@ -13,7 +13,7 @@ from tests.simulation.wire import Way
 from tollway.adapters.redis import store as store_module
 from tollway.adapters.redis.store import RedisOptions, RedisQuotaStore
 from tollway.domain.hold import Hold, Rule, RuleSet
-from tollway.domain.quota import Scope
+from tollway.domain.quota import Scope, Sizes
 from tollway.domain.window import UTC_ZONE
 
 WHO = tuple(
@@ -50,7 +50,7 @@ class Process:
         self.clock = SkewedClock(world, skew_s)
         self.requests = {}
         self.by_hold = {}
-        self.gone = False
+        self.gone = self.leaves = False
         self.way = Way(world.server, world.chance, world.count)
         self._sets = {}
         self._context = copy_context()
@@ -99,6 +99,10 @@ class Process:
         self.way.cut()
         self.keeper.alive.discard(self.journal.source)
 
+    def works(self, loop):
+        """Whether it can be asked for something."""
+        return not (self.gone or self.leaves or self in loop.halted)
+
     # A request's life.
 
     def ask(self, who, strict, bounded):
@@ -129,6 +133,8 @@ class Process:
         )
         request.booked = request.hold.bookings
         request.shared = not request.booked.epoch
+        if request.shared:
+            self.world.count("local share")
         self.requests[request.id] = request
         self.journal.begin(request.id, request.who, request.at_s, self.world.wall_s())
         self.journal.progress(request.id, request.used)
@@ -137,6 +143,16 @@ class Process:
         """It has used so much."""
         request.used = used
         self.journal.progress(request.id, used)
+
+    def extend(self, request, tokens):
+        """It holds more; where a strict limit says no it ends."""
+        more = Sizes(0, tokens, tokens // 2, tokens // 2, tokens * 10)
+        strict = any(rule.strict for rule in request.hold.rules.rules)
+        bound = self.call(self.store.extend, request.hold, bounded=more)
+        if bound is None and strict and request.used.tokens >= request.hold.strict.tokens:
+            bound = self.call(self.store.extend, request.hold, strict=more)
+        if bound is not None:
+            self.settle(request)
 
     def settle(self, request):
         """It ends with what it has used."""

@@ -1,20 +1,81 @@
-"""Every seed is a history of three gateways that must keep the invariants, and one history only."""
+"""Every seed is a history of three gateways that must keep the invariants, and one history only. A
+defect made on purpose breaks one of them within the seeds of every run.
+"""
 
 import logging
+from collections import Counter
+from time import perf_counter
 
 import pytest
 
+from tests.conftest import Show
+from tests.simulation.faults import KINDS
+from tests.simulation.mutants import NAMES, mutant
 from tests.simulation.world import World
+from tests.torture.processes import sized
+
+CI_SEEDS = 40  # in each half
+MUTANT_SEEDS = 30
 
 
 @pytest.fixture(autouse=True)
-def _quiet():
+def _silent():
+    """Gateways tell their log of every fault."""
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)
+
+
+def play(seeds, show=None):
+    """All of them; every kind of fault must have happened."""
+    faults, steps, scripts, requests, began = Counter(), 0, 0, 0, perf_counter()
+    for seed in seeds:
+        world = World(seed)
+        try:
+            world.play()
+        except Exception as error:
+            raise AssertionError(f"seed {seed}: {error}") from error
+        faults += world.faults
+        steps += world.steps
+        scripts += world.checks.scripts
+        requests += len(world.requests)
+    missing = set(KINDS) - set(faults)
+    assert not missing, f"never happened: {missing}"
+    if show is not None:
+        show(
+            f"{len(seeds)} seeds, {steps} steps, {requests} requests, {scripts} scripts, "
+            f"{perf_counter() - began:.0f} s; "
+            + ", ".join(f"{kind} {count}" for kind, count in sorted(faults.items()))
+        )
 
 
 def test_a_seed_is_a_history():
     """Two runs of one seed are the same to the last byte; another seed is another history."""
     traces = [World(seed).play().trace.hexdigest() for seed in (1, 1, 2)]
     assert traces[0] == traces[1] != traces[2]
+
+
+@pytest.mark.parametrize("half", [0, 1])
+def test_histories(half: int, show: Show) -> None:
+    """Seeds of 200 steps, with every kind of fault, keep I1 to I8."""
+    play(range(half * CI_SEEDS, (half + 1) * CI_SEEDS), show)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("half", [0, 1])
+def test_many_histories(half: int, show: Show) -> None:
+    """The same: 2 x 100 seeds in `torture-ci`, 2 x 2,500 in `torture`."""
+    count = sized(ci=100, release=2500)
+    play(range(1000 + half * count, 1000 + (half + 1) * count), show)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_defect_is_found(name: str) -> None:
+    """Within the first seeds of those that every run plays."""
+    with mutant(name):
+        for seed in range(MUTANT_SEEDS):
+            try:
+                World(seed).play()
+            except AssertionError:
+                return
+    raise AssertionError(f"nobody noticed that {name}")

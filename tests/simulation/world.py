@@ -53,7 +53,8 @@ class World:
         for slot, journal in self.journals.items():
             self.keepers[slot[0]].journals.append(journal)
         self.requests = {}
-        self.quotas = quotas(self.chance)
+        shared = self.chance.random() < 0.3
+        self.quotas = quotas(self.chance, shared=shared)
         self.processes = {}
         self._ids = 0
         self._risk = self.chance.choice((0.0, 0.02, 0.05, 0.1))
@@ -136,8 +137,10 @@ class World:
         chance = self.chance
         if chance.random() < self._risk:
             self.faults_of.strike()
+        if chance.random() < 0.03:
+            self.faults_of.reopen()
         process = self.processes[chance.choice(SLOTS)]
-        if process.gone or process in self.loop.halted:
+        if not process.works(self.loop):
             await asyncio.sleep(0.05)
             return
         roll = chance.random()
@@ -153,8 +156,12 @@ class World:
             request = chance.choice(running)
             if roll < 0.7:
                 most = request.hold.strict.tokens
+                # Now and then a provider does not keep to the cap that a strict limit gave it.
+                most += chance.choice((0, 0, 0, 40))
                 used = min(most, request.used.tokens + chance.randrange(0, 20))
                 process.progress(request, Sizes(1, used, used // 2, used // 2, used * 10, 0))
+                if used > request.hold.bounded.tokens:
+                    process.extend(request, chance.randrange(1, 30))
             elif roll < 0.95:
                 process.settle(request)
             else:
@@ -176,7 +183,7 @@ def entropy(seed):
         yield
 
 
-def quotas(chance):
+def quotas(chance, *, shared):
     """Limits that are near, on everything there is."""
     strict, shares = Precision.STRICT, OnOutage.LOCAL_SHARE
     asked = [
@@ -205,8 +212,9 @@ def quotas(chance):
             {"scope": "project", "scope_id": "p2", "mode": Mode.SHADOW},
         ),
     ]
+    more = {"on_outage": shares} if shared else {}
     return [
-        quota(limit, metric, period, **{**changes, "id": QuotaId(f"quo_{number}")})
+        quota(limit, metric, period, **{**changes, **more, "id": QuotaId(f"quo_{number}")})
         for number, (limit, metric, period, changes) in enumerate(asked)
         if period == "total" or chance.random() < 0.8
     ]
