@@ -77,6 +77,7 @@ class Faults:
         return self._lose(self._world.server.lose_all)
 
     def failover(self):
+        self._world.checks.rolled_back = True
         return self._lose(self._world.server.fall_back)
 
     # Gateways.
@@ -170,6 +171,8 @@ class Faults:
             keeper.is_up, keeper.slow_s = True, 0.005
         for slot, process in list(world.processes.items()):
             self._go_on(process)
+            if process.leaves and not process.gone:
+                process.kill()
             way = process.way
             way.silent = way.mute = way.down = False
             way.delay_s = 0.0005

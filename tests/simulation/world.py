@@ -137,7 +137,7 @@ class World:
         chance = self.chance
         if chance.random() < self._risk:
             self.faults_of.strike()
-        if chance.random() < 0.03:
+        if chance.random() < 0.15:
             self.faults_of.reopen()
         process = self.processes[chance.choice(SLOTS)]
         if not process.works(self.loop):
