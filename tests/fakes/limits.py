@@ -84,6 +84,18 @@ def crowd(
     return asyncio.run(_crowd(url, key, requests, at_once, directives, fields))
 
 
+def crowd_again(
+    url: str, key: str, *, requests: int, at_once: int, **fields: object
+) -> tuple[dict[int | None, int], int]:
+    """The same; but who is told that the counters are out of reach asks again, as `retry-after`
+    says, and how many of these there were. On a busy machine they may be, for a moment."""
+    statuses, waited = crowd(url, key, requests=requests, at_once=at_once, **fields), 0
+    while again := statuses.pop(503, 0):
+        waited += again
+        statuses.update(crowd(url, key, requests=again, at_once=at_once, **fields))
+    return statuses, waited
+
+
 async def _crowd(
     url: str, key: str, requests: int, at_once: int, directives: str, fields: dict[str, object]
 ) -> Counter[int | None]:

@@ -104,7 +104,8 @@ class Entry:
         if request.booked is said.booked:
             amount = self.amount if request.state == RUNNING else self.sure
         elif said.run == run and said.outcome is None:
-            amount = self.amount
+            # Refused, as no answer came: it will be voided, or expires with what was guessed of it.
+            amount = 0 if said.is_expired(now_s) else self.amount
         else:
             return 0
         return min(amount, self.guess) if said.is_expired(now_s) else amount

@@ -77,7 +77,7 @@ class KeyEnd(NamedTuple):
 
 
 class WatchedQuota(NamedTuple):
-    """A limit with alerts, or with an increase that ended. `zone` is its tenant's."""
+    """A limit that is looked at. `zone` is its tenant's."""
 
     quota: QuotaRecord
     created_s: int

@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
+from tollway.app.jobs.recount import recount
 from tollway.cli import reconcile, retain
 from tollway.cli.outcomes import REFUSED
-from tollway.cli.session import desk_for
+from tollway.cli.session import desk_for, find_running
 from tollway.domain.ledger_check import Finding, check_attempts, compare
 from tollway.wiring.desk import Desk
 
@@ -34,7 +35,8 @@ command.add_command(retain.command)
 @click.option("--data-dir", help="Where everything is kept (TOLLWAY_DATA_DIR).")
 def verify(*, first: str | None, last: str | None, output: str, data_dir: str | None) -> None:
     """Each attempt has one outcome, each cost follows from its price, each roll-up is the sum of
-    its rows. Exit code 1 when something is not so; a gateway may run meanwhile."""
+    its rows, and what limits have counted in a gateway that runs here is what the ledger has. Exit
+    code 1 when something is not so."""
     findings: list[Finding] = []
     with desk_for(data_dir) as desk:
         days = [
@@ -43,9 +45,11 @@ def verify(*, first: str | None, last: str | None, output: str, data_dir: str | 
             if (first is None or first <= day) and (last is None or day <= last)
         ]
         rows = sum(_verify_day(desk, day, findings) for day in days)
+        counters = _verify_counters(desk, findings)
         report = {
             "days": len(days),
             "rows": rows,
+            "counters": counters,
             "findings": len(findings),
             "quarantined": desk.ledger.quarantined(),
             "not_shipped": desk.waiting_outcomes(),
@@ -75,8 +79,26 @@ def _verify_day(desk: Desk, day: str, findings: list[Finding]) -> int:
     return rows
 
 
+def _verify_counters(desk: Desk, findings: list[Finding]) -> int:
+    running = find_running(desk.settings)
+    if running is None:
+        return 0
+    looked, wrong = recount(
+        desk.counts.limits(), stands=desk.stands, sums=desk.counts, ship=running.ship
+    )
+    for counter in wrong:
+        place = (
+            counter.quota.id if counter.member is None else f"{counter.quota.id} {counter.member}"
+        )
+        words = f"{counter.counted} counted, {counter.booked} in the ledger"
+        findings.append(Finding("counter", place, words))
+    return looked
+
+
 def _print(report: dict[str, int], findings: list[Finding]) -> None:
     print(f"{report['rows']} rows, {report['days']} {'day' if report['days'] == 1 else 'days'}.")
+    if report["counters"]:
+        print(f"{report['counters']} counters of limits compared.")
     for check, count in sorted(Counter(finding.check for finding in findings).items()):
         print(f"{check}: {count} wrong")
     for finding in findings[:_SHOWN]:

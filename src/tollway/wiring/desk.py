@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tollway.adapters.control.standing import WorkerStands
 from tollway.adapters.journal.reader import DiskJournalReader
+from tollway.adapters.sql.counting import SqlCounts
 from tollway.adapters.sql.directory import SqlConfiguration
 from tollway.adapters.sql.ledger import SqlLedger
 from tollway.adapters.sql.ledger_attempts import SqlAttempts
@@ -38,6 +40,8 @@ class Desk:
         self.configuration = SqlConfiguration(engine, SystemClock())
         self.usage = SqlUsageReader(engine)
         self.ledger = SqlLedgerReader(engine)
+        self.counts = SqlCounts(engine)
+        self.stands = WorkerStands(settings.run_dir)
         self.attempts = SqlAttempts(engine)
         self.retention = Retention(
             SqlRetention(engine), SystemClock(), settings.ledger_retention_days

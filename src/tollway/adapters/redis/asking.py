@@ -56,10 +56,14 @@ class Asking:
         except asyncio.CancelledError:
             self._take_back(booked, [None] * len(calls))
             raise
-        if all(isinstance(reply, list) and reply[0] == b"OK" for reply in replies):
+        # What is in since before this epoch only may have been missed when all was put in again.
+        current = epoch == self._registry.epoch
+        if current and all(isinstance(reply, list) and reply[0] == b"OK" for reply in replies):
             self._let_in(booked, epoch, replies)
             return None
         self._take_back(booked, replies)
+        if not current:
+            return booked.hold.at_s
         pairs = []
         for part, reply in zip(booked.parts, replies, strict=True):
             if isinstance(reply, BaseException):

@@ -208,8 +208,12 @@ class Link:
                 raise LinkError(f"no answer for {_STUCK_S:.0f} s")
             if not self.ready:
                 with suppress(LinkError):
-                    await self._ask((b"PING",), None)
+                    await self._probe()
                     self._open()
+
+    async def _probe(self) -> None:
+        """Whether it answers. Raises LinkError."""
+        await self._ask((b"PING",), None)
 
     async def _greet(self) -> ServerFacts:
         wanted = [self._ask((b"SCRIPT", b"LOAD", one.text), None) for one in self._scripts]

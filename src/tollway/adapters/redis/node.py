@@ -20,6 +20,7 @@ from tollway.adapters.redis.link import (
 from tollway.adapters.redis.scripts import Scripts
 from tollway.adapters.redis.slots import Address
 
+_PAUSE_S = 0.05
 _ASKING = packed((b"ASKING",))
 
 
@@ -114,10 +115,21 @@ class NodeLink(Link):
             self._transport.close()
 
     async def _met(self, facts: ServerFacts) -> None:
-        self.history = f"{facts.run_id[:20]}{facts.history[:20]}"
         self.policy = facts.memory_policy
+        # It may have started, and not yet know whether it may serve. It tells nobody when.
+        while not await self._serves():  # noqa: ASYNC110
+            await asyncio.sleep(_PAUSE_S)
+        self.history = f"{facts.run_id[:20]}{facts.history[:20]}"
         self.tried = True
         await self._cluster.up(self)
+
+    async def _serves(self) -> bool:
+        text: Any = await self.command(b"CLUSTER", b"INFO")
+        return b"cluster_state:ok" in text
+
+    async def _probe(self) -> None:
+        if not await self._serves():
+            raise LinkError("the cluster is down")
 
     def _disconnected(self) -> None:
         self.trusted, self.tried, self.history = False, True, ""

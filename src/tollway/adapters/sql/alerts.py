@@ -7,42 +7,28 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, delete, insert, or_, select, update
+from sqlalchemy import Connection, Engine, Row, delete, insert, or_, select, update
 
 from tollway.adapters.sql.engine import reading, take_turn, upsert, writing
+from tollway.adapters.sql.limits import read_limits
 from tollway.adapters.sql.repositories.owners import living
 from tollway.adapters.sql.repositories.webhooks import event_record, sealed_of, webhook_view
-from tollway.adapters.sql.rows import QUOTA_COLUMNS, quota_record
 from tollway.adapters.sql.tables import (
     api_keys,
     deliveries,
     events,
     job_marks,
     quotas,
-    tenant_settings,
     tenants,
     webhooks,
 )
 from tollway.app.ports_alerts import Due, KeyEnd, WatchedQuota
 from tollway.domain.event import Event
 from tollway.domain.ids import EventId, KeyId, TenantId, WebhookId
-from tollway.domain.window import UTC_ZONE, Zone
 
 _JOB = "alerts"
 _PER_OWNER = 4
 _WAITING, _DELIVERED, _FAILED = "waiting", "delivered", "failed"
-_ZONE = (
-    tenant_settings.c.timezone,
-    tenant_settings.c.timezone_before,
-    tenant_settings.c.timezone_since_s,
-)
-_WATCHED: Select[Any] = (
-    select(*QUOTA_COLUMNS, quotas.c.created_s, tenants.c.name.label("tenant_name"), *_ZONE)
-    .outerjoin(tenants, tenants.c.id == quotas.c.tenant_id)
-    .outerjoin(tenant_settings, tenant_settings.c.tenant_id == quotas.c.tenant_id)
-    .where(living(quotas))
-    .order_by(quotas.c.id)
-)
 
 
 class SqlAlerts:
@@ -58,14 +44,13 @@ class SqlAlerts:
 
     def watched(self) -> list[WatchedQuota]:
         with reading(self._engine) as connection:
-            rows = connection.execute(_WATCHED).all()
-        return [found for row in rows if (found := _watched(row)).quota.alert_at]
+            limits = read_limits(connection)
+        return [limit for limit in limits if limit.quota.alert_at]
 
     def ended_increases(self, after_s: int, until_s: int) -> list[WatchedQuota]:
         ended = (quotas.c.raised_until_s > after_s, quotas.c.raised_until_s <= until_s)
-        query = _WATCHED.where(quotas.c.raised_to.is_not(None), *ended)
         with reading(self._engine) as connection:
-            return [_watched(row) for row in connection.execute(query)]
+            return read_limits(connection, quotas.c.raised_to.is_not(None), *ended)
 
     def key_ends(self, after_s: int, until_s: int) -> list[KeyEnd]:
         columns = (
@@ -179,14 +164,6 @@ class SqlAlerts:
                 )
                 .values(**values)
             )
-
-
-def _watched(row: Row[Any]) -> WatchedQuota:
-    zone = UTC_ZONE
-    if row.timezone is not None:
-        zone = Zone(row.timezone, row.timezone_before, row.timezone_since_s)
-    record = quota_record([getattr(row, column.name) for column in QUOTA_COLUMNS])
-    return WatchedQuota(record, row.created_s, row.tenant_name, zone)
 
 
 def _is_new(connection: Connection, id_: EventId, event: Event, at_s: int) -> bool:

@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 
 from tollway.adapters.sql.engine import reading
+from tollway.adapters.sql.limits import read_limits
 from tollway.adapters.sql.partitions import keep_partitions
 from tollway.adapters.sql.tables import (
     ledger_closings,
@@ -34,6 +35,7 @@ from tollway.adapters.sql.tables import (
     usage_rollups_15m,
     usage_rollups_day,
 )
+from tollway.app.ports_alerts import WatchedQuota
 from tollway.domain.hold import CounterRef
 from tollway.domain.ledger import USAGE
 from tollway.domain.quota import (
@@ -94,6 +96,11 @@ class SqlCounts:
         """What one counter has in all. Raises StoreUnavailableError."""
         with reading(self._engine) as connection:
             return sum(_sum(connection, ref).values())
+
+    def limits(self) -> list[WatchedQuota]:
+        """Every limit there is. Raises StoreUnavailableError."""
+        with reading(self._engine) as connection:
+            return read_limits(connection)
 
     def members(self, quota: QuotaRecord, window: Window) -> dict[str | None, int]:
         """What each of a limit's counters has in a calendar window, by its member; of a limit that

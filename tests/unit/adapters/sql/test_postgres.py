@@ -12,16 +12,18 @@ from alembic.migration import MigrationContext
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import ProgrammingError
 
-from tests.fakes.database import configuration
+from tests.fakes.database import NOW_S, configuration
 from tests.fakes.postgres import postgres_database, server
 from tests.fakes.quotas import quota
 from tests.fakes.stores import store
+from tollway.adapters.sql.alerts import SqlAlerts
 from tollway.adapters.sql.announce import VersionListener
 from tollway.adapters.sql.engine import SqlOptions, open_engine, reading, writing
 from tollway.adapters.sql.migrate import check, upgrade
 from tollway.adapters.sql.tables import metadata
 from tollway.adapters.sql.tenancy import APP, RULES, SYSTEM, enter_scope, role_findings
 from tollway.app.ports import StoreUnavailableError
+from tollway.app.ports_alerts import Sealed
 from tollway.app.ports_directory import ConflictError, Page
 from tollway.app.views import (
     CredentialView,
@@ -32,8 +34,11 @@ from tollway.app.views import (
     ProviderView,
     QuotaView,
     TenantView,
+    WebhookView,
 )
+from tollway.domain.event import Event, EventKind
 from tollway.domain.model import Target
+from tollway.domain.notice import NoticeFormat
 from tollway.domain.provider import ProviderKind
 from tollway.domain.result import Err, Ok
 
@@ -75,8 +80,17 @@ def fill(engine):
             uow.models.add(ModelView(f"mdl_{name}", "m", (Target(own.id, "m"),), tenant_id=owner))
             uow.grants.add(GrantView("mdl_p", owner))
             uow.quotas.add(QuotaView(quota(1, tenant_id=owner)))
+            hook = WebhookView(f"whk_{name}", owner, "w", NoticeFormat.SLACK)
+            uow.webhooks.add(hook, Sealed(b"e"))
         uow.quotas.add(QuotaView(quota(1, scope="platform")))
+        hook = WebhookView("whk_p", None, "w", NoticeFormat.SLACK)
+        uow.webhooks.add(hook, Sealed(b"e"))
         uow.commit()
+    happened = [
+        (f"evt_{name}", Event(EventKind.KEY_EXPIRED, name, NOW_S, owner, "title"))
+        for name, owner in (("a", "ten_a"), ("b", "ten_b"), ("p", None))
+    ]
+    SqlAlerts(engine).keep(happened, at_s=NOW_S)
 
 
 def test_the_migrations_make_the_defined_schema(empty):
@@ -148,10 +162,11 @@ def test_a_scope_sees_its_own_rows(engine):
     fill(engine)
     one = rows_seen(engine, ("ten_a",))
     assert one["api_keys"] == one["projects"] == one["tenants"] == one["grants"] == 1
-    assert one["quotas"] == 1
+    assert one["quotas"] == one["webhooks"] == one["events"] == one["deliveries"] == 1
     assert one["providers"] == one["models"] == 2
     assert one["provider_credentials"] == 1
     both = rows_seen(engine, ("ten_a", "ten_b"))
+    assert both["webhooks"] == both["events"] == both["deliveries"] == 2
     assert both["api_keys"] == both["provider_credentials"] == 2
 
 
@@ -170,6 +185,12 @@ def test_a_scope_sees_its_own_rows(engine):
         "UPDATE quotas SET amount = 9",
         "DELETE FROM quotas",
         "DELETE FROM provider_credentials",
+        "UPDATE webhooks SET address = 'stolen'",
+        "DELETE FROM webhooks",
+        "UPDATE deliveries SET state = 'delivered'",
+        "DELETE FROM deliveries",
+        "UPDATE events SET title = 'x'",
+        "DELETE FROM events",
     ],
 )
 def test_a_scope_changes_only_its_own(engine, statement):
@@ -190,6 +211,9 @@ def test_a_scope_changes_only_its_own(engine, statement):
                     "SELECT * FROM model_targets WHERE provider_id <> 'prv_a' ORDER BY model_id",
                     "SELECT * FROM grants WHERE holder = 'ten_b'",
                     "SELECT * FROM quotas WHERE tenant_id IS DISTINCT FROM 'ten_a' ORDER BY id",
+                    "SELECT * FROM webhooks WHERE tenant_id IS DISTINCT FROM 'ten_a' ORDER BY id",
+                    "SELECT * FROM deliveries WHERE webhook_id <> 'whk_a' ORDER BY 1, 2",
+                    "SELECT * FROM events ORDER BY id",
                 )
             ]
 
@@ -217,6 +241,11 @@ def test_a_scope_changes_only_its_own(engine, statement):
         ),
         "UPDATE api_keys SET tenant_id = 'ten_b', project_id = NULL",
         "UPDATE models SET tenant_id = NULL",
+        "UPDATE webhooks SET tenant_id = NULL",
+        (
+            "INSERT INTO events (id, once, kind, until_s, tenant_id, at_s, title, facts, data) "
+            "VALUES ('evt_x', 'x', 'key.expired', 0, 'ten_a', 0, 'x', '[]', '{}')"
+        ),
         "DELETE FROM audit_log",
         "UPDATE audit_log SET actor_name = 'x'",
         "ALTER TABLE api_keys DISABLE ROW LEVEL SECURITY",

@@ -7,7 +7,8 @@
 -- place in its owner's journal; `q:<owner>` the place up to which the seed has counted.
 -- `d:<process>` since when (ms) what this process had used is a guess, `p:<bucket>:~<process>:0:1`:
 -- it has gone silent, and only the ledger knows. With an `x` or a `d` posts are noted.
--- A record is a hash: `s` R (in), S (settled), V (void), X (expired); and a line under its number.
+-- A record is a hash: `s` R (in), S (settled), V (void), X (expired), `e` the epoch in which it was
+-- let in or put in again, and a line under its number.
 -- KEYS[1] is the tag's epoch, KEYS[2] its leases, in every script that includes this.
 local call = host.call
 local BUCKET_S, MINUTE_S = 10, 70
@@ -45,6 +46,13 @@ end
 
 local function record_of(id)
   return string.gsub(KEYS[2], 'leases$', 'hold:') .. id
+end
+
+-- What became of a hold. One that was in when another epoch was is not known, unless it has ended.
+local function state_of(record)
+  local found = call('HMGET', record, 's', 'e')
+  local runs = found[1] == 'R' or found[1] == 'X'
+  return (not runs or found[2] == ARGV[1]) and found[1]
 end
 
 -- Are the keys on their way to another server of a cluster? Then only what is there can be changed,
@@ -138,9 +146,10 @@ local function mend(key, kind, stop)
   enter(key, kind, stop, false)
   local held = {}
   for _, id in ipairs(call('ZRANGE', KEYS[2], 0, -1)) do
-    for name, text in pairs(fields_of(record_of(id)) or {}) do
+    local fields = fields_of(record_of(id)) or {}
+    for name, text in pairs(fields) do
       local line = tonumber(name) and read_line(text)
-      if line and line.key == key then
+      if line and line.key == key and fields.e == ARGV[1] then
         held[line.bucket] = (held[line.bucket] or 0) + line.amount
       end
     end
@@ -211,7 +220,7 @@ local function reap()
     local record = record_of(id)
     local fields = fields_of(record) or {}
     call('ZREM', KEYS[2], id)
-    if fields.s == 'R' then
+    if fields.s == 'R' and fields.e == ARGV[1] then
       call('HSET', record, 's', 'X')
       call('EXPIRE', record, LATE_S)
       for name, text in pairs(fields) do

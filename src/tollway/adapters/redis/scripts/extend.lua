@@ -3,7 +3,7 @@
 -- is said as a whole, so that it can be said again.
 -- Answers OK, BOUND, DONE (the hold has ended or is not known) or LOST.
 if not epoch_since() then return { 'LOST', now_ms } end
-local state = call('HGET', KEYS[3], 's')
+local state = state_of(KEYS[3])
 if state ~= 'R' then return { 'DONE', now_ms, state or '' } end
 local lines = {}
 for i = 1, #KEYS - 3 do

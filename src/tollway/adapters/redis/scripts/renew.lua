@@ -9,7 +9,7 @@ while at <= #ARGV do
   local id, count = ARGV[at], tonumber(ARGV[at + 1])
   local record = record_of(id)
   number = number + 1
-  local state = call('HGET', record, 's')
+  local state = state_of(record)
   if state == 'R' or state == 'X' then
     for i = 1, count do
       local line = read_line(call('HGET', record, i))

@@ -6,7 +6,7 @@
 local WIDTH = 10
 local since = epoch_since()
 if not since then return { 'LOST', now_ms } end
-local state = call('HGET', KEYS[3], 's')
+local state = state_of(KEYS[3])
 if state then return { 'DONE', now_ms, state } end
 local adopt = ARGV[5] == '1'
 reap()
@@ -95,7 +95,7 @@ for i, line in ipairs(lines) do
   answer[#answer + 1] = line.bucket
   answer[#answer + 1] = found.want or 0
 end
-call('HSET', KEYS[3], 's', 'R')
+call('HSET', KEYS[3], 's', 'R', 'e', ARGV[1])
 call('EXPIRE', KEYS[3], IDLE_S)
 call('ZADD', KEYS[2], plain(now_ms + tonumber(ARGV[4])), ARGV[3])
 return answer

@@ -6,7 +6,7 @@
 if moving() then return MOVING end
 local since = epoch_since()
 if not since then return { 'LOST', now_ms } end
-local state = call('HGET', KEYS[3], 's')
+local state = state_of(KEYS[3])
 if state and state ~= 'R' and state ~= 'X' then return { 'DONE', now_ms, state } end
 local outcome = ARGV[5]
 local place = { owner = ARGV[6], segment = tonumber(ARGV[7]), offset = tonumber(ARGV[8]) }
