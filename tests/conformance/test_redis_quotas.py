@@ -56,6 +56,12 @@ async def until(reached, timeout_s=10.0):
         await asyncio.sleep(0.005)
 
 
+async def agreed(*stores):
+    """On one epoch: a journal that nobody had heard of begins another one."""
+    await until(lambda: len({one._registry.epoch for one in stores}) == 1)
+    await until(lambda: all(one.reachable for one in stores))
+
+
 # What stands in the server.
 
 
@@ -219,6 +225,7 @@ async def test_however_many_ask_a_counter_is_seeded_once(stage):
     stages = [stage, *[await other.__aenter__() for other in others]]
     for one in stages:
         one.ledger.used[record.id] = 40
+    await agreed(*(one.store for one in stages))
     found = await asyncio.gather(
         *(one.ask_all([hold(rule(record)) for _ in range(30)]) for one in stages)
     )
@@ -580,6 +587,7 @@ async def test_what_a_dead_process_had_used_is_a_guess_until_its_journal_is_in_t
     stores.append(real(valkey.url, other, owner="host/1", lease_s=1.0))
     for store in stores:
         assert await store.start()
+    await agreed(*stores)
     asked = now_hold(rule(record), tokens=400)
     assert await stores[0].decided(asked) is None
     asked.bookings.progress = actual(tokens=50)

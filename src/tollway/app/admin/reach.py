@@ -1,5 +1,6 @@
-"""Which tenants, providers, models and quotas an actor may name, and which of the platform's a
-tenant sees. A thing outside that reach is absent, in the same words as one that never was.
+"""Which tenants, providers, models, quotas and webhooks an actor may name, and which of the
+platform's a tenant sees. A thing outside that reach is absent, in the same words as one that never
+was.
 """
 
 from collections.abc import Sequence
@@ -8,8 +9,8 @@ from dataclasses import replace
 from tollway.app.admin.outcome import Kind, Rejected
 from tollway.app.admin.work import Work, absent
 from tollway.app.ports_directory import Page, QuotaReach
-from tollway.app.views import ModelView, ProviderView, QuotaView, TenantView
-from tollway.domain.ids import ModelId, ProviderId, QuotaId, TenantId
+from tollway.app.views import ModelView, ProviderView, QuotaView, TenantView, WebhookView
+from tollway.domain.ids import ModelId, ProviderId, QuotaId, TenantId, WebhookId
 from tollway.domain.policy import Action, Verdict, decide
 from tollway.domain.result import Err, Ok, Result
 
@@ -33,6 +34,17 @@ def provider_in_reach(work: Work, provider_id: ProviderId) -> Result[ProviderVie
         return Ok(provider) if work.actor.platform_admin else Err(absent("provider"))
     wrong = _outside(work, Action.PROVIDER_READ, provider.tenant_id, kind="provider")
     return Ok(provider) if wrong is None else Err(wrong)
+
+
+def webhook_in_reach(work: Work, webhook_id: WebhookId) -> Result[WebhookView, Rejected]:
+    """The webhook, if the actor may read it. The platform's are its administrators' alone."""
+    found = work.uow.webhooks.get(webhook_id)
+    if found is None:
+        return Err(absent("webhook"))
+    if found.tenant_id is None:
+        return Ok(found) if work.actor.platform_admin else Err(absent("webhook"))
+    wrong = _outside(work, Action.WEBHOOK_READ, found.tenant_id, kind="webhook")
+    return Ok(found) if wrong is None else Err(wrong)
 
 
 def model_in_reach(work: Work, model_id: ModelId) -> Result[ModelView, Rejected]:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, StrictBool
 from tollway.app.admin.commands import webhooks as commands
 from tollway.app.admin.outcome import Rejected
 from tollway.app.admin.queries import webhooks as queries
+from tollway.app.admin.reach import webhook_in_reach
 from tollway.app.admin.work import Work
 from tollway.app.views import DeliveryView, WebhookView
 from tollway.domain.event import EventKind, EventRecord
@@ -201,7 +202,7 @@ def create_webhook(caller: Caller, body: WebhookIn) -> Response:
 @router.get("/webhooks/{webhook_id}", **route(Action.WEBHOOK_READ, "readWebhook"))
 def read_webhook(caller: Caller, webhook_id: WebhookPath, response: Response) -> WebhookOut:
     """One webhook."""
-    found = caller.read(lambda work: queries.read_webhook(work, WebhookId(webhook_id)))
+    found = caller.read(lambda work: webhook_in_reach(work, WebhookId(webhook_id)))
     tagged(response, found.version)
     return _out(found)
 
@@ -214,7 +215,7 @@ def update_webhook(
     secret."""
 
     def act(work: Work) -> Result[WebhookView, Rejected]:
-        found = queries.read_webhook(work, WebhookId(webhook_id))
+        found = webhook_in_reach(work, WebhookId(webhook_id))
         if isinstance(found, Err):
             return found
         return commands.update_webhook(work, _changed(found.value, body), url=body.url)
@@ -255,7 +256,7 @@ def rotate_webhook_secret(
 def test_webhook(caller: Caller, webhook_id: WebhookPath) -> WebhookTrialOut:
     """Send a notice of the kind `webhook.test`, now and once. The request succeeds whatever the
     receiver does: look at `delivered`."""
-    found = caller.read(lambda work: queries.read_webhook(work, WebhookId(webhook_id)))
+    found = caller.read(lambda work: webhook_in_reach(work, WebhookId(webhook_id)))
     with caller.services.trials.turn(found.tenant_id) as mine:
         if not mine:
             raise ProblemError(

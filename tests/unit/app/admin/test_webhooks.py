@@ -33,8 +33,8 @@ from tollway.app.admin.queries.webhooks import (
     list_deliveries,
     list_events,
     list_webhooks,
-    read_webhook,
 )
+from tollway.app.admin.reach import webhook_in_reach
 from tollway.app.admin.work import Request
 from tollway.app.ports_directory import Page
 from tollway.domain.event import Event, EventKind
@@ -98,7 +98,7 @@ def test_made_changed_and_taken_away(work):
     again = done(rotate_webhook_secret(work, view.id))
     done(begin_webhook_test(work, view.id))
     done(delete_webhook(work, view.id))
-    assert refused(read_webhook(work, view.id)) == ("not_found", "")
+    assert refused(webhook_in_reach(work, view.id)) == ("not_found", "")
     rows = facts(work.uow)
     assert [(action, object_id) for action, object_id, _ in rows] == [
         (f"webhook.{what}", view.id)
@@ -277,7 +277,7 @@ def test_a_tenants_administrator_has_the_tenants(work):
     assert refused(create(acting(work, DUAL), spec(tenant_id=None))) == ("invalid", "tenant_id")
     platforms = done(create(work, spec(tenant_id=None))).view
     for answer in (
-        read_webhook(theirs, platforms.id),
+        webhook_in_reach(theirs, platforms.id),
         list_deliveries(theirs, platforms.id, Page()),
         delete_webhook(theirs, platforms.id),
         begin_webhook_test(theirs, platforms.id),
@@ -324,12 +324,12 @@ def test_lists(work):
     for who in (ADMIN, VIEWER, READER):
         theirs = acting(work, who)
         assert done(list_webhooks(theirs, Page())) == [mine]
-        assert done(read_webhook(theirs, mine.id)) == mine
+        assert done(webhook_in_reach(theirs, mine.id)) == mine
         assert refused(list_webhooks(theirs, Page(), tenant_id="ten_open")) == ("not_found", "")
-        assert refused(read_webhook(theirs, others.id)) == ("not_found", "")
+        assert refused(webhook_in_reach(theirs, others.id)) == ("not_found", "")
     user = acting(work, USER)
     assert refused(list_webhooks(user, Page())) == ("forbidden", "")
-    assert refused(read_webhook(user, mine.id)) == ("forbidden", "")
+    assert refused(webhook_in_reach(user, mine.id)) == ("forbidden", "")
     assert refused(list_events(user, Page())) == ("forbidden", "")
 
 
@@ -338,10 +338,10 @@ def test_a_deleted_tenants_are_absent(work):
     view = done(create(work)).view
     tenant = work.uow.tenants.get("ten_listed")
     work.uow.tenants.save(replace(tenant, deleted_s=work.uow.now_s))
-    assert refused(read_webhook(work, view.id)) == ("not_found", "")
+    assert refused(webhook_in_reach(work, view.id)) == ("not_found", "")
     assert done(list_webhooks(work, Page())) == []
     work.uow.tenants.save(tenant)
-    assert done(read_webhook(work, view.id)).name == "pager"
+    assert done(webhook_in_reach(work, view.id)).name == "pager"
 
 
 def event(tenant_id, once):

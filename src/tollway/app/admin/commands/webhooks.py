@@ -9,8 +9,7 @@ from typing import NamedTuple
 from tollway.app.admin.checks import check_name
 from tollway.app.admin.hook_sealing import seal_webhook
 from tollway.app.admin.outcome import Kind, Rejected
-from tollway.app.admin.queries.webhooks import read_webhook
-from tollway.app.admin.reach import owner_for
+from tollway.app.admin.reach import owner_for, webhook_in_reach
 from tollway.app.admin.work import Work, changes_between
 from tollway.app.ports_alerts import Sealed
 from tollway.app.ports_directory import Page
@@ -187,7 +186,7 @@ def _found(
     work: Work, webhook_id: WebhookId, action: Action = Action.WEBHOOK_WRITE
 ) -> Result[WebhookView, Rejected]:
     """The webhook, if the actor may do this to it."""
-    found = read_webhook(work, webhook_id)
+    found = webhook_in_reach(work, webhook_id)
     if isinstance(found, Err):
         return found
     view = found.value

@@ -5,8 +5,8 @@ and viewers; the platform's administrators see all.
 from collections.abc import Sequence
 
 from tollway.app.admin.outcome import Rejected
-from tollway.app.admin.reach import tenant_in_reach, tenants_in_view
-from tollway.app.admin.work import Work, absent
+from tollway.app.admin.reach import tenants_in_view, webhook_in_reach
+from tollway.app.admin.work import Work
 from tollway.app.ports_directory import Page
 from tollway.app.views import DeliveryView, WebhookView
 from tollway.domain.event import EventRecord
@@ -28,22 +28,11 @@ def list_webhooks(
     )
 
 
-def read_webhook(work: Work, webhook_id: WebhookId) -> Result[WebhookView, Rejected]:
-    """One of them. The platform's are its administrators' alone."""
-    found = work.uow.webhooks.get(webhook_id)
-    if found is None or not _may_know(work, found.tenant_id):
-        return Err(absent("webhook"))
-    wrong = work.denied(
-        Action.WEBHOOK_READ, kind="webhook", tenant_id=found.tenant_id, writes=False
-    )
-    return Ok(found) if wrong is None else Err(wrong)
-
-
 def list_deliveries(
     work: Work, webhook_id: WebhookId, at: Page
 ) -> Result[list[DeliveryView], Rejected]:
     """What was told to it, or will be; the newest first."""
-    found = read_webhook(work, webhook_id)
+    found = webhook_in_reach(work, webhook_id)
     return found if isinstance(found, Err) else Ok(work.uow.webhooks.deliveries(webhook_id, at))
 
 
@@ -65,9 +54,3 @@ def _owners(
     if isinstance(shown, Err):
         return shown
     return Ok(None if shown.value is None else [tenant.id for tenant in shown.value])
-
-
-def _may_know(work: Work, owner: TenantId | None) -> bool:
-    if owner is None:
-        return work.actor.platform_admin
-    return not isinstance(tenant_in_reach(work, owner), Err)
