@@ -103,7 +103,7 @@ QUOTAS = Noun(
             operation="reopenQuotas",
             method="POST",
             help="Strict limits wait no more for gateways that are away.",
-            tail="/reopen",
+            tail="/strict/reopen",
         ),
         Verb(
             name="usage",

@@ -233,7 +233,7 @@ def create_quota(caller: Caller, body: QuotaIn) -> Response:
     return caller.create(act, out=_out, location=lambda made: f"/api/v1/quotas/{made.id}")
 
 
-@router.post("/quotas/reopen", status_code=204, **route(Action.QUOTA_REOPEN, "reopenQuotas"))
+@router.post("/quotas/strict/reopen", status_code=204, **route(Action.QUOTA_REOPEN, "reopenQuotas"))
 def reopen_quotas(caller: Caller) -> None:
     """Strict limits wait no more for gateways that have been away since the shared counters were
     lost. What those still hold may then be given out once more."""

@@ -248,7 +248,7 @@ def test_gateways_that_are_away_are_given_up_on_record(tmp_path, stand, status):
     with plane.configuration.begin() as uow:
         furnish(uow)
         uow.commit()
-    assert plane.ask("POST", "/quotas/reopen").status == status
+    assert plane.ask("POST", "/quotas/strict/reopen").status == status
     assert stands.asked == ["reopen"]
     newest = plane.ask("GET", "/audit", query={"limit": "1"}).json["data"][0]
     assert newest["action"] == "quota.reopened"
