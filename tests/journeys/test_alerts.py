@@ -31,8 +31,13 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     made.begin()
     try:
         limit = {
-            "tenant_id": _tenant(made), "scope": "tenant", "metric": "requests",
-            "period": "day", "limit": 10, "name": "trial", "alert_at": [50, 100],
+            "tenant_id": _tenant(made),
+            "scope": "tenant",
+            "metric": "requests",
+            "period": "day",
+            "limit": 10,
+            "name": "trial",
+            "alert_at": [50, 100],
         }
         _admin(made, "POST", "/quotas", limit)
         time.sleep(1.0)  # published within a second
