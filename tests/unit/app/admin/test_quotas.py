@@ -335,7 +335,13 @@ def test_a_model_that_is_gone_takes_its_limits_along(work):
 
 FILE = {
     "quotas": [
-        {"tenant": "listed", "metric": "cost", "period": "month", "limit": "250.5"},
+        {
+            "tenant": "listed",
+            "metric": "cost",
+            "period": "month",
+            "limit": "250.5",
+            "alert_at": [80],
+        },
         {
             "tenant": "listed",
             "per": "key",
@@ -344,7 +350,6 @@ FILE = {
             "limit": 600,
             "raised_to": 1200,
             "raised_until": "2099-01-01T00:00:00Z",
-            "alert_at": [80],
         },
         {"tenant": "open", "model": "open-model", "metric": "tokens", "period": "day", "limit": 9},
         {"tenant": "open", "end_user": "ann", "metric": "concurrency", "limit": 2},
