@@ -36,7 +36,7 @@ class Real:
         self._socket.connect(server().url.removeprefix("unix://"))
         self.ask("FLUSHALL")
         self._shas = {
-            script.name: self.ask("SCRIPT", "LOAD", script.text) for script in load_scripts(SHIFTED_TIME)
+            one.name: self.ask("SCRIPT", "LOAD", one.text) for one in load_scripts(SHIFTED_TIME)
         }
 
     def ask(self, *words):
