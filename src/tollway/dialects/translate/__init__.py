@@ -1,1 +1,1 @@
-"""Translators between dialects, one file per ordered pair."""
+"""Conversations between dialects: see `talk.py` for what is carried, `sides.py` for who reads and writes."""
