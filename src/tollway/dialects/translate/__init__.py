@@ -1,1 +1,1 @@
-"""Conversations between dialects: see `talk.py` for what is carried, `sides.py` for who reads and writes."""
+"""Conversations between dialects: `talk.py` is what is carried, `sides.py` who reads and writes."""

@@ -53,7 +53,7 @@ class ClientSide:
 @dataclass(frozen=True, slots=True)
 class ProviderSide:
     """A dialect that providers speak. `write` takes the provider's model name and raises
-    `CannotCarry`; `path` gives what is joined to the provider's base URL, by model name and whether
+    `CannotCarryError`; `path` gives what is joined to the provider's base URL, by model name and whether
     it streams; `read_answer` gives None for what is no answer."""
 
     write: Callable[[Talk, str], Written]

@@ -1,10 +1,10 @@
 """What a conversation says, whichever dialect said it: the values between one dialect's reader and
 another's writer. Pure values; nothing here knows a wire format.
 
-A reader fills in what its dialect can say, a writer carries what its own can. What a writer cannot
-carry it refuses by raising `CannotCarry`, or leaves out and names in `Written.dropped`: silently, no
-meaning changes. Sources: OpenAI's Chat Completions and Responses, Anthropic's Messages, Google's
-generateContent, Amazon's Converse and Ollama's chat.
+A reader fills in what its dialect can say, a writer carries what its own can. What it cannot carry
+it refuses (`CannotCarryError`, caught where sides are put together), or leaves out and names in
+`Written.dropped`: no meaning changes in silence. Sources: OpenAI's Chat Completions and Responses,
+Anthropic's Messages, Google's generateContent, Amazon's Converse and Ollama's chat.
 """
 
 from collections.abc import Sequence
@@ -158,14 +158,13 @@ class Talk(NamedTuple):
     stream: bool = False
 
 
-# The attributes of a talk that a client can set, by which `CannotCarry` and `dropped` name them.
-# A client's side translates them into its own fields' names (`FIELDS` there).
+# An attribute of `Talk`; a client's side knows what it calls it.
 Feature = str
 
 
-class CannotCarry(Exception):
-    """The other dialect has no words for this, and without it the answer would be another. `feature`
-    is a `Talk` attribute or a part's kind in lower case (`image`, `document`, `audio`)."""
+class CannotCarryError(Exception):
+    """The other dialect has no words for this, and without it the answer would be another.
+    `feature` is a `Talk` attribute or a part's kind in lower case (`image`, `document`)."""
 
     def __init__(self, feature: Feature, why: str = "") -> None:
         super().__init__(feature)
@@ -174,8 +173,8 @@ class CannotCarry(Exception):
 
 
 class Written(NamedTuple):
-    """A request in a provider's dialect. `dropped` are features that were left out and that a client
-    would expect to be told of."""
+    """A request in a provider's dialect. `dropped` are features that were left out and that a
+    client would expect to be told of."""
 
     body: bytes
     dropped: tuple[Feature, ...] = ()
