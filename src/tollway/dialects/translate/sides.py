@@ -52,9 +52,9 @@ class ClientSide:
 
 @dataclass(frozen=True, slots=True)
 class ProviderSide:
-    """A dialect that providers speak. `write` takes the provider's model name and raises
-    `CannotCarryError`; `path` gives what is joined to the provider's base URL, by model name and whether
-    it streams; `read_answer` gives None for what is no answer."""
+    """A dialect that providers speak. `write` takes the provider's model name and may raise
+    `CannotCarryError`; `path` gives what is joined to the provider's base URL, by model name and
+    whether it streams; `read_answer` gives None for what is no answer."""
 
     write: Callable[[Talk, str], Written]
     path: Callable[[str, bool], str]
