@@ -13,6 +13,8 @@ from tollway.adapters.system.clock import SystemClock
 from tollway.domain.hold import Bound, Outage
 from tollway.domain.quota import Precision
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def own():

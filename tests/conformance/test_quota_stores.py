@@ -407,6 +407,7 @@ class Play:
             assert await self.stage.left(one, at_s=self.stage.now_s) == max(0, one.limit - used)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", STORES)
 @settings(max_examples=300 if os.environ.get("CI") else 60, deadline=None)
 @given(steps=st.lists(STEP, max_size=30))

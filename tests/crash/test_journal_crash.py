@@ -15,6 +15,8 @@ from tests.fakes.journals import slot_lock
 from tollway.adapters.journal.reader import DiskJournalReader
 from tollway.adapters.journal.slots import acquire_slot, is_held, take_slot
 
+pytestmark = pytest.mark.slow
+
 _ROOT = Path(__file__).parents[2]
 _HERE = Path(__file__).parent
 

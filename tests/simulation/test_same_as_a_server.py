@@ -16,6 +16,8 @@ from tests.simulation.data import Data
 from tests.simulation.lua import host, loaded
 from tollway.adapters.redis.scripts import load_scripts
 
+pytestmark = pytest.mark.slow
+
 CALLS = 2000
 # Expiries stay the server's: the dates of these calls are far ahead.
 SHIFTED_TIME = """

@@ -14,6 +14,8 @@ from tests.simulation.mutants import NAMES, mutant
 from tests.simulation.world import World
 from tests.torture.processes import sized
 
+pytestmark = pytest.mark.slow
+
 CI_SEEDS = 80
 
 

@@ -1,5 +1,7 @@
 """Counters beside the ledger: what fits while requests run, and what never does."""
 
+import pytest
+
 from tests.fakes.quotas import quota
 from tollway.app.jobs.recount import recount
 from tollway.app.ports_alerts import WatchedQuota
@@ -51,6 +53,7 @@ def test_what_is_served_meanwhile():
     assert world.recount(quota(9)) == (1, [])
 
 
+@pytest.mark.slow
 def test_a_counter_that_has_too_much_or_too_little():
     """Looked at again and again, then said."""
     for counted in (6, 8):
@@ -61,6 +64,7 @@ def test_a_counter_that_has_too_much_or_too_little():
         assert world.shipped > 1
 
 
+@pytest.mark.slow
 def test_each_member_by_itself():
     """One of two is wrong."""
     world = World({"key_1": 3, "key_2": 4}, {"key_1": 3, "key_2": 5})
