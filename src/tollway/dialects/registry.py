@@ -1,13 +1,18 @@
-"""Path -> endpoint: the one list of what the data plane speaks."""
+"""Path -> endpoint: the one list of what the data plane speaks. Endpoint and kind of provider ->
+carrier: the one list of what goes where.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from tollway.dialects import chat, completions, embeddings
 from tollway.dialects.ask import Ask, Rewrite
+from tollway.dialects.carrier import Carrier, Passing
 from tollway.dialects.errors import Shape
+from tollway.dialects.reading import EventReader
 from tollway.dialects.reply import Reply, read_completion, read_embeddings
 from tollway.dialects.stream import StreamReader
+from tollway.domain.provider import ProviderKind
 from tollway.domain.refusal import BadRequest
 
 
@@ -28,7 +33,7 @@ class Endpoint:
     can_stream: bool
     parse: Callable[[bytes], Ask | BadRequest]
     render: Callable[[Ask, Rewrite], bytes]
-    stream_reader: Callable[[bool], StreamReader] | None
+    stream_reader: Callable[[bool], EventReader] | None
     read_reply: Callable[[bytes], Reply]
     is_bounded: Callable[[Ask], bool] = _always
     writes: bool = True  # whether answers have output tokens
@@ -72,3 +77,21 @@ _ALL = (
     ),
 )
 ENDPOINTS: dict[bytes, Endpoint] = {endpoint.path: endpoint for endpoint in _ALL}
+
+
+def _passing(endpoint: Endpoint) -> Passing:
+    return Passing(
+        endpoint.upstream_path, endpoint.render, endpoint.stream_reader, endpoint.read_reply
+    )
+
+
+_OPENAI_KINDS = (ProviderKind.OPENAI, ProviderKind.OPENAI_COMPATIBLE, ProviderKind.ECHO)
+
+_CARRIERS: dict[tuple[str, ProviderKind], Carrier] = {
+    (endpoint.name, kind): _passing(endpoint) for endpoint in _ALL for kind in _OPENAI_KINDS
+}
+
+
+def carrier_for(endpoint: Endpoint, kind: ProviderKind) -> Carrier | None:
+    """How this endpoint's requests reach providers of this kind; None: they do not."""
+    return _CARRIERS.get((endpoint.name, kind))

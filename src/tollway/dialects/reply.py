@@ -16,13 +16,15 @@ _MAX_FAULT_BYTES = 64 * 1024  # an error longer than this is not read, only its 
 
 
 class Reply(NamedTuple):
-    """`message` and `code` tell of an error; the message is safe to show."""
+    """`message` and `code` tell of an error; the message is safe to show. `body` is what the client
+    gets where that is not what the provider sent."""
 
     valid: bool
     usage: Usage | None
     content_bytes: int
     message: str | None
     code: str | None
+    body: bytes | None = None
 
 
 class _Vectors(msgspec.Struct, gc=False):
@@ -38,7 +40,7 @@ def read_completion(body: bytes) -> Reply:
     """A chat or text completion, or an error."""
     chunk = read_chunk(body)
     if chunk is None or chunk.choices is None or chunk.error:
-        return _read_error(body)
+        return read_error(body)
     usage = read_usage(chunk.usage)
     # The size is for estimates, and those are made only where nothing was reported.
     return Reply(True, usage, _content_bytes(chunk) if usage is None else 0, None, None)
@@ -51,19 +53,20 @@ def read_embeddings(body: bytes) -> Reply:
             body.decode()
         vectors = _load_vectors(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _read_error(body)
+        return read_error(body)
     if memoryview(vectors.data)[:1].tobytes() != b"[" or vectors.error:
-        return _read_error(body)
+        return read_error(body)
     return Reply(True, read_usage(vectors.usage), 0, None, None)
+
+
+def read_error(body: bytes) -> Reply:
+    """What a provider says is wrong, with whatever status."""
+    fault = _fault(body)
+    return Reply(False, None, 0, fault.message, fault.code)
 
 
 def _content_bytes(chunk: Chunk) -> int:
     return sum(content_size(choice) for choice in chunk.choices or ())
-
-
-def _read_error(body: bytes) -> Reply:
-    fault = _fault(body)
-    return Reply(False, None, 0, fault.message, fault.code)
 
 
 def _fault(body: bytes) -> Fault:

@@ -4,6 +4,7 @@ its request leaves and settled with exactly one outcome, whatever happens in bet
 
 import hmac
 from collections.abc import Callable
+from typing import NamedTuple
 
 from tollway.app.gateway.exchange import Exchange, Verdict
 from tollway.app.gateway.relay import BufferedRelay
@@ -13,13 +14,15 @@ from tollway.app.gateway.settle import settle_attempt
 from tollway.app.gateway.stream_relay import StreamRelay
 from tollway.app.ports import Header, UpstreamCall
 from tollway.dialects.ask import Rewrite
+from tollway.dialects.carrier import Carrier
+from tollway.dialects.registry import carrier_for
 from tollway.domain.estimate import estimated_input
 from tollway.domain.failure import Cause, Failure, Phase, may_try_another
 from tollway.domain.hold import Hold
 from tollway.domain.model import Target
 from tollway.domain.provider import ProviderRecord, StreamUsage
 from tollway.domain.receipt import Intent
-from tollway.domain.refusal import QuotaExceeded, Unavailable
+from tollway.domain.refusal import BadRequest, QuotaExceeded, Unavailable
 
 _JOURNAL_FULL = Unavailable(
     "Usage cannot be recorded at the moment, so no request is accepted. Try again shortly.",
@@ -32,8 +35,9 @@ _FORWARDED = frozenset({b"openai-beta", b"anthropic-beta", b"anthropic-version",
 _Headers = tuple[Header, ...]
 _JSON: _Headers = ((b"content-type", b"application/json"), (b"accept", b"application/json"))
 _EVENTS: _Headers = ((b"content-type", b"application/json"), (b"accept", b"text/event-stream"))
+_FOR_ANYBODY = frozenset({b"traceparent"})
 # What is renamed per tenant; without any of them no namespace is needed.
-_NAMES = frozenset({"user", "prompt_cache_key", "safety_identifier"})
+_NAMES = frozenset({"user", "prompt_cache_key", "safety_identifier", "metadata"})
 
 
 async def attempt(gateway: Gateway, exchange: Exchange) -> Verdict:
@@ -49,10 +53,11 @@ async def attempt(gateway: Gateway, exchange: Exchange) -> Verdict:
 
 
 def _may_go_on(verdict: Verdict) -> bool:
-    """Whether the next target may be asked: also when this one's own limit is reached."""
+    """Whether the next target may be asked: also when this one's own limit is reached, or its
+    dialect has no words for what is asked."""
     if isinstance(verdict, Failure):
         return may_try_another(verdict)
-    return isinstance(verdict, QuotaExceeded)
+    return isinstance(verdict, QuotaExceeded | BadRequest)
 
 
 async def _try_target(
@@ -67,23 +72,45 @@ async def _try_target(
         if not isinstance(reserved, Hold):
             return reserved
         hold = reserved
-    call = _call(exchange, target, provider)
-    journal = gateway.journal
-    slot, ticket = journal.claim()
+    prepared = _prepare(exchange, target, provider)
+    failed: Verdict = None
+    if isinstance(prepared, BadRequest):
+        failed = prepared
+    else:
+        relay = _begin(gateway, exchange, prepared, target)
+        if relay is not None:
+            relay.hold = hold
+            return await _send(gateway, exchange, relay, prepared.call, last=last)
+        failed = _JOURNAL_FULL
+    if hold is not None:
+        gateway.quotas.void(hold)
+    return failed
+
+
+def _begin(
+    gateway: Gateway, exchange: Exchange, prepared: "_Prepared", target: Target
+) -> BufferedRelay | None:
+    """Journal the intent; None: it cannot be kept, so nothing may be sent."""
+    call = prepared.call
+    slot, ticket = gateway.journal.claim()
     exchange.attempts += 1
     intent = _intent(exchange, call, target, slot, ticket)
-    if not journal.intend(intent):
-        if hold is not None:
-            gateway.quotas.void(hold)
-        return _JOURNAL_FULL
-    relay = (StreamRelay if call.stream else BufferedRelay)(gateway, exchange, intent, provider)
-    relay.hold = hold
+    if not gateway.journal.intend(intent):
+        return None
+    make_relay = StreamRelay if call.stream else BufferedRelay
+    return make_relay(gateway, exchange, intent, provider=call.provider, carrier=prepared.carrier)
+
+
+async def _send(
+    gateway: Gateway, exchange: Exchange, relay: BufferedRelay, call: UpstreamCall, *, last: bool
+) -> Verdict:
+    journal = gateway.journal
     gateway.running.add(relay)
     failure: Failure | None = _OUR_BUG
     try:
         if journal.needs_wait:
             await journal.durable()
-        failure = await gateway.upstreams[provider.kind].call(call, relay)
+        failure = await gateway.upstreams[call.provider.kind].call(call, relay)
         failure = relay.end(failure)
     finally:
         # Also on a bug of ours: an attempt without an outcome would block its journal segment.
@@ -95,9 +122,19 @@ async def _try_target(
     return None if relay.answered else failure
 
 
-def _call(exchange: Exchange, target: Target, provider: ProviderRecord) -> UpstreamCall:
-    ask, endpoint = exchange.ask, exchange.inbound.endpoint
-    body = endpoint.render(
+class _Prepared(NamedTuple):
+    call: UpstreamCall
+    carrier: Carrier
+
+
+def _prepare(
+    exchange: Exchange, target: Target, provider: ProviderRecord
+) -> _Prepared | BadRequest:
+    carrier = carrier_for(exchange.inbound.endpoint, provider.kind)
+    if carrier is None:
+        return _not_served(exchange, provider)
+    ask = exchange.ask
+    rendered = carrier.render(
         ask,
         Rewrite(
             target.model,
@@ -106,17 +143,26 @@ def _call(exchange: Exchange, target: Target, provider: ProviderRecord) -> Upstr
             None if _NAMES.isdisjoint(ask.fields) else _namespace(exchange),
         ),
     )
+    if isinstance(rendered, BadRequest):
+        return rendered
+    exchange.dropped = rendered.dropped
     headers = _EVENTS if ask.stream else _JSON
-    if not _FORWARDED.isdisjoint(exchange.facts):
-        headers += tuple(one for one in exchange.inbound.headers if one[0] in _FORWARDED)
-    return UpstreamCall(
-        provider,
-        provider.credentials[0] if provider.credentials else None,
-        "POST",
-        endpoint.upstream_path,
-        headers,
-        body,
-        ask.stream,
+    forwarded = _FORWARDED if carrier.same else _FOR_ANYBODY
+    if not forwarded.isdisjoint(exchange.facts):
+        headers += tuple(one for one in exchange.inbound.headers if one[0] in forwarded)
+    credential = provider.credentials[0] if provider.credentials else None
+    path, body = rendered.path, rendered.body
+    call = UpstreamCall(provider, credential, "POST", path, headers, body, ask.stream)
+    return _Prepared(call, carrier)
+
+
+def _not_served(exchange: Exchange, provider: ProviderRecord) -> BadRequest:
+    path = exchange.inbound.endpoint.path.decode()
+    return BadRequest(
+        f"The model {exchange.model.name!r} is not served at {path}: its provider is of the kind "
+        f"{provider.kind.value}. Take another model, or another endpoint.",
+        "unsupported_endpoint",
+        "model",
     )
 
 

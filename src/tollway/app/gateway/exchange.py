@@ -47,6 +47,7 @@ class Exchange:
         "attempts",
         "claim",
         "client",
+        "dropped",
         "facts",
         "hold",
         "inbound",
@@ -88,6 +89,7 @@ class Exchange:
         self.output_clamp: int | None = None  # tokens that a strict rule lets an answer have
         self.claim: Claim | None = None  # on an Idempotency-Key
         self.attempts = 0
+        self.dropped: tuple[str, ...] = ()  # fields that the last provider asked has no words for
         self.receipted = False
         self.replayed = False  # the client has the answer to an earlier, equal request
 

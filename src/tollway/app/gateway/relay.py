@@ -15,7 +15,11 @@ from tollway.app.gateway.runtime import Gateway
 from tollway.app.ports import Flow, Header
 from tollway.app.ports_answers import StoredAnswer
 from tollway.dialects.allowances import allowance_headers
+from tollway.dialects.carrier import Carrier
+from tollway.dialects.reply import read_error
+from tollway.dialects.translate.talk import Heading
 from tollway.domain.access import Principal
+from tollway.domain.brand import COMMAND
 from tollway.domain.failure import Cause, Failure, Phase
 from tollway.domain.hold import Hold
 from tollway.domain.provider import ProviderRecord
@@ -39,10 +43,17 @@ def told(failure: Failure, flow: Flow | None) -> Failure:
     return replace(failure, message=flow.redact(failure.message), code=code)
 
 
+def _warning(dropped: Sequence[str]) -> Header:
+    """RFC 9111's predecessor had a code for it: 299, something that the client should look at."""
+    text = f'299 {COMMAND} "not known to the provider, left out: {", ".join(dropped)}"'
+    return b"warning", text.encode("ascii", "replace")
+
+
 class BufferedRelay:
     """The sink of one attempt whose answer is held, judged, journalled, then sent unchanged."""
 
     __slots__ = (
+        "_carrier",
         "_client",
         "_content_bytes",
         "_exchange",
@@ -63,11 +74,18 @@ class BufferedRelay:
     )
 
     def __init__(
-        self, gateway: Gateway, exchange: Exchange, intent: Intent, provider: ProviderRecord
+        self,
+        gateway: Gateway,
+        exchange: Exchange,
+        intent: Intent,
+        *,
+        provider: ProviderRecord,
+        carrier: Carrier,
     ) -> None:
         self._gateway = gateway
         self._exchange = exchange
         self._provider = provider
+        self._carrier = carrier
         self._client = exchange.client
         self.intent = intent
         self.hold: Hold | None = None  # the attempt's own
@@ -138,17 +156,20 @@ class BufferedRelay:
         flow, self._flow = self._flow, None  # it holds us: a cycle would wait for the collector
         if failure is not None:
             return failure
-        reply = self._exchange.inbound.endpoint.read_reply(b"".join(self._pieces))
-        status = self.status
+        body, status = b"".join(self._pieces), self.status
         if not 200 <= status < 300:
+            reply = read_error(body)
             message = reply.message or f"The provider answered with status {status}."
             retry_s = retry_after_s(self._headers)
             failure = Failure(Phase.FIRST_EVENT, Cause.STATUS, message, status, retry_s, reply.code)
             return told(failure, flow)
+        reply = self._carrier.read_reply(body, self._heading())
         if not reply.valid:
             return self._protocol_failure("The provider's answer is not the JSON it should be.")
         self.usage = reply.usage
         self._content_bytes = reply.content_bytes
+        if reply.body is not None:
+            self._pieces = [reply.body]
         return None
 
     def deliver(self) -> None:
@@ -174,9 +195,16 @@ class BufferedRelay:
             (b"x-tollway-provider", self._provider.name.encode("ascii", "replace")),
         ]
         headers += [header for header in self._headers if header[0] in PASSED_HEADERS]
+        if self._exchange.dropped:
+            headers.append(_warning(self._exchange.dropped))
         if self._exchange.hold is not None:
             headers += allowance_headers(allowances(self._gateway, self._exchange.hold))
         return headers
+
+    def _heading(self) -> Heading:
+        ask, intent = self._exchange.ask, self.intent
+        created_s = intent.started_ns // 1_000_000_000
+        return Heading(ask.model, intent.request_id, created_s, ask.wants_usage)
 
     def _protocol_failure(self, message: str) -> Failure:
         return Failure(Phase.FIRST_EVENT, Cause.PROTOCOL, message)

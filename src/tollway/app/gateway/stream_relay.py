@@ -14,8 +14,9 @@ from tollway.app.gateway.relay import BufferedRelay, told
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.ports import Flow, Header
 from tollway.app.ports_answers import StoredAnswer
+from tollway.dialects.carrier import Carrier
 from tollway.dialects.errors import error_event
-from tollway.dialects.stream import StreamReader
+from tollway.dialects.reading import EventReader
 from tollway.domain.failure import Cause, Failure, Phase, client_status
 from tollway.domain.provider import ProviderRecord
 from tollway.domain.receipt import Intent
@@ -33,12 +34,16 @@ class StreamRelay(BufferedRelay):
     __slots__ = ("_events", "_held", "_read", "_reader", "_streaming")
 
     def __init__(
-        self, gateway: Gateway, exchange: Exchange, intent: Intent, provider: ProviderRecord
+        self,
+        gateway: Gateway,
+        exchange: Exchange,
+        intent: Intent,
+        *,
+        provider: ProviderRecord,
+        carrier: Carrier,
     ) -> None:
-        super().__init__(gateway, exchange, intent, provider)
-        make_reader = exchange.inbound.endpoint.stream_reader
-        assert make_reader is not None, "an endpoint that cannot stream was asked to"
-        self._reader: StreamReader = make_reader(exchange.ask.wants_usage)
+        super().__init__(gateway, exchange, intent, provider=provider, carrier=carrier)
+        self._reader = carrier.stream_reader(self._heading())
         self._streaming = False
         self._events = 0
         self._read = 0
@@ -60,9 +65,10 @@ class StreamRelay(BufferedRelay):
         """A 200 with an event stream is passed on as it comes; anything else is read whole."""
         super().head(status, headers)
         if status == 200:
+            expected = self._carrier.stream_type
             for name, value in headers:
                 if name == b"content-type":
-                    self._streaming = value[:17].lower() == b"text/event-stream"
+                    self._streaming = value[: len(expected)].lower() == expected
 
     def data(self, data: bytes) -> None:
         """Everything one read event brought: at most one write to the client."""
@@ -118,7 +124,7 @@ class StreamRelay(BufferedRelay):
             self._client.abort()
         return failure
 
-    def _advance(self, reader: StreamReader) -> Failure | None:
+    def _advance(self, reader: EventReader) -> Failure | None:
         """Content came: into the progress file before it goes out, and into what is held. Why the
         answer must end here, if it must."""
         events, content_bytes = reader.events, reader.content_bytes

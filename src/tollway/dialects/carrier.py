@@ -1,0 +1,71 @@
+"""How an endpoint's requests reach a provider: unchanged where it speaks the same dialect, else
+through `translate`. Which of them serves whom is `registry.py`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from tollway.dialects.ask import Ask, Rewrite
+from tollway.dialects.reading import EventReader
+from tollway.dialects.reply import Reply
+from tollway.dialects.translate.talk import Heading
+from tollway.domain.refusal import BadRequest
+
+EVENT_STREAM = b"text/event-stream"
+
+
+class Rendered(NamedTuple):
+    """A request as a provider gets it. `path` is joined to its base URL. `dropped` are fields of
+    the client's that this provider has no words for."""
+
+    path: str
+    body: bytes
+    dropped: tuple[str, ...] = ()
+
+
+class Carrier(Protocol):
+    """One way. Where the dialects are the same, headers that belong to them go along, and bytes
+    pass unchanged."""
+
+    @property
+    def same(self) -> bool:
+        """Whether the dialects are."""
+
+    @property
+    def stream_type(self) -> bytes:
+        """What a stream calls itself."""
+
+    def render(self, ask: Ask, rewrite: Rewrite) -> Rendered | BadRequest:
+        """The request, or what in it cannot be carried."""
+
+    def stream_reader(self, heading: Heading) -> EventReader:
+        """For one streamed answer."""
+
+    def read_reply(self, body: bytes, heading: Heading) -> Reply:
+        """A whole answer with a status that says yes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """The provider speaks the client's dialect."""
+
+    path: str
+    write: Callable[[Ask, Rewrite], bytes]
+    make_reader: Callable[[bool], EventReader] | None
+    read: Callable[[bytes], Reply]
+    same: bool = True
+    stream_type: bytes = EVENT_STREAM
+
+    def render(self, ask: Ask, rewrite: Rewrite) -> Rendered:
+        """The same request, but for what `Rewrite` lists."""
+        return Rendered(self.path, self.write(ask, rewrite))
+
+    def stream_reader(self, heading: Heading) -> EventReader:
+        """Events keep their bytes."""
+        assert self.make_reader is not None, "an endpoint that cannot stream was asked to"
+        return self.make_reader(heading.wants_usage)
+
+    def read_reply(self, body: bytes, heading: Heading) -> Reply:
+        """Read, and not changed."""
+        return self.read(body)

@@ -1,0 +1,209 @@
+"""A client's side and a provider's put together: a carrier for requests whose provider speaks
+another dialect. What neither side knows is decided here: which fields are left out and told of, and
+what counts as content.
+"""
+
+from dataclasses import dataclass
+
+from tollway.dialects.ask import Ask, Rewrite
+from tollway.dialects.carrier import Rendered
+from tollway.dialects.reply import Reply, read_error
+from tollway.dialects.stream import StreamError
+from tollway.dialects.translate.pieces import (
+    Begun,
+    Ended,
+    Failed,
+    Piece,
+    RefusalPiece,
+    TextPiece,
+    ThinkingPiece,
+    ToolBegun,
+    ToolPiece,
+)
+from tollway.dialects.translate.sides import ClientSide, PieceWriter, ProviderSide
+from tollway.dialects.translate.talk import (
+    Answer,
+    CannotCarryError,
+    Heading,
+    Refusal,
+    Talk,
+    Text,
+    Thinking,
+    ToolUse,
+)
+from tollway.domain.refusal import BadRequest
+from tollway.domain.usage import Usage
+
+_MAX_TOLD = 16  # fields named in a warning
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """One client's dialect to one provider's. Nothing is kept between calls."""
+
+    client: ClientSide
+    provider: ProviderSide
+    same: bool = False
+
+    @property
+    def stream_type(self) -> bytes:
+        """What the provider's stream calls itself."""
+        return self.provider.stream_type
+
+    def render(self, ask: Ask, rewrite: Rewrite) -> Rendered | BadRequest:
+        """The request in the provider's dialect, or the client's field that it has no words for."""
+        talk = self.client.read(ask)
+        if isinstance(talk, BadRequest):
+            return talk
+        talk = _rewritten(talk, ask, rewrite)
+        try:
+            written = self.provider.write(talk, rewrite.model)
+        except CannotCarryError as error:
+            return self._cannot(error)
+        unread = (
+            name
+            for name, raw in ask.fields.items()
+            if name not in self.client.known and name not in self.client.ignored
+            if bytes(raw) != b"null"
+        )
+        dropped = (*(self._name(feature) for feature in written.dropped), *unread)
+        return Rendered(
+            self.provider.path(rewrite.model, ask.stream), written.body, dropped[:_MAX_TOLD]
+        )
+
+    def stream_reader(self, heading: Heading) -> "TranslatingReader":
+        """Events are written anew in the client's dialect."""
+        return TranslatingReader(self.provider, self.client.writer(heading))
+
+    def read_reply(self, body: bytes, heading: Heading) -> Reply:
+        """The answer in the client's dialect, as `Reply.body`."""
+        answer = self.provider.read_answer(body)
+        if answer is None:
+            return read_error(body)
+        told = self.client.write_answer(answer, heading)
+        size = 0 if answer.usage is not None else _written_bytes(answer)
+        return Reply(True, answer.usage, size, None, None, told)
+
+    def _cannot(self, error: CannotCarryError) -> BadRequest:
+        field = self._name(error.feature)
+        why = f" {error.why}" if error.why else ""
+        return BadRequest(
+            f"'{field}' cannot be carried to the provider behind this model.{why} Leave it out, or "
+            "take a model whose provider knows it.",
+            "unsupported_parameter",
+            field,
+        )
+
+    def _name(self, feature: str) -> str:
+        return self.client.fields.get(feature, feature)
+
+
+class TranslatingReader:
+    """An `EventReader` over a provider's pieces."""
+
+    __slots__ = (
+        "_reader",
+        "_writer",
+        "began",
+        "content_bytes",
+        "done",
+        "error",
+        "events",
+        "overflow",
+        "read",
+        "usage",
+    )
+
+    def __init__(self, provider: ProviderSide, writer: PieceWriter) -> None:
+        self._reader = provider.reader()
+        self._writer = writer
+        self.done = False
+        self.began = False
+        self.read = 0
+        self.events = 0
+        self.content_bytes = 0
+        self.usage: Usage | None = None
+        self.error: StreamError | None = None
+        self.overflow = False  # the provider's side says it as an error
+
+    @property
+    def malformed(self) -> int:
+        """Events that were skipped."""
+        return self._reader.malformed
+
+    @property
+    def finished(self) -> bool:
+        """The provider has said that the answer is whole."""
+        return self.done
+
+    def feed(self, data: bytes) -> bytes:
+        """The client's events that these bytes of the provider's bring."""
+        if self.done or self.error is not None:
+            return b""
+        return self._write(self._reader.feed(data))
+
+    def end(self) -> bytes:
+        """Those that were held back."""
+        if self.done or self.error is not None:
+            return b""
+        return self._write(self._reader.end())
+
+    def _write(self, pieces: list[Piece]) -> bytes:
+        if not pieces:
+            return b""
+        for piece in pieces:
+            self._count(piece)
+        self.began = self.began or self.error is None
+        self.read += 1
+        if self.error is not None:
+            pieces = pieces[:-1]
+            if not self.began:  # the client can still have a real status
+                return b""
+        return self._writer.write(pieces)
+
+    def _count(self, piece: Piece) -> None:
+        if isinstance(piece, Failed):
+            self.error = piece.error
+        elif isinstance(piece, Ended):
+            self.done = True
+            self.usage = piece.usage or self.usage
+        elif isinstance(piece, Begun):
+            self.usage = piece.usage or self.usage
+        else:
+            size = _piece_bytes(piece)
+            if size:
+                self.events += 1
+                self.content_bytes += size
+
+
+def _rewritten(talk: Talk, ask: Ask, rewrite: Rewrite) -> Talk:
+    """The same rewrites that a request of the same dialect gets."""
+    ceiling, wanted = rewrite.output_ceiling, talk.max_output
+    if ceiling is not None:
+        wanted = ceiling if wanted is None else min(wanted, ceiling)
+    end_user = talk.end_user
+    if end_user:
+        end_user = "" if rewrite.namespace is None else rewrite.namespace(end_user)
+    return talk._replace(max_output=wanted, end_user=end_user, stream=ask.stream)
+
+
+def _piece_bytes(piece: Piece) -> int:
+    if isinstance(piece, TextPiece | RefusalPiece | ThinkingPiece):
+        return _size(piece.text)
+    if isinstance(piece, ToolPiece):
+        return _size(piece.arguments)
+    return _size(piece.name) if isinstance(piece, ToolBegun) else 0
+
+
+def _written_bytes(answer: Answer) -> int:
+    size = 0
+    for part in answer.parts:
+        if isinstance(part, Text | Thinking | Refusal):
+            size += _size(part.text)
+        elif isinstance(part, ToolUse):
+            size += _size(part.name) + _size(part.arguments)
+    return size
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
