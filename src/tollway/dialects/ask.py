@@ -31,3 +31,14 @@ class Rewrite(NamedTuple):
     force_usage: bool  # of a stream: include_usage becomes true, other stream options stay
     output_ceiling: int | None  # clamps what was asked for; stands in where nothing was
     namespace: Callable[[str], str] | None  # maps names of end users and cache keys
+
+
+class Heading(NamedTuple):
+    """What a client's side puts on an answer: the name that the client called the model by, the
+    request's id (`req_...`), when it was admitted (UTC seconds), and whether the client asked for
+    usage in a stream (only Chat Completions asks)."""
+
+    model: str
+    request_id: str
+    created_s: int
+    wants_usage: bool = True

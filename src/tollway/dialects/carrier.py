@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from tollway.dialects.ask import Ask, Rewrite
+from tollway.dialects.ask import Ask, Heading, Rewrite
 from tollway.dialects.reading import EventReader
 from tollway.dialects.reply import Reply
-from tollway.dialects.translate.talk import Heading
 from tollway.domain.refusal import BadRequest
 
 EVENT_STREAM = b"text/event-stream"

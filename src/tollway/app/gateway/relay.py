@@ -15,9 +15,9 @@ from tollway.app.gateway.runtime import Gateway
 from tollway.app.ports import Flow, Header
 from tollway.app.ports_answers import StoredAnswer
 from tollway.dialects.allowances import allowance_headers
+from tollway.dialects.ask import Heading
 from tollway.dialects.carrier import Carrier
 from tollway.dialects.reply import read_error
-from tollway.dialects.translate.talk import Heading
 from tollway.domain.access import Principal
 from tollway.domain.brand import COMMAND
 from tollway.domain.failure import Cause, Failure, Phase

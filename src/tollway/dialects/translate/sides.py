@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tollway.dialects.ask import Ask
+from tollway.dialects.ask import Ask, Heading
 from tollway.dialects.translate.pieces import Piece
-from tollway.dialects.translate.talk import Answer, Heading, Talk, Written
+from tollway.dialects.translate.talk import Answer, Talk, Written
 from tollway.domain.refusal import BadRequest
 
 

@@ -203,17 +203,6 @@ class Answer(NamedTuple):
     stop_sequence: str = ""
 
 
-class Heading(NamedTuple):
-    """What a client's side puts on an answer: the name that the client called the model by, the
-    request's id (`req_...`), when it was admitted (UTC seconds), and whether the client asked for
-    usage in a stream (only Chat Completions asks)."""
-
-    model: str
-    request_id: str
-    created_s: int
-    wants_usage: bool = True
-
-
 def joined(messages: Sequence[Message]) -> list[Message]:
     """The same turns, neighbours of one role put together."""
     turns: list[Message] = []

@@ -5,7 +5,7 @@ what counts as content.
 
 from dataclasses import dataclass
 
-from tollway.dialects.ask import Ask, Rewrite
+from tollway.dialects.ask import Ask, Heading, Rewrite
 from tollway.dialects.carrier import Rendered
 from tollway.dialects.reply import Reply, read_error
 from tollway.dialects.stream import StreamError
@@ -24,7 +24,6 @@ from tollway.dialects.translate.sides import ClientSide, PieceWriter, ProviderSi
 from tollway.dialects.translate.talk import (
     Answer,
     CannotCarryError,
-    Heading,
     Refusal,
     Talk,
     Text,
