@@ -64,7 +64,7 @@ def test_histories(show: Show) -> None:
 @pytest.mark.torture
 @pytest.mark.parametrize("half", [0, 1])
 def test_many_histories(half: int, show: Show) -> None:
-    """G-14: 2 x 2,500 seeds in `torture-ci`, ten times as many in `torture`; a half for each core."""
+    """G-14: 2 x 2,500 seeds in `torture-ci`, ten times that in `torture`; a half for each core."""
     count = sized(ci=2500, release=25_000)
     play(range(1000 + half * count, 1000 + (half + 1) * count), show)
 
