@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections import Counter
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.fakes.quota_stores import STORES, opened
 from tests.fakes.quotas import NOON_S, actual, hold, quota, rule
+from tests.torture.processes import sized
 from tollway.domain.hold import UNDECIDED, Bound
 from tollway.domain.quota import Mode, Precision
 from tollway.domain.window import Period, window_at
@@ -407,18 +409,53 @@ class Play:
             assert await self.stage.left(one, at_s=self.stage.now_s) == max(0, one.limit - used)
 
 
+async def _played(kind, steps):
+    async with opened(kind, counting=False, lease_s=1e6) as stage:
+        play = Play(stage)
+        for step in steps:
+            await play.take(step)
+        await play.finish()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", STORES)
-@settings(max_examples=300 if os.environ.get("CI") else 60, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(steps=st.lists(STEP, max_size=30))
 def test_counters_are_what_a_model_says(kind, steps):
     """I1, I4, I7, I8: admitted exactly when there is room on every line, whatever came before."""
+    asyncio.run(_played(kind, steps))
+
+
+def _drawn(chance):
+    """One step, like `STEP`."""
+    what = chance.choice(("ask", "ask", "settle", "void", "more", "pass"))
+    if what == "ask":
+        among = chance.choice((ASKED, SERVED))
+        return (
+            what,
+            set(chance.sample(among, chance.randint(1, len(among)))),
+            chance.randint(0, 700),
+        )
+    if what == "pass":
+        return what, chance.choice((1, 9, 10, 61, 70, 3600)), 0
+    return what, chance.randint(0, 9), chance.randint(1, {"settle": 900}.get(what, 300))
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("kind", STORES)
+def test_counters_are_what_a_model_says_at_length(kind, show):
+    """G-21: 2,000 x 50 steps in `torture-ci`, 30,000 x 50 in `torture`; a third of that on a
+    cluster."""
+    count = sized(ci=2000, release=30_000) // (3 if kind == "cluster" else 1)
+    seed = int(os.environ.get("TOLLWAY_SEED", Random().randrange(1 << 32)))
 
     async def play():
-        async with opened(kind, counting=False, lease_s=1e6) as stage:
-            play = Play(stage)
-            for step in steps:
-                await play.take(step)
-            await play.finish()
+        for number in range(count):
+            chance = Random(seed + number)
+            try:
+                await _played(kind, [_drawn(chance) for _ in range(50)])
+            except AssertionError as error:
+                raise AssertionError(f"TOLLWAY_SEED={seed + number}: {error}") from error
 
     asyncio.run(play())
+    show(f"{count} x 50 steps, seed {seed}")

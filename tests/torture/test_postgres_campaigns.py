@@ -60,7 +60,7 @@ def unequal_counters(machine: Machine, limits: dict[str, str]) -> list[str]:
 
 @pytest.mark.parametrize("victim", [DATABASE, EVERYTHING])
 def test_killed_again_and_again(victim: str, tmp_path: Path, show: Show) -> None:
-    """3 deaths of each sort in `torture-ci`, 60 in `torture`."""
+    """G-05, 10 deaths of the database in `torture-ci`, 300 in `torture`; G-06, 5 and 100 of all."""
     seed = int(os.environ.get("TOLLWAY_SEED", random.randrange(1 << 32)))
     chance, figures, longest_s = random.Random(seed), Figures(), 0.0
     counters, database = Valkey(), Postgres(durable=True)
@@ -71,7 +71,8 @@ def test_killed_again_and_again(victim: str, tmp_path: Path, show: Show) -> None
             machine = stage.tree
             assert isinstance(machine, Machine)
             limits = set_limits(machine)
-            for trial in range(sized(ci=3, release=60)):
+            deaths = sized(ci=10, release=300) if victim == DATABASE else sized(ci=5, release=100)
+            for trial in range(deaths):
                 load = stage.load(streams=24)
                 try:
                     time.sleep(chance.uniform(0.6, 1.6))
