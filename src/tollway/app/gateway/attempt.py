@@ -11,6 +11,7 @@ from tollway.app.gateway.relay import BufferedRelay
 from tollway.app.gateway.reserve import attempt_rules, reserve_attempt
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.gateway.settle import settle_attempt
+from tollway.app.gateway.sharing import Turn, take_turn
 from tollway.app.gateway.stream_relay import StreamRelay
 from tollway.app.ports import Header, UpstreamCall
 from tollway.dialects.ask import Rewrite
@@ -65,10 +66,34 @@ async def _try_target(
 ) -> Verdict:
     if exchange.client.gone:
         return Failure(Phase.CONNECT, Cause.CLIENT_GONE, "The client left.")
-    hold = None
+    assert exchange.principal is not None
+    credential = provider.credentials[0] if provider.credentials else None
+    account = gateway.accounts.get(provider, credential, target.model)
+    if account.free:
+        turn = account.enter_free(exchange.principal.tenant)
+    else:
+        taken = await take_turn(gateway.outputs, exchange, account)
+        if isinstance(taken, QuotaExceeded):
+            return taken
+        turn = taken
+    try:
+        return await _try_now(gateway, exchange, turn, served=(target, provider), last=last)
+    finally:
+        turn.close()
+
+
+async def _try_now(
+    gateway: Gateway,
+    exchange: Exchange,
+    turn: Turn,
+    *,
+    served: tuple[Target, ProviderRecord],
+    last: bool,
+) -> Verdict:
+    hold, (target, provider) = None, served
     rules = attempt_rules(gateway, exchange, provider)
     if rules.rules:
-        reserved = await reserve_attempt(gateway, exchange, rules, served=(target, provider))
+        reserved = await reserve_attempt(gateway, exchange, rules, served=served)
         if not isinstance(reserved, Hold):
             return reserved
         hold = reserved
@@ -80,7 +105,9 @@ async def _try_target(
         relay = _begin(gateway, exchange, prepared, target)
         if relay is not None:
             relay.hold = hold
-            return await _send(gateway, exchange, relay, prepared.call, last=last)
+            failure = await _send(gateway, exchange, relay, prepared.call, last=last)
+            turn.went(failure, relay.usage)
+            return None if relay.answered else failure
         failed = _JOURNAL_FULL
     if hold is not None:
         gateway.quotas.void(hold)
@@ -103,7 +130,7 @@ def _begin(
 
 async def _send(
     gateway: Gateway, exchange: Exchange, relay: BufferedRelay, call: UpstreamCall, *, last: bool
-) -> Verdict:
+) -> Failure | None:
     journal = gateway.journal
     gateway.running.add(relay)
     failure: Failure | None = _OUR_BUG
@@ -119,7 +146,7 @@ async def _send(
         settle_attempt(gateway, exchange, relay, failure, failed_over=over)
     if failure is None:
         relay.deliver()
-    return None if relay.answered else failure
+    return failure
 
 
 class _Prepared(NamedTuple):
