@@ -49,6 +49,9 @@ class Turn:
     def close(self) -> None:
         """Somebody else may go."""
         account = self._account
+        if self._failure is None and account.free:
+            account.leave_free()
+            return
         if self._sent:
             account.learn(self._failure)
         account.leave(self._tenant, self._more)
@@ -58,12 +61,12 @@ class Account:
     """What runs and waits at one credential of one provider, in this worker. `free`: nothing is
     known to bound it, so nobody waits and nothing is counted but what runs."""
 
-    __slots__ = ("_configured", "_counts", "_learned", "_loop", "_queue", "_timer", "free")
+    __slots__ = ("_counts", "_learned", "_loop", "_queue", "_timer", "configured", "free")
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._learned = LearnedCapacity()
-        self._configured = UNLIMITED
+        self.configured = UNLIMITED
         self._queue: FairQueue[asyncio.Future[None]] = FairQueue(UNLIMITED, self._loop.time())
         self._timer: asyncio.TimerHandle | None = None
         self._counts: dict[str, int] = {}  # of those who wait, by tenant
@@ -81,13 +84,16 @@ class Account:
 
     def configure(self, capacity: Capacity) -> None:
         """What is known of the account by its configuration."""
-        if capacity is not self._configured:
-            self._configured = capacity
-            self._resize()
+        self.configured = capacity
+        self._resize()
 
     def blocked_s(self) -> float:
         """How long the provider wants to hear nothing."""
         return self._learned.blocked_until_s - self._loop.time()
+
+    def leave_free(self) -> None:
+        """Nothing bounds the account, and nothing is to be learned."""
+        self._queue.running -= 1
 
     def enter_free(self, tenant: TenantRecord) -> Turn:
         """A turn where nothing bounds the account."""
@@ -144,7 +150,7 @@ class Account:
             self._pump()
 
     def _resize(self) -> None:
-        capacity = self._learned.capacity(self._configured)
+        capacity = self._learned.capacity(self.configured)
         self._queue.resize(capacity, self._loop.time())
         self.free = capacity.unknown and not len(self._queue)
 
@@ -193,7 +199,8 @@ class Accounts:
                 known = self._known.items()
                 self._known = {place: one for place, one in known if one.running or one.waiting}
             account = self._known[place] = Account()
-        account.configure(provider.capacity)
+        if account.configured is not provider.capacity:
+            account.configure(provider.capacity)
         return account
 
 
