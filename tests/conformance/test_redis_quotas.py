@@ -180,6 +180,23 @@ async def test_a_lease_that_is_not_renewed_runs_out(stage):
     assert await stage.left(tokens) == 70
 
 
+async def test_what_a_lease_that_ran_out_held_is_not_shown(stage):
+    """Also while nobody asks, so that nobody has freed it yet; and looking frees nothing."""
+    running, tokens = rule(quota(5, "concurrency", "none")), rule(quota(100, "tokens"))
+    minute = rule(quota(5, period="minute"))
+    asked = hold(running, tokens, minute, tokens=80)
+    assert await stage.ask(asked) is None
+    asked.bookings.progress = actual(tokens=20)
+    await stage.store._leases._renew(float("inf"))
+    for passed_s, held in ((29, [1, 80, 1]), (1, [0, 0, 0])):
+        stage.pass_s(passed_s)
+        for _ in range(2):
+            looks = [await stage.store.look(one, stage.now_s) for one in (running, tokens, minute)]
+            assert [look[:2] for look in looks] == [(0, one) for one in held]
+    assert await stage.ask(hold(running, tokens, tokens=0, at_s=stage.now_s)) is None
+    assert (await stage.store.look(tokens, stage.now_s))[:2] == (20, 0)
+
+
 async def test_a_renewed_lease_goes_on(stage):
     """Also one that had run out while its process stood still."""
     one = rule(quota(1))
