@@ -290,6 +290,31 @@ async def test_while_others_settle_the_ledger_is_asked_again(stage):
     assert await stage.left(one) == 85
 
 
+async def test_a_guess_that_comes_while_the_ledger_is_asked_is_corrected_unasked(stage):
+    """Its row is in the ledger, and counts once, although nobody reserves again."""
+    one = rule(quota(1000, "tokens"))
+    stage.ledger.settling = True
+    dead = hold(one, tokens=400)
+    assert await stage.ask(dead) is None
+    dead.bookings.progress = actual(tokens=50)
+    await stage.store._leases._renew(float("inf"))
+    stage.store._leases._live.clear()
+    stage.pass_s(31)
+    probe = hold(one, at_s=stage.now_s)
+    assert await stage.ask(probe) is None
+    stage.store.void(probe)
+    await stage.quiet()
+    assert (await stage.store.look(one, stage.now_s))[:2] == (50, 0)
+    stage.ledger.used[one.quota.id] = 60
+    stage.ledger.settling = False
+
+    async def stand():
+        return (await stage.store.look(one, stage.now_s))[:2]
+
+    await until_async(stand, (60, 0))
+    await until(lambda: not stage.store._seeding._inexact)
+
+
 # The server goes away.
 
 
