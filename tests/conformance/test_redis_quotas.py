@@ -180,6 +180,23 @@ async def test_a_lease_that_is_not_renewed_runs_out(stage):
     assert await stage.left(tokens) == 70
 
 
+async def test_what_a_lease_that_ran_out_held_is_not_shown(stage):
+    """Also while nobody asks, so that nobody has freed it yet; and looking frees nothing."""
+    running, tokens = rule(quota(5, "concurrency", "none")), rule(quota(100, "tokens"))
+    minute = rule(quota(5, period="minute"))
+    asked = hold(running, tokens, minute, tokens=80)
+    assert await stage.ask(asked) is None
+    asked.bookings.progress = actual(tokens=20)
+    await stage.store._leases._renew(float("inf"))
+    for passed_s, held in ((29, [1, 80, 1]), (1, [0, 0, 0])):
+        stage.pass_s(passed_s)
+        for _ in range(2):
+            looks = [await stage.store.look(one, stage.now_s) for one in (running, tokens, minute)]
+            assert [look[:2] for look in looks] == [(0, one) for one in held]
+    assert await stage.ask(hold(running, tokens, tokens=0, at_s=stage.now_s)) is None
+    assert (await stage.store.look(tokens, stage.now_s))[:2] == (20, 0)
+
+
 async def test_a_renewed_lease_goes_on(stage):
     """Also one that had run out while its process stood still."""
     one = rule(quota(1))
@@ -271,6 +288,31 @@ async def test_while_others_settle_the_ledger_is_asked_again(stage):
     await until(lambda: stage.ledger.asked > before)
     await until(lambda: not stage.store._seeding._inexact)
     assert await stage.left(one) == 85
+
+
+async def test_a_guess_that_comes_while_the_ledger_is_asked_is_corrected_unasked(stage):
+    """Its row is in the ledger, and counts once, although nobody reserves again."""
+    one = rule(quota(1000, "tokens"))
+    stage.ledger.settling = True
+    dead = hold(one, tokens=400)
+    assert await stage.ask(dead) is None
+    dead.bookings.progress = actual(tokens=50)
+    await stage.store._leases._renew(float("inf"))
+    stage.store._leases._live.clear()
+    stage.pass_s(31)
+    probe = hold(one, at_s=stage.now_s)
+    assert await stage.ask(probe) is None
+    stage.store.void(probe)
+    await stage.quiet()
+    assert (await stage.store.look(one, stage.now_s))[:2] == (50, 0)
+    stage.ledger.used[one.quota.id] = 60
+    stage.ledger.settling = False
+
+    async def stand():
+        return (await stage.store.look(one, stage.now_s))[:2]
+
+    await until_async(stand, (60, 0))
+    await until(lambda: not stage.store._seeding._inexact)
 
 
 # The server goes away.

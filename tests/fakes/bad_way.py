@@ -1,4 +1,6 @@
-"""A way to a server that can be made bad: refused, silent, or slow. Over TCP, to a Unix socket."""
+"""A way to a server that can be made bad: refused, silent, slow, or with a server behind it that
+says it is loading its data. Over TCP, to a Unix socket.
+"""
 
 import asyncio
 import threading
@@ -6,11 +8,15 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
+import hiredis
+
 _READ_BYTES = 65_536
+_LOADING = b"-LOADING Valkey is loading the dataset in memory\r\n"
 
 
 class BadWay:
-    """Listens on a port of its own in a thread. `how` is `open`, `refused`, `silent` or `slow`."""
+    """Listens on a port of its own in a thread. `how` is `open`, `refused`, `silent`, `slow` or
+    `loading`."""
 
     def __init__(self, path: str, *, slow_s: float = 0.5) -> None:
         self._path = path
@@ -67,7 +73,7 @@ class BadWay:
                 inner_reader, inner_writer = await asyncio.open_unix_connection(self._path)
                 try:
                     await asyncio.gather(
-                        self._pipe(reader, inner_writer), self._pipe(inner_reader, writer)
+                        self._pipe(reader, inner_writer, writer), self._pipe(inner_reader, writer)
                     )
                 finally:
                     inner_writer.close()
@@ -75,11 +81,28 @@ class BadWay:
             writer.close()
             self._tasks.discard(task)
 
-    async def _pipe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pipe(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        back: asyncio.StreamWriter | None = None,
+    ) -> None:
         while data := await reader.read(_READ_BYTES):
+            if back is not None and self._how == "loading":
+                back.write(_LOADING * _commands(data))
+                continue
             while self._how == "silent":
                 await asyncio.sleep(0.02)
             if self._how == "slow":
                 await asyncio.sleep(self._slow_s)
             writer.write(data)
         writer.close()
+
+
+def _commands(data: bytes) -> int:
+    """How many commands were sent. They are small and come whole."""
+    commands, count = hiredis.Reader(), 0
+    commands.feed(data)
+    while commands.gets() is not False:
+        count += 1
+    return count

@@ -4,6 +4,7 @@ import asyncio
 
 from tests.simulation.ledger import concerns
 from tests.simulation.process import WHO
+from tests.simulation.truth import REFUSED
 from tollway.domain.hold import Hold, Outage, Rule, RuleSet
 from tollway.domain.quota import NOTHING, Metric
 from tollway.domain.window import UTC_ZONE, Period, window_at
@@ -40,11 +41,23 @@ async def end(world):
         assert not process.store.unsaid, "something was not said"
         for rule in rules:
             await _check(world, process, rule)
+    _check_ledger(world)
     leases = [key for key in world.server.data.scan() if key.endswith("leases")]
     over = [said for one in world.requests.values() for said in one.said if said.expired]
     world.faults["lease over"] += len(over)
     # I4: nothing is held.
     assert not leases, f"I4: {leases}"
+
+
+def _check_ledger(world):
+    """I2, I3, I6: a row for each request that was let in, with what it used, whoever ended it; and
+    what was once read in the ledger stands there still."""
+    rows = world.ledger.rows
+    assert rows[: len(world.read)] == world.read, "I6: rows have changed"
+    billed = {row.id: row.used for row in rows}
+    used = {id_: one.used for id_, one in world.requests.items() if one.state != REFUSED}
+    assert len(rows) == len(billed), "I2: two outcomes"
+    assert billed == used, f"I3: {dict(billed.items() ^ used.items())}"
 
 
 async def _probe(world, rule):

@@ -3,7 +3,11 @@ defect made on purpose breaks one of them within the seeds of every run.
 """
 
 import logging
+import os
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 from time import perf_counter
 
 import pytest
@@ -54,6 +58,46 @@ def test_a_seed_is_a_history():
     """Two runs of one seed are the same to the last byte; another seed is another history."""
     traces = [World(seed).play().trace.hexdigest() for seed in (1, 1, 2)]
     assert traces[0] == traces[1] != traces[2]
+
+
+def test_a_seed_is_the_same_history_in_another_process():
+    """Whatever order its sets have: who is told of a seed sees what the teller saw."""
+    told = "from tests.simulation.world import World; print(World(1).play().trace.hexdigest())"
+    root = Path(__file__).parents[2]
+    env = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{root / 'src'}"}
+    traces = {
+        subprocess.run(
+            [sys.executable, "-c", told],
+            env={**env, "PYTHONHASHSEED": order},
+            cwd=root,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            check=True,
+        ).stdout
+        for order in "12"
+    }
+    assert traces == {f"{World(1).play().trace.hexdigest()}\n".encode()}
+
+
+def test_a_seed_that_fails_fails_again():
+    """Ten of ten times, with the same words."""
+
+    def said(seed):
+        try:
+            World(seed).play()
+        except AssertionError as error:
+            return str(error)
+        return None
+
+    with mutant("a limit is passed by one"):
+        seed, words = next((seed, said(seed)) for seed in range(CI_SEEDS) if said(seed))
+        assert {said(seed) for _ in range(10)} == {words} != {None}
+
+
+def test_a_fault_that_never_happens_fails():
+    """What was not injected was not tested."""
+    with pytest.raises(AssertionError, match=r"never happened: .*'failover'"):
+        play([1])
 
 
 def test_histories(show: Show) -> None:

@@ -53,6 +53,7 @@ class World:
         for slot, journal in self.journals.items():
             self.keepers[slot[0]].journals.append(journal)
         self.requests = {}
+        self.read = []  # the ledger's rows, as they were read when they were new
         shared = self.chance.random() < 0.3
         self.quotas = quotas(self.chance, shared=shared)
         self.processes = {}
@@ -132,6 +133,7 @@ class World:
         while True:
             await asyncio.sleep(2)
             self.server.note()
+            self.read += self.ledger.rows[len(self.read) :]
 
     async def _step(self):
         chance = self.chance

@@ -5,11 +5,13 @@ A seed that failed is tried again with TOLLWAY_SEED.
 
 import os
 import random
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Show
+from tests.fakes.valkey import Valkey
 from tests.torture.drains import run_drains, run_restarts
 from tests.torture.kill_campaign import ALL, SUPERVISOR, WORKER, run_campaign
 from tests.torture.leavers import run_leavers
@@ -28,10 +30,18 @@ def seed() -> int:
 def test_killed_again_and_again(
     workers: int, fsync: str, seed: int, tmp_path: Path, show: Show
 ) -> None:
-    """40 kills in `torture-ci`, 1,000 in `torture`, half of them with each number of workers."""
+    """G-01: 40 kills in `torture-ci`, 1,000 in `torture`, half of them with each number of workers:
+    one counts its limits in memory, two share them."""
     chance = random.Random(seed)
     victims = [chance.choice((WORKER, SUPERVISOR, ALL)) for _ in range(sized(ci=20, release=500))]
-    figures = run_campaign(tmp_path, victims, workers=workers, seed=seed, journal_fsync=fsync)
+    settings: dict[str, object] = {"journal_fsync": fsync, "counted_every": 1}
+    with ExitStack() as stack:
+        if workers > 1:
+            server = Valkey()
+            stack.callback(server.stop)
+            # Whoever is killed holds for a lease.
+            settings |= {"redis_url": server.url, "redis_lease_s": 6, "counted_every": 5}
+        figures = run_campaign(tmp_path, victims, workers=workers, seed=seed, **settings)
     show(f"{workers} workers, fsync {fsync}, seed {seed}: {figures}")
 
 

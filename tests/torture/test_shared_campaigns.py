@@ -2,7 +2,6 @@
 gateway, under load. The three witnesses agree, and the counters are the ledger, with nothing held.
 """
 
-import json
 import os
 import random
 import time
@@ -13,51 +12,14 @@ import pytest
 from tests.conftest import Show
 from tests.fakes.gateway import wait_until
 from tests.fakes.limits import crowd, set_quotas
-from tests.fakes.quotas import quota
 from tests.fakes.valkey import Valkey
+from tests.torture.counters import RIGHT_S, limits_of, unequal_counters
 from tests.torture.kill_campaign import Figures
 from tests.torture.processes import sized
 from tests.torture.stage import Stage, require
-from tollway.domain.quota import OnOutage, QuotaRecord
 
 pytestmark = pytest.mark.torture
 SERVER, EVERYTHING = "server", "everything"
-_RIGHT_S = 60.0  # with a gateway dead a lease of 30 s, then the ledger's last word
-
-
-def limits_of(stage: Stage) -> list[QuotaRecord]:
-    """On requests, tokens and requests at a time; none of them near, and none that refuses."""
-    [key] = stage.tree.sql("SELECT tenant_id FROM api_keys")
-    asked = [("requests", "day"), ("tokens", "day"), ("concurrency", "none")]
-    return [
-        quota(
-            10**9,
-            metric,
-            period,
-            tenant_id=key["tenant_id"],
-            on_outage=OnOutage.LOCAL_SHARE,
-        )
-        for metric, period in asked
-    ]
-
-
-def unequal_counters(stage: Stage, limits: list[QuotaRecord]) -> list[str]:
-    """What the counters have that the ledger has not, or the other way round."""
-    (sums,) = stage.tree.sql(
-        "SELECT count(*) AS requests, sum(coalesce(input, 0) + coalesce(cached_input, 0) + "
-        "coalesce(output, 0) + coalesce(reasoning, 0)) AS tokens FROM ledger_entries "
-        "WHERE kind = 'usage' AND payer != 'failed_over'"
-    )
-    wanted = {**sums, "concurrency": 0}
-    api = ("--url", stage.tree.state["admin_url"], "--token")
-    api = (*api, f"file:{stage.tree.data_dir / 'admin.token'}", "-o", "json")
-    found = []
-    for one in limits:
-        shown = json.loads(stage.tree.run("quotas", "usage", one.id, *api))
-        stand = (shown["source"], shown["used"], shown["held"])
-        if stand != ("counter", wanted[one.metric], 0):
-            found.append(f"{one.metric}: counter {stand}, ledger {wanted[one.metric]}")
-    return found
 
 
 @pytest.mark.parametrize("victim", [SERVER, EVERYTHING])
@@ -94,7 +56,7 @@ def test_killed_again_and_again(victim: str, tmp_path: Path, show: Show) -> None
                 assert crowd(stage.tree.url, stage.tree.key, requests=1, at_once=1) == {200: 1}
                 stage.emitted()
                 wrong = unequal_counters(stage, limits)
-                while wrong and time.monotonic() - ended_s < _RIGHT_S:
+                while wrong and time.monotonic() - ended_s < RIGHT_S:
                     time.sleep(0.5)
                     wrong = unequal_counters(stage, limits)
                 longest_s = max(longest_s, time.monotonic() - ended_s)

@@ -343,13 +343,21 @@ class MemoryQuotaStore:
                 self._inexact.discard(key)
 
     def _sweep(self) -> None:
+        """Forget what is over. Clocks are set back: what was forgotten is no window that began
+        under our eyes any more, and whoever asks for it has it counted."""
         self._swept = self._clock.monotonic()
-        over_s = self._clock.wall_ns() // 1_000_000_000 - _KEPT_S
+        wall_s, tick_s = self._clock.wall_ns() // 1_000_000_000, self._tick_s()
         for key, counter in list(self._counters.items()):
-            if counter.ends_s < over_s and not counter.held:
-                self._members[self._refs.pop(key).quota.id] -= 1
-                del self._counters[key]
-                self._inexact.discard(key)
+            minute = isinstance(counter, MinuteCounter)  # its time is not the wall's
+            if counter.held or counter.ends_s >= (tick_s if minute else wall_s) - _KEPT_S:
+                continue
+            quota_id = self._refs.pop(key).quota.id
+            self._members[quota_id] -= 1
+            if not minute:
+                self._since[quota_id] = max(self._since[quota_id], counter.ends_s)
+            counter.standing = Standing.UNKNOWN  # to rules that know it still
+            del self._counters[key]
+            self._inexact.discard(key)
 
     def _tick_s(self) -> int:
         """Seconds as the wall had them at the start, that only go forward."""

@@ -11,7 +11,7 @@ from itertools import chain, islice
 
 from tollway.adapters.redis.facts import Place
 from tollway.adapters.redis.lines import Line, Word
-from tollway.adapters.redis.link import LinkError
+from tollway.adapters.redis.link import LinkError, Reply
 from tollway.adapters.redis.registry import Registry
 from tollway.adapters.redis.scripts import Scripts
 from tollway.app.ports import Clock, Counted, Counting, StoreUnavailableError
@@ -54,6 +54,11 @@ class _Wanted:
         self.told_at = told_at
         self.epoch = ""
         self.beats: int | None = None
+
+    def renew(self, told_ms: int, told_at: float) -> None:
+        """What was the last word is none: hear of it anew."""
+        self.told_ms, self.told_at = told_ms, told_at
+        self.beats = None
 
     def note(self, epoch: str, beats: int, asked_at: float) -> None:
         """There have been so many beats by now. Each epoch counts them anew."""
@@ -178,18 +183,26 @@ class Seeding:
         for wanted, is_last, answer in zip(some, last, answers, strict=True):
             if isinstance(answer, BaseException):
                 continue
-            if answer[0] == b"OK":
-                self.seeded += 1
-            if is_last or (answer[0] == b"KEPT" and not answer[2]):
-                self._inexact.pop(wanted.key, None)
-            else:
-                self._inexact[wanted.key] = wanted
+            self._heed(wanted, answer, is_last=is_last)
             if answer[0] == b"LOST" and epoch == self._registry.epoch:
                 with suppress(LinkError):
                     await self._registry.lost(wanted.tag)
         for answer in answers:
             if isinstance(answer, BaseException):
                 raise answer
+
+    def _heed(self, wanted: _Wanted, answer: Reply, *, is_last: bool) -> None:
+        """Whether to ask again."""
+        was_set = answer[0] == b"OK"
+        self.seeded += was_set
+        again = not is_last and not (answer[0] == b"KEPT" and not answer[2])
+        if is_last and was_set and answer[2]:  # somebody went silent since we were told
+            wanted.renew(answer[1], asyncio.get_running_loop().time())
+            again = True
+        if again:
+            self._inexact[wanted.key] = wanted
+        else:
+            self._inexact.pop(wanted.key, None)
 
     def _words(
         self,

@@ -374,6 +374,67 @@ async def test_a_window_that_begins_under_our_eyes_is_not_asked_for(clock):
     assert len(ledger.asked) == 1
 
 
+@pytest.mark.parametrize(
+    ("period", "step_s"), [("hour", 86_400), ("hour", 4 * 3600), ("day", 86_400)]
+)
+async def test_a_clock_that_was_ahead_for_a_while_empties_no_window(clock, period, step_s):
+    """G-13: what was forgotten as long over is counted when the clock is set back into it."""
+    record = quota(5, period=period)
+    ledger = Ledger()
+    store = MemoryQuotaStore(clock, ledger)
+    one, idle = rule(record), rule(record)  # as another caller has it
+
+    async def admitted(one=one):
+        found = 0
+        for _ in range(8):
+            asked = hold(one, at_s=int(clock.wall_s))
+            decision = store.reserve(asked)
+            if decision is UNDECIDED:
+                decision = await store.decided(asked)
+            if decision is None:
+                store.settle(asked, actual())
+                found += 1
+        return found
+
+    assert await admitted() == 5  # in a window it did not see begin
+    clock.pass_s(86_400)
+    assert await admitted(idle) == 5  # in one it did
+    ledger.used[record.id] = 5
+    clock.wall_s += step_s
+    assert await admitted() == 5
+    clock.run_s += 61
+    store._sweep()
+    clock.wall_s -= step_s
+    ledger.used[record.id] = 4
+    assert (await admitted(), await admitted(idle)) == (1, 0)
+    ledger.used[record.id] = 5
+    clock.wall_s += step_s
+    assert await admitted() == 0
+
+
+def test_a_clock_that_jumps_ahead_empties_no_minute(store, clock):
+    """G-13: what a minute has is forgotten by the time that minutes are counted in."""
+    one = rule(quota(5, period="minute"))
+
+    def admitted():
+        asked = [hold(one, at_s=int(clock.wall_s)) for _ in range(8)]
+        passed = [held for held in asked if store.reserve(held) is None]
+        for held in passed:
+            store.settle(held, actual())
+        return len(passed)
+
+    clock.pass_s(59)
+    assert admitted() == 5
+    clock.wall_s += 86_400
+    clock.pass_s(2)
+    store._sweep()
+    assert admitted() == 0
+    clock.pass_s(3 * 3600)
+    store._sweep()
+    assert store._counters == {}
+    assert admitted() == 5
+
+
 async def test_after_the_hand_over_nothing_more_is_held(clock):
     """The successor counts on: this process says what it still holds, and takes no more."""
     store = MemoryQuotaStore(clock)

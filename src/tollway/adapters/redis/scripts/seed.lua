@@ -2,7 +2,8 @@
 -- counter. ARGV: epoch, run, kind, stop, held elsewhere, for how long (ms), who (empty: this is the last
 -- word; else the same may seed once more), the asker, until when guesses are in the ledger (ms), how
 -- many owners, (owner, segment, offset) up to which the ledger was counted, how many buckets,
--- (bucket, used). Answers OK, KEPT with 1 if it is in doubt, or LOST.
+-- (bucket, used). Answers OK with 1 if it was to be the last word and something has been guessed
+-- since, KEPT with 1 if it is in doubt, or LOST.
 if moving() then return MOVING end
 if not epoch_since() then return { 'LOST', now_ms } end
 local key, kind, stop, who = KEYS[3], ARGV[3], tonumber(ARGV[4]), ARGV[7]
@@ -63,4 +64,4 @@ call('HSET', key, 's', '1', 'f', ARGV[5], 'fu', plain(now_ms + tonumber(ARGV[6])
 if who ~= '' then call('HSET', key, 'x', who)
 elseif doubted then call('HSET', key, 'x', '*')
 else call('HDEL', key, 'x') end
-return { 'OK', now_ms }
+return { 'OK', now_ms, who == '' and doubted and 1 or 0 }
