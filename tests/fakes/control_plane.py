@@ -24,6 +24,7 @@ from tollway.adapters.sql.directory import SqlConfiguration
 from tollway.adapters.sql.usage import SqlUsageReader
 from tollway.adapters.system.entropy import system_entropy
 from tollway.adapters.system.secrets import AesGcmBox
+from tollway.app.ports_admin import RequestToExplain
 from tollway.domain.hold import Stand
 from tollway.domain.quota import QuotaRecord
 from tollway.web.admin.app import build_app
@@ -70,6 +71,25 @@ class NoStands:
         return True
 
 
+class FakeExplainer:
+    """A gateway that would let everything in. `asked` are the questions."""
+
+    def __init__(self) -> None:
+        self.asked: list[RequestToExplain] = []
+        self.answer: dict[str, Any] | None = {
+            "principal": None,
+            "model": None,
+            "cache": "off",
+            "limits": [],
+            "targets": [],
+            "refusal": None,
+        }
+
+    def explain(self, request: RequestToExplain) -> dict[str, Any] | None:
+        self.asked.append(request)
+        return self.answer
+
+
 @cache
 def _built() -> FastAPI:
     return build_app(cast("Services", None))
@@ -100,6 +120,7 @@ class ControlPlane:
             "probe": FakeProbe(),
             "notices": FakeSender(),
             "stands": NoStands(),
+            "explainer": FakeExplainer(),
             "sums": SqlCounts(engine),
         }
         self.app = _application(Services(**{**given, **services}))

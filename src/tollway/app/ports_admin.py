@@ -4,7 +4,7 @@ ports are in `ports.py`.
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from tollway.app.ports_alerts import Webhooks
 from tollway.app.ports_directory import (
@@ -164,6 +164,25 @@ class StandReader(Protocol):
 
     def reopen(self) -> bool:
         """Have strict limits wait no more for gateways that are away. False: nobody could."""
+
+
+class RequestToExplain(NamedTuple):
+    """A request that is not made. `endpoint` is a path of the gateway, `body` its JSON text,
+    headers by name in lower case; without `peer_ip` it comes from wherever the key may be used."""
+
+    key_id: str
+    endpoint: str
+    body: str
+    headers: tuple[tuple[str, str], ...] = ()
+    peer_ip: str | None = None
+
+
+class Explainer(Protocol):
+    """What a gateway would do with a request, phase by phase, without asking a provider."""
+
+    def explain(self, request: RequestToExplain) -> dict[str, Any] | None:
+        """JSON values (`web/gateway/explained.py`); without keys: there is no such endpoint. None:
+        no gateway of this machine answers."""
 
 
 class QuotaSums(Protocol):

@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("tollway.cli.audit", "What changed, by whom; whether that record is whole."),
     "ledger": ("tollway.cli.ledger", "Whether the ledger agrees with all derived from it."),
     "usage": ("tollway.cli.usage", "Show tokens and cost by tenant, model, key, ..."),
+    "explain": ("tollway.cli.explain", "Whether a request would pass, where to, and why."),
     "doctor": ("tollway.cli.doctor", "Check the installation; each finding says what to do."),
     "migrate": ("tollway.cli.migrate", "Bring the database to this version's schema."),
     "master-key": ("tollway.cli.master_key", "Move every stored secret to a new master key."),

@@ -17,11 +17,13 @@ import uvloop
 
 from tollway.adapters.control.lifeline import FINISH, ChildLifeline
 from tollway.adapters.control.server import Ask, ControlServer
+from tollway.app.gateway.explain import explain
 from tollway.app.gateway.standing import look_at
 from tollway.app.ports import SecretError
 from tollway.cli.logs import configure_logs
 from tollway.config import Settings, SettingsError, from_values
 from tollway.domain.ids import QuotaId
+from tollway.web.gateway.explained import asked_of, explanation_values
 from tollway.wiring.gateway import Worker
 
 _log = logging.getLogger(__name__)
@@ -122,12 +124,6 @@ def _actions(worker: Worker, leave: Any) -> dict[str, Any]:
         keys = [(str(rule), int(start_s)) for rule, start_s in ask["counters"]]
         return {"held": worker.hand_over(keys)}
 
-    async def stand(ask: Ask) -> Ask:
-        member = None if ask["member"] is None else str(ask["member"])
-        quota_id = QuotaId(str(ask["quota"]))
-        found = await look_at(worker.gateway, str(ask["place"]), quota_id=quota_id, member=member)
-        return {"stand": found}
-
     async def reopen(_: Ask) -> Ask:
         return {"done": await worker.reopen()}
 
@@ -141,10 +137,28 @@ def _actions(worker: Worker, leave: Any) -> dict[str, Any]:
         "environment": environment,
         "counters": counters,
         "hand_over": hand_over,
-        "stand": stand,
         "reopen": reopen,
         "drain": drain,
+        **_looks(worker),
     }
+
+
+def _looks(worker: Worker) -> dict[str, Any]:
+    """Asks that change nothing."""
+
+    async def stand(ask: Ask) -> Ask:
+        member = None if ask["member"] is None else str(ask["member"])
+        quota_id = QuotaId(str(ask["quota"]))
+        found = await look_at(worker.gateway, str(ask["place"]), quota_id=quota_id, member=member)
+        return {"stand": found}
+
+    async def explained(ask: Ask) -> Ask:
+        asked = asked_of(ask)
+        if asked is None:
+            return {"explanation": {}}
+        return {"explanation": explanation_values(await explain(worker.gateway, asked))}
+
+    return {"stand": stand, "explain": explained}
 
 
 def main() -> None:

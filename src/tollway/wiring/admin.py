@@ -6,6 +6,7 @@ import os
 from fastapi import FastAPI
 
 from tollway.adapters.control.client import ControlError, ask_now
+from tollway.adapters.control.explaining import WorkerExplainer
 from tollway.adapters.control.standing import WorkerStands
 from tollway.adapters.http.probe import HttpProbe
 from tollway.adapters.identity.fetching import Fetcher
@@ -42,6 +43,7 @@ class Admin:
                 configuration=SqlConfiguration(self._engine, SystemClock()),
                 usage=SqlUsageReader(self._engine),
                 stands=WorkerStands(settings.run_dir),
+                explainer=WorkerExplainer(settings.run_dir),
                 sums=SqlCounts(self._engine),
                 box=box,
                 entropy=system_entropy,

@@ -82,7 +82,10 @@ class Worker:
         self.tally = Tally()
         self.prices = Pricing(FilePriceSource(settings.run_dir))
         running = Running()
-        self._local, self._shared = self._counters(settings, lock.source, running)
+        counting = KeeperCounting(
+            self._keeper, self.slot, lock.source, shared=settings.redis_url is not None
+        )
+        self._local, self._shared = self._counters(settings, lock.source, running, counting)
         self.gateway = Gateway(
             clock=clock,
             source=self.source,
@@ -102,6 +105,7 @@ class Worker:
             new_models=Newcomers(self._ask_for_news),
             running=running,
             prices=self.prices,
+            counting=counting,
             answers=DiskAnswers(answers_dir(settings), box),
         )
         self.server = GatewayServer(
@@ -112,11 +116,10 @@ class Worker:
             self.tls = server_tls(settings.tls_cert_file, settings.tls_key_file)
 
     def _counters(
-        self, settings: Settings, source: str, running: Running
+        self, settings: Settings, source: str, running: Running, counting: KeeperCounting
     ) -> tuple[MemoryQuotaStore, Any]:
         """The counters in memory, and those that are shared, if a server for them is named."""
         shared = settings.redis_url is not None
-        counting = KeeperCounting(self._keeper, self.slot, source, shared=shared)
         facts: dict[str, Any] = {
             "written": lambda: self.journal.written,
             "running_since_s": running.oldest_s,

@@ -19,7 +19,7 @@ class WorkerStands:
 
     def read(self, quota: QuotaRecord, member: str | None) -> Stand | None:
         """None: no worker here counts on it."""
-        for path in self._sockets():
+        for path in worker_sockets(self._run_dir):
             try:
                 answer = ask_now(
                     path,
@@ -38,7 +38,7 @@ class WorkerStands:
 
     def reopen(self) -> bool:
         """Have strict limits wait no more for gateways that are away. False: nobody could."""
-        for path in self._sockets():
+        for path in worker_sockets(self._run_dir):
             try:
                 if ask_now(path, "reopen", timeout_s=_TIMEOUT_S)["done"]:
                     return True
@@ -46,8 +46,10 @@ class WorkerStands:
                 _log.debug("worker not reached", extra={"error": str(error)})
         return False
 
-    def _sockets(self) -> list[str]:
-        if not os.path.isdir(self._run_dir):
-            return []
-        names = sorted(name for name in os.listdir(self._run_dir) if name[:-5].isdigit())
-        return [os.path.join(self._run_dir, name) for name in names if name.endswith(".sock")]
+
+def worker_sockets(run_dir: str) -> list[str]:
+    """Where this machine's workers can be asked."""
+    if not os.path.isdir(run_dir):
+        return []
+    names = sorted(name for name in os.listdir(run_dir) if name[:-5].isdigit())
+    return [os.path.join(run_dir, name) for name in names if name.endswith(".sock")]

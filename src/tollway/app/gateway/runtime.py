@@ -12,6 +12,7 @@ from tollway.app.gateway.running import Running
 from tollway.app.gateway.sharing import Accounts
 from tollway.app.ports import (
     Clock,
+    Counting,
     Guard,
     Journal,
     Observer,
@@ -63,3 +64,4 @@ class Gateway:
     outputs: dict[ModelId, OutputHistory] = field(default_factory=dict)
     answers: AnswerStore | None = None  # by Idempotency-Key
     prices: Pricing | None = None  # for limits on cost
+    counting: Counting | None = None  # for whoever only looks

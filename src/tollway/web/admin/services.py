@@ -4,7 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from tollway.app.ports import SecretBox
-from tollway.app.ports_admin import Configuration, Entropy, QuotaSums, StandReader, UsageReader
+from tollway.app.ports_admin import (
+    Configuration,
+    Entropy,
+    Explainer,
+    QuotaSums,
+    StandReader,
+    UsageReader,
+)
 from tollway.app.ports_alerts import NoticeSender
 from tollway.app.ports_identity import IdentityProvider, PasswordHasher
 from tollway.app.ports_probe import ProviderProbe
@@ -29,6 +36,7 @@ class Services:
     configuration: Configuration
     usage: UsageReader
     stands: StandReader
+    explainer: Explainer
     sums: QuotaSums
     box: SecretBox
     entropy: Entropy

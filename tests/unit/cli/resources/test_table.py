@@ -22,6 +22,7 @@ OTHERS = {
     "beginOidcSignIn",
     "changeMyPassword",
     "endMySessions",
+    "explainRequest",
     "finishOidcSignIn",
     "listMySessions",
     "listSignInMethods",

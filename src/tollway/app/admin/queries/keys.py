@@ -57,3 +57,15 @@ def read_key(work: Work, tenant_id: TenantId, key_id: KeyId) -> Result[KeyView, 
     ):
         return Err(absent("key"))
     return Ok(key)
+
+
+def find_key(work: Work, key_id: KeyId, tenant_id: TenantId | None) -> Result[KeyView, Rejected]:
+    """One key by its id; without a tenant it is of one that the actor belongs to."""
+    tenants = tuple(work.actor.roles) if tenant_id is None else (tenant_id,)
+    for one in tenants:
+        found = read_key(work, one, key_id)
+        if isinstance(found, Ok):
+            return found
+    if tenant_id is None and work.actor.platform_admin:
+        return Err(Rejected("tenant_id", "Say whose key it is."))
+    return Err(absent("key"))
