@@ -153,11 +153,12 @@ def _parse(form: Form, body: bytes) -> Ask | BadRequest:
 
 
 def _render(form: Form, ask: Ask, rewrite: Rewrite) -> bytes:
-    metadata = _metadata_of(ask)
-    user_id = _user_id(metadata)
-    if user_id is not None and rewrite.namespace is not None:
-        renamed = Raw(_write({**metadata, "user_id": rewrite.namespace(user_id)}))
-        ask = ask._replace(fields={**ask.fields, "metadata": renamed})
+    metadata: dict[str, object] = {**_metadata_of(ask)}
+    if metadata:  # written anew even where nobody is named: of a repeated name, one was judged
+        user_id = _user_id(_metadata_of(ask))
+        if user_id is not None and rewrite.namespace is not None:
+            metadata["user_id"] = rewrite.namespace(user_id)
+        ask = ask._replace(fields={**ask.fields, "metadata": Raw(_write(metadata))})
     return write_request(form, ask, rewrite._replace(force_usage=False))
 
 

@@ -27,7 +27,6 @@ from tollway.web.gateway.request import Request
 _log = logging.getLogger(__name__)
 _MODELS = b"/v1/models"
 _MODEL = b"/v1/models/"
-_MESSAGES = b"/v1/messages"
 _ME = b"/v1/me"
 _MY_USAGE = b"/v1/me/usage"
 _LISTS = frozenset({_MODELS, _ME, _MY_USAGE})
@@ -138,10 +137,11 @@ class GatewayHandler:
 
 
 def _shape_of(request: Request) -> Shape:
-    """What the client reads, where no endpoint says it."""
-    if request.path.startswith(_MESSAGES) or request.header(b"anthropic-version") is not None:
-        return "anthropic"
-    return "openai"
+    """What the client reads: as the endpoint says, and without one as it says itself."""
+    endpoint = ENDPOINTS.get(request.path)
+    if endpoint is not None:
+        return endpoint.shape
+    return "openai" if request.header(b"anthropic-version") is None else "anthropic"
 
 
 def _is_json(request: Request) -> bool:
