@@ -1,5 +1,5 @@
 """The official `anthropic` client through the gateway to a provider that speaks Messages: whole and
-streamed answers, tools, counts, models and errors, with the key in `x-api-key`, and what is booked.
+streamed answers, tools, counts, models and errors, and what is booked.
 """
 
 import itertools
