@@ -14,6 +14,9 @@ from typing import Literal, NamedTuple
 CHAT = b"/v1/chat/completions"
 COMPLETIONS = b"/v1/completions"
 EMBEDDINGS = b"/v1/embeddings"
+ANSWERS = b"/v1/responses"
+TALK = b"/v1/messages"
+COUNT = b"/v1/messages/count_tokens"
 JSON = ((b"content-type", b"application/json"),)
 OK, BAD = frozenset({200}), frozenset({400})
 
@@ -58,6 +61,21 @@ def embedding(**fields):
     return lambda model: json.dumps({"model": model, "input": "hi", **fields}).encode()
 
 
+def response(**fields):
+    """A body that asks for a response."""
+    return lambda model: json.dumps({"model": model, "input": "hi", **fields}).encode()
+
+
+def message(**fields):
+    """A body that asks for a message; a value of `...` leaves the field out."""
+    return chat(**{"max_tokens": 9, **fields})
+
+
+def counted(**fields):
+    """A body that asks for a count of tokens."""
+    return chat(**fields)
+
+
 def raw(text):
     """A chat body from text in which MODEL and MESSAGES stand for valid ones."""
     if isinstance(text, str):
@@ -76,6 +94,19 @@ def image(url):
     """A chat body that links to an image."""
     parts = [{"type": "text", "text": "?"}, {"type": "image_url", "image_url": {"url": url}}]
     return chat(messages=[{"role": "user", "content": parts}])
+
+
+def source(url):
+    """A message with a document by address, as Anthropic's dialect nests it in a tool's result."""
+    document = {"type": "document", "source": {"type": "url", "url": url}}
+    result = {"type": "tool_result", "tool_use_id": "t", "content": [document]}
+    return message(messages=[{"role": "user", "content": [result]}])
+
+
+def item(url):
+    """A response to a file by address, as a tool gave it."""
+    part = {"type": "input_file", "file_url": url}
+    return response(input=[{"type": "function_call_output", "call_id": "c", "output": [part]}])
 
 
 def _million_names(model):
@@ -259,6 +290,41 @@ VECTORS: tuple[Vector, ...] = (
         "max_tokens",
         COMPLETIONS,
     ),
+    *(
+        Vector(40, f"native-{name}-{value}", make(**{name: value}), statuses, code, name, path)
+        for make, path, name in (
+            (response, ANSWERS, "max_output_tokens"),
+            (message, TALK, "max_tokens"),
+        )
+        for value, statuses, code in (
+            (-1, BAD, "invalid_value"),
+            (1.5, BAD, "invalid_type"),
+            (10**18, BAD, "invalid_value"),
+            ("10", BAD, "invalid_type"),
+            (True, BAD, "invalid_type"),
+            (1, OK, None),
+        )
+    ),
+    Vector(
+        40,
+        "message-absent",
+        message(max_tokens=...),
+        BAD,
+        "missing_required_parameter",
+        "max_tokens",
+        TALK,
+    ),
+    Vector(
+        40,
+        "message-null",
+        message(max_tokens=None),
+        BAD,
+        "missing_required_parameter",
+        "max_tokens",
+        TALK,
+    ),
+    Vector(40, "message-zero", message(max_tokens=0), OK, path=TALK),
+    Vector(40, "response-absent", response(), OK, path=ANSWERS),
     # 41: what multiplies the cost of a request
     _number("n", 10**9),
     _number("n", 129),
@@ -291,6 +357,42 @@ VECTORS: tuple[Vector, ...] = (
         "prompt",
         COMPLETIONS,
     ),
+    Vector(
+        41,
+        "10k-stop-sequences",
+        message(stop_sequences=["x"] * 10_000),
+        BAD,
+        "invalid_value",
+        "stop_sequences",
+        TALK,
+    ),
+    Vector(
+        41,
+        "stop-sequences-numbers",
+        message(stop_sequences=[5]),
+        BAD,
+        "invalid_type",
+        "stop_sequences",
+        TALK,
+    ),
+    Vector(
+        41,
+        "response-top-logprobs",
+        response(top_logprobs=10**6),
+        BAD,
+        "invalid_value",
+        "top_logprobs",
+        ANSWERS,
+    ),
+    Vector(
+        41,
+        "message-fallbacks",
+        message(fallbacks=[{"model": "dear"}]),
+        BAD,
+        "unsupported_parameter",
+        "fallbacks",
+        TALK,
+    ),
     # 42: stream options
     Vector(
         42,
@@ -321,6 +423,9 @@ VECTORS: tuple[Vector, ...] = (
     Vector(
         42, "embeddings-stream", embedding(stream=True), BAD, "invalid_value", "stream", EMBEDDINGS
     ),
+    Vector(42, "count-stream", counted(stream=True), BAD, "invalid_value", "stream", COUNT),
+    Vector(42, "message-stream-text", message(stream="x"), BAD, "invalid_type", "stream", TALK),
+    Vector(42, "response-stream-one", response(stream=1), BAD, "invalid_type", "stream", ANSWERS),
     # 43: models
     Vector(43, "megabyte", chat(model="m" * 1_000_000), BAD, "invalid_value", "model"),
     Vector(43, "257-characters", chat(model="m" * 257), BAD, "invalid_value", "model"),
@@ -336,6 +441,15 @@ VECTORS: tuple[Vector, ...] = (
     *(
         Vector(44, name, chat(**{name: "http://127.0.0.1"}), BAD, "forbidden_parameter", name)
         for name in ("api_base", "base_url", "api_key", "extra_headers", "custom_llm_provider")
+    ),
+    *(
+        Vector(44, f"{kind}-{name}", make(**{name: "x"}), BAD, "forbidden_parameter", name, path)
+        for kind, make, path in (
+            ("response", response, ANSWERS),
+            ("message", message, TALK),
+            ("count", counted, COUNT),
+        )
+        for name in ("api_base", "api_key")
     ),
     Vector(44, "null-too", with_field("api_base", "null"), BAD, "forbidden_parameter", "api_base"),
     Vector(
@@ -368,6 +482,18 @@ VECTORS: tuple[Vector, ...] = (
         frozenset({400, 413}),
         _COMPLEX,
     ),
+    Vector(45, "message-user", message(metadata={"user_id": "u" * 1_000_000}), OK, path=TALK),
+    Vector(
+        45,
+        "message-user-number",
+        message(metadata={"user_id": 7}),
+        BAD,
+        "invalid_type",
+        "metadata.user_id",
+        TALK,
+    ),
+    Vector(45, "message-metadata", message(metadata="x"), BAD, "invalid_type", "metadata", TALK),
+    Vector(45, "response-user-number", response(user=7), BAD, "invalid_type", "user", ANSWERS),
     # 46: volume
     Vector(46, "10k-messages", chat(messages=MESSAGES * 10_000), OK),
     Vector(
@@ -404,6 +530,75 @@ VECTORS: tuple[Vector, ...] = (
         BAD,
         "unsupported_url_scheme",
         "messages",
+    ),
+    *(
+        Vector(
+            47,
+            f"{kind}-{url.partition(':')[0]}",
+            make(url),
+            BAD,
+            "unsupported_url_scheme",
+            field,
+            path,
+        )
+        for kind, make, field, path in (
+            ("source", source, "messages", TALK),
+            ("item", item, "input", ANSWERS),
+        )
+        for url in ("file:///etc/passwd", "GOPHER://x/", "//x/y")
+    ),
+    Vector(
+        47,
+        "source-escaped",
+        raw(
+            '{"model":MODEL,"max_tokens":1,"messages":[{"role":"user","content":[{"type":"image",'
+            '"source":{"typ\\u0065":"\\u0075rl","\\u0075r\\u006c":"file:///etc/passwd"}}]}]}'
+        ),
+        BAD,
+        "unsupported_url_scheme",
+        "messages",
+        TALK,
+    ),
+    Vector(
+        47,
+        "server-of-tools",
+        message(mcp_servers=[{"type": "url", "name": "x", "url": "file:///x"}]),
+        BAD,
+        "unsupported_url_scheme",
+        "mcp_servers",
+        TALK,
+    ),
+    Vector(
+        47,
+        "response-server-of-tools",
+        response(tools=[{"type": "mcp", "server_label": "x", "server_url": "file:///x"}]),
+        BAD,
+        "unsupported_url_scheme",
+        "tools",
+        ANSWERS,
+    ),
+    Vector(47, "source-https-passes", source("https://example.com/a.pdf"), OK, path=TALK),
+    Vector(47, "item-https-passes", item("https://example.com/a.pdf"), OK, path=ANSWERS),
+    Vector(
+        47,
+        "arguments-pass",
+        message(
+            messages=[
+                {
+                    "role": "assistant",
+                    "content": [
+                        {
+                            "type": "tool_use",
+                            "id": "t",
+                            "name": "f",
+                            "input": {"type": "url", "url": "file:///x", "image_url": "x.png"},
+                        }
+                    ],
+                }
+            ]
+        ),
+        OK,
+        path=TALK,
     ),
     Vector(47, "https-passes", image("https://example.com/a.png"), OK),
     Vector(47, "data-passes", image("data:image/png;base64,AAAA"), OK),
@@ -456,6 +651,19 @@ VECTORS: tuple[Vector, ...] = (
     Vector(34, "no-messages", chat(messages=...), BAD, "missing_required_parameter", "messages"),
     Vector(34, "null-messages", chat(messages=None), BAD, "missing_required_parameter", "messages"),
     Vector(34, "messages-text", chat(messages="hi"), BAD, "invalid_type", "messages"),
+    Vector(34, "input-number", response(input=5), BAD, "invalid_type", "input", ANSWERS),
+    Vector(
+        34, "message-messages-text", message(messages="hi"), BAD, "invalid_type", "messages", TALK
+    ),
+    Vector(
+        34,
+        "response-65-levels",
+        raw('{"model":MODEL,"input":' + "[" * 64 + "]" * 64 + "}"),
+        BAD,
+        _COMPLEX,
+        None,
+        ANSWERS,
+    ),
     Vector(34, "prompt-number", completion(prompt=5), BAD, "invalid_type", "prompt", COMPLETIONS),
     Vector(
         34,

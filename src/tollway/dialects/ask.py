@@ -25,12 +25,13 @@ class Ask(NamedTuple):
 
 
 class Rewrite(NamedTuple):
-    """Every change between what was judged and what is sent. Nothing else is touched."""
+    """Every change between what was judged and what is sent. Nothing else is touched, but for one
+    that needs no value: `store` becomes false in a request for a response (`responses.py`)."""
 
     model: str
-    force_usage: bool  # of a stream: include_usage becomes true, other stream options stay
+    force_usage: bool  # of a stream of completions: include_usage becomes true, the rest stays
     output_ceiling: int | None  # clamps what was asked for; stands in where nothing was
-    namespace: Callable[[str], str] | None  # maps names of end users and cache keys
+    namespace: Callable[[str], str] | None  # names of users (metadata.user_id too), cache keys
 
 
 class Heading(NamedTuple):

@@ -54,7 +54,10 @@ def is_bounded(ask: Ask) -> bool:
     that a provider fetches, looks up or encodes."""
     if any(name in ask.fields for name in _OPEN_FIELDS):
         return False
-    messages = _load_messages(ask.fields["messages"])
+    try:
+        messages = _load_messages(ask.fields["messages"])
+    except msgspec.ValidationError:  # a number that no type holds hides what stands beside it
+        return False
     for message in messages if isinstance(messages, list) else ():
         content = message.get("content") if isinstance(message, dict) else None
         for part in content if isinstance(content, list) else ():

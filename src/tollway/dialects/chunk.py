@@ -83,26 +83,27 @@ def content_size(choice: Choice) -> int:
     if message is None:
         message = choice.message
         if message is None:
-            return _size(choice.text)
+            return size_of(choice.text)
     text = message.content
     size = 0 if not text else len(text) if text.isascii() else len(text.encode())
     if message.reasoning_content or message.reasoning:
         # Some servers send the same text under both names.
-        size += max(_size(message.reasoning_content), _size(message.reasoning))
+        size += max(size_of(message.reasoning_content), size_of(message.reasoning))
     if message.refusal:
-        size += _size(message.refusal)
+        size += size_of(message.refusal)
     if message.tool_calls:
         for call in message.tool_calls:
             if call.function is not None:
-                size += _size(call.function.name) + _size(call.function.arguments)
+                size += size_of(call.function.name) + size_of(call.function.arguments)
     if message.function_call is not None:
-        size += _size(message.function_call.name) + _size(message.function_call.arguments)
+        size += size_of(message.function_call.name) + size_of(message.function_call.arguments)
     if message.audio is not None:
-        size += _text_size(message.audio) or 1
+        size += text_size(message.audio) or 1
     return size
 
 
-def _size(text: str | None) -> int:
+def size_of(text: str | None) -> int:
+    """UTF-8 bytes of a text that may be missing."""
     if not text:
         return 0
     return len(text) if text.isascii() else len(text.encode())
@@ -124,16 +125,19 @@ def _loose_choice(choice: dict[str, object]) -> Choice:
     return Choice(
         finish_reason=str(reason) if reason else None,
         index=index if type(index) is int else 0,
-        text="x" * _text_size(wrote),
+        text="x" * text_size(wrote),
     )
 
 
 # Members that are not the model's words.
-_LABELS = frozenset({"role", "type", "id", "data", "format", "expires_at", "signature"})
+_LABELS = frozenset(
+    {"role", "type", "id", "data", "format", "expires_at", "signature", "status", "call_id"}
+)
 
 
-def _text_size(value: object) -> int:
-    """UTF-8 bytes of all strings inside, labels aside. Without recursion: the shape is theirs."""
+def text_size(value: object) -> int:
+    """UTF-8 bytes of all strings inside a value, labels aside. Without recursion: the shape is
+    theirs."""
     size, rest = 0, [value]
     while rest:
         item = rest.pop()

@@ -2,14 +2,15 @@
 gets is decided elsewhere (`web/gateway/problems.py`, `domain/failure.py`).
 
 Sources: OpenAI's `{"error": {message, type, param, code}}`; Anthropic's
-`{"type": "error", "error": {type, message}, "request_id"}`.
+`{"type": "error", "error": {type, message}, "request_id"}`; Responses has OpenAI's bodies, and in
+its streams `{"type": "error", code, message, param}`.
 """
 
 from typing import Literal
 
 import msgspec
 
-Shape = Literal["openai", "anthropic"]
+Shape = Literal["openai", "responses", "anthropic"]
 
 _OPENAI_TYPES = {
     400: "invalid_request_error",
@@ -25,6 +26,7 @@ _ANTHROPIC_TYPES = {
     529: "overloaded_error",
 }
 _encode = msgspec.json.encode
+_load = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def error_body(
@@ -50,8 +52,13 @@ def error_body(
 def error_event(shape: Shape, status: int, message: str, *, code: str | None = None) -> bytes:
     """One server-sent event that ends a stream which cannot be completed. No `[DONE]` follows."""
     body = error_body(shape, status, message, code=code)
-    prefix = b"event: error\ndata: " if shape == "anthropic" else b"data: "
-    return prefix + body + b"\n\n"
+    if shape == "openai":
+        return b"data: " + body + b"\n\n"
+    if shape == "responses":
+        # Clients that know types read the event itself, older ones what is under `error`.
+        told = {"type": "error", "code": code, "message": message, "param": None}
+        body = _encode({**told, **_load(body)})
+    return b"event: error\ndata: " + body + b"\n\n"
 
 
 def _family(status: int, server: str) -> str:

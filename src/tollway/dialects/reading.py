@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from tollway.dialects.stream import StreamError
+from tollway.dialects.event_stream import StreamError
 from tollway.domain.usage import Usage
 
 
@@ -15,7 +15,8 @@ class EventReader(Protocol):
     read: int  # valid events: what restarts token timers
     events: int  # those with content
     content_bytes: int
-    usage: Usage | None
+    usage: Usage | None  # of the answer, once the provider has said it
+    input_usage: Usage | None  # of the input, where a provider says that first
     error: StreamError | None
     overflow: bool  # an event was too large
     malformed: int

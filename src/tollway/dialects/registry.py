@@ -5,13 +5,17 @@ carrier: the one list of what goes where.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tollway.dialects import chat, completions, embeddings
+from tollway.dialects import chat, completions, embeddings, messages, responses
 from tollway.dialects.ask import Ask, Rewrite
 from tollway.dialects.carrier import Carrier, Passing
 from tollway.dialects.errors import Shape
 from tollway.dialects.reading import EventReader
 from tollway.dialects.reply import Reply, read_completion, read_embeddings
+from tollway.dialects.reply_messages import read_message, read_token_count
+from tollway.dialects.reply_responses import read_response
 from tollway.dialects.stream import StreamReader
+from tollway.dialects.stream_messages import MessagesReader
+from tollway.dialects.stream_responses import ResponsesReader
 from tollway.domain.provider import ProviderKind
 from tollway.domain.refusal import BadRequest
 
@@ -23,8 +27,8 @@ def _always(_: Ask) -> bool:
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One inference endpoint. `upstream_path` is joined to a base URL that ends in `/v1`;
-    `stream_reader` takes whether the client wants the usage chunk; `is_bounded` tells whether the
-    input cannot have more tokens than the request has bytes."""
+    `stream_reader` takes whether the client wants usage, in the dialect that asks for it;
+    `is_bounded` tells whether the input cannot have more tokens than the request has bytes."""
 
     name: str
     path: bytes
@@ -75,6 +79,42 @@ _ALL = (
         read_reply=read_embeddings,
         writes=False,
     ),
+    Endpoint(
+        name="responses",
+        path=b"/v1/responses",
+        upstream_path="/responses",
+        shape="responses",
+        can_stream=True,
+        parse=responses.parse,
+        render=responses.render,
+        stream_reader=lambda _: ResponsesReader(),
+        read_reply=read_response,
+        is_bounded=responses.is_bounded,
+    ),
+    Endpoint(
+        name="messages",
+        path=b"/v1/messages",
+        upstream_path="/messages",
+        shape="anthropic",
+        can_stream=True,
+        parse=messages.parse,
+        render=messages.render,
+        stream_reader=lambda _: MessagesReader(),
+        read_reply=read_message,
+        is_bounded=messages.is_bounded,
+    ),
+    Endpoint(
+        name="count_tokens",
+        path=b"/v1/messages/count_tokens",
+        upstream_path="/messages/count_tokens",
+        shape="anthropic",
+        can_stream=False,
+        parse=messages.parse_count,
+        render=messages.render_count,
+        stream_reader=None,
+        read_reply=read_token_count,
+        writes=False,
+    ),
 )
 ENDPOINTS: dict[bytes, Endpoint] = {endpoint.path: endpoint for endpoint in _ALL}
 
@@ -86,9 +126,17 @@ def _passing(endpoint: Endpoint) -> Passing:
 
 
 _OPENAI_KINDS = (ProviderKind.OPENAI, ProviderKind.OPENAI_COMPATIBLE, ProviderKind.ECHO)
+_KINDS: dict[str, tuple[ProviderKind, ...]] = {
+    "responses": (ProviderKind.OPENAI, ProviderKind.OPENAI_COMPATIBLE),
+    # llama.cpp, vLLM, Ollama and others speak it beside OpenAI's dialects.
+    "messages": (ProviderKind.OPENAI_COMPATIBLE,),
+    "count_tokens": (ProviderKind.OPENAI_COMPATIBLE,),
+}
 
 _CARRIERS: dict[tuple[str, ProviderKind], Carrier] = {
-    (endpoint.name, kind): _passing(endpoint) for endpoint in _ALL for kind in _OPENAI_KINDS
+    (endpoint.name, kind): _passing(endpoint)
+    for endpoint in _ALL
+    for kind in _KINDS.get(endpoint.name, _OPENAI_KINDS)
 }
 
 

@@ -2,7 +2,8 @@
 it used, and if it is an error, what is wrong.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -12,6 +13,7 @@ from tollway.dialects.redact import shown
 from tollway.dialects.usage import read_usage
 from tollway.domain.usage import Usage
 
+Answer = TypeVar("Answer")
 _MAX_FAULT_BYTES = 64 * 1024  # an error longer than this is not read, only its beginning shown
 
 
@@ -48,13 +50,8 @@ def read_completion(body: bytes) -> Reply:
 
 def read_embeddings(body: bytes) -> Reply:
     """Embeddings, or an error."""
-    try:
-        if not body.isascii():
-            body.decode()
-        vectors = _load_vectors(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return read_error(body)
-    if memoryview(vectors.data)[:1].tobytes() != b"[" or vectors.error:
+    vectors = decoded(_load_vectors, body)
+    if vectors is None or memoryview(vectors.data)[:1].tobytes() != b"[" or vectors.error:
         return read_error(body)
     return Reply(True, read_usage(vectors.usage), 0, None, None)
 
@@ -63,6 +60,16 @@ def read_error(body: bytes) -> Reply:
     """What a provider says is wrong, with whatever status."""
     fault = _fault(body)
     return Reply(False, None, 0, fault.message, fault.code)
+
+
+def decoded(load: Callable[[bytes], Answer], body: bytes) -> Answer | None:
+    """The answer in a body; None when it is none in UTF-8."""
+    try:
+        if not body.isascii():
+            body.decode()
+        return load(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _content_bytes(chunk: Chunk) -> int:

@@ -107,9 +107,9 @@ def _ask(
 ) -> Ask | BadRequest:
     model = values.get("model")
     if not isinstance(model, str):
-        return _missing("model")
+        return missing("model")
     if values.get(form.required) is None:
-        return _missing(form.required)
+        return missing(form.required)
     stream = values.get("stream") is True
     wants_usage = False
     options = values.get("stream_options")
@@ -152,5 +152,6 @@ def _clamped(names: tuple[str, ...], ask: Ask, ceiling: int) -> dict[str, int]:
     return clamped or {names[0]: ceiling}
 
 
-def _missing(name: str) -> BadRequest:
+def missing(name: str) -> BadRequest:
+    """A field that an endpoint cannot do without."""
     return BadRequest(f"'{name}' is required.", "missing_required_parameter", name)

@@ -7,70 +7,29 @@ into pieces, the same bytes pass in total and the same facts are read.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import msgspec
 
 from tollway.dialects.chunk import Choice, Chunk, content_size, load_any, load_chunk, read_chunk
+from tollway.dialects.event_stream import EventStream, StreamError, event_of
 from tollway.dialects.faults import Fault, read_fault
-from tollway.dialects.sse import BOM, MAX_EVENT_BYTES, EventBuffer, field_of, split_events
+from tollway.dialects.sse import MAX_EVENT_BYTES, field_of
 from tollway.dialects.usage import read_usage
-from tollway.domain.usage import Usage
 
+__all__ = ["StreamError", "StreamReader"]
 _DONE = b"[DONE]"
 
 
-class StreamError(NamedTuple):
-    """An error event inside a 200. `status` is what it says of itself, if it does."""
-
-    status: int | None
-    message: str
-    code: str | None
-
-
-class StreamReader:
+class StreamReader(EventStream):
     """Reads one stream of completions. `forward_usage`: the client wants the usage chunk."""
 
-    __slots__ = (
-        "_buffer",
-        "_ended",
-        "_forward_usage",
-        "_fresh",
-        "_holding",
-        "_over",
-        "_seen",
-        "began",
-        "content_bytes",
-        "done",
-        "dropped",
-        "error",
-        "events",
-        "garbled",
-        "malformed",
-        "overflow",
-        "read",
-        "usage",
-    )
+    __slots__ = ("_ended", "_forward_usage", "_seen")
 
     def __init__(self, forward_usage: bool) -> None:
+        super().__init__()
         self._forward_usage = forward_usage
-        self._buffer = EventBuffer()
-        self._holding = False  # part of an event waits in the buffer
-        self._fresh = True  # nothing read: a byte order mark may come
-        self._over = False
         self._seen: set[int] = set()  # choices by index
         self._ended: set[int] = set()  # those that gave a finish_reason
-        self.began = False  # a valid event was read
-        self.done = False  # [DONE] was read
-        self.read = 0  # valid events, the dropped usage chunk included: what restarts token timers
-        self.events = 0  # choices' pieces with content
-        self.content_bytes = 0
-        self.usage: Usage | None = None
-        self.error: StreamError | None = None
-        self.overflow = False
-        self.malformed = 0
-        self.garbled = 0  # malformed events in a row
-        self.dropped = 0
 
     @property
     def finished(self) -> bool:
@@ -92,19 +51,9 @@ class StreamReader:
         passed = self._read_many(data)
         if passed < len(data):
             data = data[:passed] + self._read_carefully(data[passed:])
-        if self._holding and len(self._buffer) > MAX_EVENT_BYTES and not self._over:
-            self.overflow = self._over = True
+        if self._holding:
+            self._look_at_size()
         return data
-
-    def end(self) -> bytes:
-        """The body is complete: read an event that lacks its empty line. What it passes."""
-        rest = b"" if self._over else self._buffer.rest()
-        return self._read_carefully(rest.rstrip(b"\r\n") + b"\n\n") if rest else b""
-
-    def _take(self, data: bytes) -> bytes:
-        whole = self._buffer.take(data)
-        self._holding = len(self._buffer) > 0
-        return whole
 
     def _read_many(self, data: bytes) -> int:
         """Read the leading events of the form `data: {...}`: how many bytes they are."""
@@ -136,21 +85,7 @@ class StreamReader:
             self.began, self._fresh, self.garbled = True, False, 0
         return True
 
-    def _read_carefully(self, whole: bytes) -> bytes:
-        if self._fresh and whole:
-            self._fresh = False
-            whole = whole.removeprefix(BOM)
-        passed = []
-        for lines in split_events(whole):
-            passed.append(self._read_event(lines))
-            if self._over:
-                break
-        return b"".join(passed)
-
     def _read_event(self, lines: list[bytes]) -> bytes:
-        if sum(map(len, lines)) > MAX_EVENT_BYTES:
-            self.overflow = self._over = True
-            return b""
         kept: list[bytes] = []
         data: list[bytes] = []
         told_error = False
@@ -167,11 +102,11 @@ class StreamReader:
             elif name == b"event" and value == b"error":
                 told_error = True
         if not data and self.began and kept:
-            return _event_of(kept, lines[-1])  # comments alone
+            return event_of(kept, lines[-1])  # comments alone
         if not data or not self._read_payload(b"\n".join(data).strip(), told_error):
             self.dropped += 1
             return b""
-        return _event_of(kept, lines[-1])
+        return event_of(kept, lines[-1])
 
     def _read_payload(self, payload: bytes, told_error: bool) -> bool:
         """Read one event's data. Whether it passes."""
@@ -216,32 +151,11 @@ class StreamReader:
                 self._ended.add(choice.index)
 
     def _finish(self) -> bool:
-        self._over = True
-        if not self.began:  # an answer without an event is none
-            self.error = StreamError(None, "The provider's stream held no event.", "empty_stream")
+        if not self.began:
+            self._fail_empty()
             return False
-        self.done = True
+        self._over = self.done = True
         return True
-
-    def _fail(self, fault: Fault) -> None:
-        self._over = True
-        message = fault.message or "The provider reported an error."
-        self.error = StreamError(fault.status, message, fault.code)
-
-    def _note_malformed(self) -> None:
-        """One bad event among good ones is skipped; two in a row are not a stream any more."""
-        self.malformed += 1
-        self.garbled += 1
-        if self.garbled > 1:
-            self._over = True
-            message = "The provider sent events that cannot be read."
-            self.error = StreamError(None, message, "malformed_stream")
-
-
-def _event_of(kept: list[bytes], blank: bytes) -> bytes:
-    """The lines that pass, as one event. A CR and an LF must not meet where a line between them
-    was dropped: together they would be one line end, and the event would have none."""
-    return b"".join(kept) + (b"\r" if kept[-1][-1:] == b"\r" else blank)
 
 
 def _fault_in(chunk: Chunk, payload: bytes, told_error: bool) -> Fault | None:

@@ -58,3 +58,15 @@ def test_events():
         b'data: {"error":{"message":"no","type":"server_error","param":null,"code":"c"}}\n\n'
     )
     assert error_event("anthropic", 529, "no").startswith(b'event: error\ndata: {"type":"error",')
+
+
+def test_an_event_among_typed_ones():
+    """In a stream of Responses it has a type, and the body for clients that look for that."""
+    event = error_event("responses", 502, "Oh", code="server_error")
+    name, data = event.removesuffix(b"\n\n").split(b"\n")
+    assert name == b"event: error"
+    told = json.loads(data.removeprefix(b"data: "))
+    error = told.pop("error")
+    assert told == {"type": "error", "code": "server_error", "message": "Oh", "param": None}
+    assert error == json.loads(error_body("openai", 502, "Oh", code="server_error"))["error"]
+    assert error_body("responses", 400, "x") == error_body("openai", 400, "x")

@@ -19,4 +19,7 @@ def test_the_names_are_the_ledgers():
         "chat_completions",
         "completions",
         "embeddings",
+        "responses",
+        "messages",
+        "count_tokens",
     ]

@@ -67,6 +67,7 @@ class BufferedRelay:
         "call",
         "first_byte_ns",
         "hold",
+        "input_usage",
         "intent",
         "status",
         "usage",
@@ -98,6 +99,7 @@ class BufferedRelay:
         self._headers: Sequence[Header] = ()
         self.status = 0  # the provider's; 0 before its head
         self.usage: Usage | None = None
+        self.input_usage: Usage | None = None  # of an answer that was cut
         self.answered = False  # the client has its answer, or as much of it as there will be
         self.first_byte_ns: int | None = None
 

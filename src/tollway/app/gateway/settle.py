@@ -126,7 +126,8 @@ def _settle_holds(
         return
     if exchange.hold is not None:
         gateway.quotas.settle(exchange.hold, actual)
-    if receipt.outcome == "finished" and relay.usage is not None:
+    writes = exchange.inbound.endpoint.writes
+    if writes and receipt.outcome == "finished" and relay.usage is not None:
         model_id = exchange.model.id
         history = gateway.outputs.get(model_id)
         if history is None:
@@ -156,7 +157,8 @@ def _bill(
         return payer, reported, "provider"
     events, size_bytes = relay.produced()
     output = estimated_output(events, size_bytes)
-    return payer, Usage(input=relay.intent.input_estimate, output=output), "estimated"
+    read = relay.input_usage or Usage(input=relay.intent.input_estimate)
+    return payer, read._replace(output=output, reasoning=None), "estimated"
 
 
 def _status(relay: BufferedRelay, failure: Failure | None) -> int:

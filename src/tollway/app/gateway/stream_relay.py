@@ -111,7 +111,7 @@ class StreamRelay(BufferedRelay):
         if failure is None and not was_done:
             failure = self._judge_tail()
         self._flow = None
-        self.usage = reader.usage
+        self.usage, self.input_usage = reader.usage, reader.input_usage
         if was_done:
             return None
         if not self.answered:

@@ -108,6 +108,7 @@ class TranslatingReader:
         "done",
         "error",
         "events",
+        "input_usage",
         "overflow",
         "read",
         "usage",
@@ -122,6 +123,7 @@ class TranslatingReader:
         self.events = 0
         self.content_bytes = 0
         self.usage: Usage | None = None
+        self.input_usage: Usage | None = None
         self.error: StreamError | None = None
         self.overflow = False  # the provider's side says it as an error
 
@@ -167,7 +169,7 @@ class TranslatingReader:
             self.done = True
             self.usage = piece.usage or self.usage
         elif isinstance(piece, Begun):
-            self.usage = piece.usage or self.usage
+            self.input_usage = piece.usage
         else:
             size = _piece_bytes(piece)
             if size:

@@ -58,15 +58,15 @@ class GatewayHandler:
     def handle(self, request: Request, client: Answer) -> None:
         """Answer one request, now or from a task of its own."""
         if request.query and b"tw_" in request.query:
-            _refuse(client, _KEY_IN_QUERY, "openai", self._make_id())
+            _refuse(client, _KEY_IN_QUERY, _shape_of(request), self._make_id())
             return
         endpoint = ENDPOINTS.get(request.path)
         if endpoint is None:
             self._handle_other(request, client)
         elif request.method != b"POST":
-            self._fail(client, 405, "Use POST.", _ALLOW_POST)
+            self._fail(request, client, 405, "Use POST.", _ALLOW_POST)
         elif not _is_json(request):
-            self._fail(client, 415, "Send the body as 'content-type: application/json'.")
+            self._fail(request, client, 415, "Send the body as 'content-type: application/json'.")
         else:
             self._tasks[client] = self._loop.create_task(self._run(endpoint, request, client))
 
@@ -89,15 +89,15 @@ class GatewayHandler:
     def _handle_other(self, request: Request, client: Answer) -> None:
         path = request.path
         if path not in _LISTS and not path.startswith(_MODEL):
-            self._fail(client, 404, "There is no such endpoint.")
+            self._fail(request, client, 404, "There is no such endpoint.")
         elif request.method != b"GET":
-            self._fail(client, 405, "Use GET.", _ALLOW_GET)
+            self._fail(request, client, 405, "Use GET.", _ALLOW_GET)
         else:
             self._tasks[client] = self._loop.create_task(self._run(None, request, client))
 
     async def _list(self, request: Request, client: Answer) -> None:
-        anthropic = request.header(b"anthropic-version") is not None
-        shape: Shape = "anthropic" if anthropic else "openai"
+        shape = _shape_of(request)
+        anthropic = shape == "anthropic"
         gateway, headers, request_id = self._gateway, request.headers, self._make_id()
         good = _with_id(_JSON_HEADERS, request_id)
         if request.path in (_ME, _MY_USAGE):
@@ -123,13 +123,25 @@ class GatewayHandler:
         else:
             _refuse(client, model, shape, request_id)
 
-    def _fail(self, client: Answer, status: int, message: str, *headers: Header) -> None:
+    def _fail(
+        self, request: Request, client: Answer, status: int, message: str, *headers: Header
+    ) -> None:
         """There is nothing here that could be asked for."""
-        fields = _with_id([*_JSON_HEADERS, *headers], self._make_id())
-        client.respond(status, fields, error_body("openai", status, message))
+        request_id = self._make_id()
+        fields = _with_id([*_JSON_HEADERS, *headers], request_id)
+        body = error_body(_shape_of(request), status, message, request_id=request_id)
+        client.respond(status, fields, body)
 
     def _make_id(self) -> str:
         return self._gateway.request_ids.make(self._gateway.clock.wall_ns())
+
+
+def _shape_of(request: Request) -> Shape:
+    """What the client reads: as the endpoint says, and without one as it says itself."""
+    endpoint = ENDPOINTS.get(request.path)
+    if endpoint is not None:
+        return endpoint.shape
+    return "openai" if request.header(b"anthropic-version") is None else "anthropic"
 
 
 def _is_json(request: Request) -> bool:
@@ -145,12 +157,12 @@ def _render(client: Answer, verdict: Refusal | Failure, shape: Shape, request_id
     if not isinstance(verdict, Failure):
         _refuse(client, verdict, shape, request_id)
     elif verdict.cause is not Cause.CLIENT_GONE:
-        status, headers, body = render_failure(verdict, shape)
+        status, headers, body = render_failure(verdict, shape, request_id)
         client.respond(status, _with_id(headers, request_id), body)
 
 
 def _refuse(client: Answer, refusal: Refusal, shape: Shape, request_id: str) -> None:
-    status, headers, body = render_refusal(refusal, shape)
+    status, headers, body = render_refusal(refusal, shape, request_id)
     client.respond(status, _with_id(headers, request_id), body)
 
 

@@ -239,7 +239,9 @@ def test_row_15_there_is_no_reset_to_be_missed():
 async def test_row_16_every_endpoint_is_limited(path):
     """There is no way to a provider beside the limits."""
     made = bench(quotas=[quota(0)])
-    body = {"model": "m", "messages": ASK["messages"], "prompt": "x", "input": "x"}
+    body = {"model": "m", "messages": ASK["messages"], "input": "x", "max_tokens": 5}
+    if path == b"/v1/completions":
+        body["prompt"] = "x"
     _, verdict = await made.ask(body, endpoint=ENDPOINTS[path])
     assert isinstance(verdict, QuotaExceeded)
     assert made.upstream.calls == []

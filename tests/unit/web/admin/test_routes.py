@@ -185,7 +185,9 @@ def owner(world, operation, who):
 
 # --- the data plane --------------------------------------------------------------------------
 
-MESSAGE = b'{"role": "user", "content": "x"}'
+# What any endpoint asks for; a response has no prompt but an empty one.
+BODY = b"""{"model": "m", "prompt": %s, "input": "x", "max_tokens": 5,
+"messages": [{"role": "user", "content": "x"}]}"""
 LISTS = {b"/v1/models", b"/v1/models/m", b"/v1/me", b"/v1/me/usage"}
 
 
@@ -200,7 +202,7 @@ async def test_every_endpoint_takes_a_key(path):
         if credential is not None:
             fields[b"authorization"] = credential
         request = Request((method, path, b"", b"HTTP/1.1"), list(fields.items()), fields, "::1")
-        request.body = b'{"model": "m", "prompt": "x", "input": "x", "messages": [%s]}' % MESSAGE
+        request.body = BODY % (b"null" if path == b"/v1/responses" else b'"x"')
         client = FakeClient()
         takes.handle(request, client)
         while client.ended is None:

@@ -1,0 +1,73 @@
+"""In whose shape the handler says no before a request is anybody's."""
+
+import asyncio
+import json
+
+import pytest
+
+from tests.fakes.pipeline import FakeClient, make_bench
+from tollway.web.gateway.handler import GatewayHandler
+from tollway.web.gateway.request import Request
+
+JSON = {b"content-type": b"application/json"}
+VERSION = {b"anthropic-version": b"2023-06-01"}
+
+
+async def ask(method, path, fields, *, query=b"", body=b""):
+    takes = GatewayHandler(make_bench().gateway, 1_000_000, {})
+    request = Request((method, path, query, b"HTTP/1.1"), list(fields.items()), fields, "::1")
+    request.body = body
+    client = FakeClient()
+    takes.handle(request, client)
+    while client.ended is None:
+        await asyncio.sleep(0)
+    return client, json.loads(client.body)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "fields", "status"),
+    [
+        (b"GET", b"/v1/messages", JSON, 405),
+        (b"POST", b"/v1/messages", {}, 415),
+        (b"POST", b"/v1/messages", JSON, 400),
+        (b"POST", b"/v1/messages/count_tokens", JSON, 400),
+        (b"POST", b"/v1/messages/batches", VERSION, 404),
+        (b"POST", b"/v1/models", VERSION, 405),
+        (b"GET", b"/v1/models", VERSION, 401),
+        (b"GET", b"/v1/models/m", VERSION, 401),
+    ],
+)
+async def test_anthropics_clients_read_their_own(method, path, fields, status):
+    """Paths of Anthropic's, and whoever sends its version, get its errors with the request's id."""
+    client, body = await ask(method, path, fields)
+    assert client.status == status
+    assert set(body) == {"type", "error", "request_id"}
+    assert (body["type"], set(body["error"])) == ("error", {"type", "message"})
+    assert body["request_id"] == client.headers[b"x-request-id"].decode()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "fields", "status"),
+    [
+        (b"GET", b"/v1/responses", JSON, 405),
+        (b"POST", b"/v1/responses", {**JSON, **VERSION}, 400),
+        (b"POST", b"/v1/chat/completions", {}, 415),
+        (b"GET", b"/v1/nothing", {}, 404),
+        (b"GET", b"/v1/models", {}, 401),
+    ],
+)
+async def test_all_others_read_openais(method, path, fields, status):
+    """A path of OpenAI's has its errors, whatever else is sent."""
+    client, body = await ask(method, path, fields)
+    assert client.status == status
+    assert set(body["error"]) == {"message", "type", "param", "code"}
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"), [(b"/v1/messages", "error"), (b"/v1/chat/completions", None)]
+)
+async def test_a_key_in_the_url(path, kind):
+    """It is refused in the path's shape before anything is read."""
+    client, body = await ask(b"POST", path, JSON, query=b"key=tw_live_x")
+    assert client.status == 400
+    assert body.get("type") == kind
