@@ -17,7 +17,7 @@ _MESSAGE = {"messages": [{"role": "user", "content": "Hello"}]}
 
 @click.command(name="explain")
 @click.option("--key", required=True, help="The key's id, or its text: only the id is sent.")
-@click.option("--tenant", metavar="ID", help="Whose key it is, if that is not you.")
+@click.option("--tenant", "tenant_id", metavar="ID", help="Whose key it is, if that is not you.")
 @click.option("--model", help="A short chat request to this model.")
 @click.option(
     "--request",
@@ -30,31 +30,14 @@ _MESSAGE = {"messages": [{"role": "user", "content": "Hello"}]}
 @click.option("--address", help="The client's address, for keys that are bound to some.")
 @output_option("text", "json", "yaml")
 @reach_options
-def command(
-    *,
-    key: str,
-    tenant: str | None,
-    model: str | None,
-    file: str | None,
-    endpoint: str,
-    end_user: str | None,
-    address: str | None,
-    output: str,
-    **reach: str | None,
-) -> None:
+def command(*, key: str, output: str, model: str | None, file: str | None, **given: Any) -> None:
     """Show whether a request would pass, which limits it meets and where it would go. Nothing is
     sent, held or billed. Exit code 1 when it would be refused."""
     parts = split_key(key)
-    body = {
-        "key_id": key if parts is None else parts[0],
-        "tenant_id": tenant,
-        "endpoint": endpoint,
-        "end_user": end_user,
-        "address": address,
-    }
-    with admin_api(Reach(**reach)) as client:
-        body["request"] = _request(model, file)  # type: ignore[assignment]
-        found = client.ask("POST", "/explain", body=body).body
+    told = {name: given.pop(name) for name in ("tenant_id", "endpoint", "end_user", "address")}
+    with admin_api(Reach(**given)) as client:
+        body = {"key_id": key if parts is None else parts[0], "request": _request(model, file)}
+        found = client.ask("POST", "/explain", body={**told, **body}).body
     print(written(found, output) if output != "text" else _text(found))
     if not found["admitted"]:
         sys.exit(REFUSED)
