@@ -18,7 +18,7 @@ Block = dict[str, Any]
 # Every name that is judged here, as bytes that stand in a body which has it unescaped.
 _SUSPECT = (b'_url"', b'"url"', b'"file_id"', b'"id"')
 _NESTING = ("content", "output", "source")
-_FILES = frozenset({"file", "container_upload", "input_file", "input_image", "computer_screenshot"})
+_FILES = ("file", "container_upload", "input_file", "input_image", "computer_screenshot")
 _load = msgspec.json.Decoder().decode
 
 

@@ -43,7 +43,7 @@ FORM = Form(
 
 
 # Parts whose tokens are bounded by their bytes; fields that may bring in more than was sent.
-_PLAIN_PARTS = frozenset({"text", "refusal"})
+_PLAIN_PARTS = ("text", "refusal")  # a tuple: what is looked up may be unhashable
 _OPEN_FIELDS = ("web_search_options", "audio", "modalities")
 
 _load_messages = msgspec.json.Decoder().decode

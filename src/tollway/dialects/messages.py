@@ -99,7 +99,13 @@ FORM = Form(
 COUNT_FORM = Form(rules={**_RULES, "stream": _no_stream}, required="messages")
 
 # Blocks whose tokens are bounded by their bytes; fields that may bring in more than was sent.
-_PLAIN_BLOCKS = frozenset({"text", "thinking", "redacted_thinking", "tool_use", "tool_result"})
+_PLAIN_BLOCKS = (
+    "text",
+    "thinking",
+    "redacted_thinking",
+    "tool_use",
+    "tool_result",
+)  # a tuple: what is looked up may be unhashable
 _OPEN_FIELDS = ("mcp_servers", "container")
 
 

@@ -99,14 +99,13 @@ FORM = Form(
 )
 
 # Items and parts whose tokens are bounded by their bytes; tools that run at the client.
-_PLAIN_BLOCKS = frozenset(
-    {
-        "message", "input_text", "output_text", "refusal", "text",
-        "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output",
-        "reasoning", "reasoning_text", "summary_text",
-    }
+# Tuples: what is looked up in them may be unhashable.
+_PLAIN_BLOCKS = (
+    "message", "input_text", "output_text", "refusal", "text",
+    "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output",
+    "reasoning", "reasoning_text", "summary_text",
 )  # fmt: skip
-_CLIENT_TOOLS = frozenset({"function", "custom"})
+_CLIENT_TOOLS = ("function", "custom")
 
 
 def is_bounded(ask: Ask) -> bool:

@@ -212,4 +212,5 @@ def test_no_bytes_make_it_raise(noise):
 def test_messages_that_cannot_be_read_have_no_bound():
     """A number that no type holds hides what stands beside it, and raises nothing."""
     assert not chat.is_bounded(ask(b',"messages":[1e999]'))
+    assert not chat.is_bounded(ask(b',"messages":[{"content":[{"type":[]}]}]'))
     assert chat.is_bounded(ask(b',"messages":[{"content":"x"}]'))
