@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,37 @@ def test_exactly_a_hundred_of_two_thousand_over_four_workers(stage: Stage, level
     api = (*api, f"file:{stage.tree.data_dir / 'admin.token'}", "-o", "json")
     shown = json.loads(stage.tree.run("quotas", "usage", quota_id, *api))
     assert (shown["source"], shown["used"], shown["held"]) == ("counter", 100, 0)
+
+
+def test_requests_at_a_time_over_four_workers(stage: Stage) -> None:
+    """Twelve at a time, whichever worker they meet: never more at the provider, never fewer slots
+    in the end."""
+    known = ids(stage)
+    limit(stage, quota(12, "concurrency", "none", **_tenant(known)))
+    statuses = crowd(
+        stage.tree.url,
+        stage.tree.key,
+        requests=3000,
+        at_once=60,
+        directives="tokens=10 gap_ms=10",
+        stream=True,
+    )
+    assert set(statuses) <= {200, 429}
+    assert statuses[200] > 24
+    facts = [json.loads(line) for line in stage.provider.log.read_text().splitlines()]
+    changes = {"request": 1, "answered": -1}
+    steps = sorted((fact["t"], changes[fact["ev"]]) for fact in facts if fact["ev"] in changes)
+    running = list(accumulate(change for _, change in steps))
+    assert (max(running), running[-1]) == (12, 0)
+    again = crowd(
+        stage.tree.url,
+        stage.tree.key,
+        requests=12,
+        at_once=12,
+        directives="tokens=10 gap_ms=20",
+        stream=True,
+    )
+    assert again == {200: 12}
 
 
 @pytest.mark.parametrize("url", ["http://elsewhere", "nonsense", "redis://host:port/0"])
