@@ -19,6 +19,9 @@ PYTEST := $(PY) -m pytest -q
 TORTURE := $(PYTEST) -m torture
 # Whose coverage counts. To trace the long walks over whole applications would double their time.
 MEASURED := tests/unit tests/attacks tests/http
+# What waits for sockets, processes and databases is left to `make test`.
+WAITING := journeys http conformance isolation simulation crash unit/adapters/http unit/bench \
+	unit/cli unit/fakes unit/tools unit/web/admin
 CLOCK := $(STAMPS)/.began
 BEGIN = @date +%s > $(CLOCK)
 DONE = @echo "make $@: $$(( $$(date +%s) - $$(cat $(CLOCK)) )) s"
@@ -43,7 +46,7 @@ seed: $(STAMPS)/package ## an example with two tenants into ./tollway-data; twic
 quick: $(STAMPS)/package $(STAMPS)/test ## style, types, sizes and the fast tests: under a minute
 	$(BEGIN)
 	@$(MAKE) --no-print-directory static
-	$(PYTEST) -n 2 -m "not slow and not torture and not model" --ignore tests/journeys
+	$(PYTEST) -n 2 -m "not slow and not torture and not model" $(addprefix --ignore tests/,$(WAITING))
 	$(DONE)
 
 test: $(STAMPS)/package $(STAMPS)/test $(STAMPS)/demo $(STAMPS)/openid ## every test but the torture campaigns, with the coverage gates

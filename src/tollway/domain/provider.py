@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from tollway.domain.fair_share import UNLIMITED, Capacity
 from tollway.domain.ids import CredentialId, ProviderId, TenantId
 
 
@@ -59,3 +60,4 @@ class ProviderRecord:
     first_token_timeout_s: float | None = None
     idle_timeout_s: float | None = None
     total_timeout_s: float | None = None
+    capacity: Capacity = UNLIMITED  # of each of its accounts

@@ -19,3 +19,4 @@ class TenantRecord:
     timezone: str = "UTC"
     timezone_before: str | None = None
     timezone_since_s: int = 0
+    weight: float = 1.0  # of its share where a provider cannot take everybody

@@ -4,13 +4,13 @@ its request leaves and settled with exactly one outcome, whatever happens in bet
 
 import hmac
 from collections.abc import Callable
-from typing import NamedTuple
 
 from tollway.app.gateway.exchange import Exchange, Verdict
 from tollway.app.gateway.relay import BufferedRelay
 from tollway.app.gateway.reserve import attempt_rules, reserve_attempt
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.gateway.settle import settle_attempt
+from tollway.app.gateway.sharing import take_turn
 from tollway.app.gateway.stream_relay import StreamRelay
 from tollway.app.ports import Header, UpstreamCall
 from tollway.dialects.ask import Rewrite
@@ -20,7 +20,7 @@ from tollway.domain.estimate import estimated_input
 from tollway.domain.failure import Cause, Failure, Phase, may_try_another
 from tollway.domain.hold import Hold
 from tollway.domain.model import Target
-from tollway.domain.provider import ProviderRecord, StreamUsage
+from tollway.domain.provider import CredentialRecord, ProviderRecord, StreamUsage
 from tollway.domain.receipt import Intent
 from tollway.domain.refusal import BadRequest, QuotaExceeded, Unavailable
 
@@ -65,46 +65,69 @@ async def _try_target(
 ) -> Verdict:
     if exchange.client.gone:
         return Failure(Phase.CONNECT, Cause.CLIENT_GONE, "The client left.")
-    hold = None
-    rules = attempt_rules(gateway, exchange, provider)
-    if rules.rules:
-        reserved = await reserve_attempt(gateway, exchange, rules, served=(target, provider))
-        if not isinstance(reserved, Hold):
-            return reserved
-        hold = reserved
-    prepared = _prepare(exchange, target, provider)
-    failed: Verdict = None
-    if isinstance(prepared, BadRequest):
-        failed = prepared
+    assert exchange.principal is not None
+    credential = provider.credentials[0] if provider.credentials else None
+    account = gateway.accounts.get(provider, credential, target.model)
+    if account.free:
+        turn = account.enter_free(exchange.principal.tenant)
     else:
-        relay = _begin(gateway, exchange, prepared, target)
-        if relay is not None:
-            relay.hold = hold
-            return await _send(gateway, exchange, relay, prepared.call, last=last)
-        failed = _JOURNAL_FULL
-    if hold is not None:
-        gateway.quotas.void(hold)
-    return failed
+        taken = await take_turn(gateway.outputs, exchange, account)
+        if isinstance(taken, QuotaExceeded):
+            return taken
+        turn = taken
+    try:
+        served, rules = (target, provider), attempt_rules(gateway, exchange, provider)
+        hold = None
+        if rules.rules:
+            held = await reserve_attempt(gateway, exchange, rules, served=served)
+            if not isinstance(held, Hold):
+                return held
+            hold = held
+        relay = _begin(gateway, exchange, served, credential, hold)
+        if not isinstance(relay, BufferedRelay):
+            return relay
+        failure = await _send(gateway, exchange, relay, last=last)
+        turn.went(failure, relay.usage)
+        return None if relay.answered else failure
+    finally:
+        turn.close()
 
 
 def _begin(
-    gateway: Gateway, exchange: Exchange, prepared: "_Prepared", target: Target
-) -> BufferedRelay | None:
-    """Journal the intent; None: it cannot be kept, so nothing may be sent."""
-    call = prepared.call
-    slot, ticket = gateway.journal.claim()
-    exchange.attempts += 1
-    intent = _intent(exchange, call, target, slot, ticket)
-    if not gateway.journal.intend(intent):
-        return None
-    make_relay = StreamRelay if call.stream else BufferedRelay
-    return make_relay(gateway, exchange, intent, provider=call.provider, carrier=prepared.carrier)
+    gateway: Gateway,
+    exchange: Exchange,
+    served: tuple[Target, ProviderRecord],
+    credential: CredentialRecord | None,
+    hold: Hold | None,
+) -> BufferedRelay | BadRequest | Unavailable:
+    """Render the request and journal its intent; or why nothing may be sent."""
+    target, provider = served
+    carrier = carrier_for(exchange.inbound.endpoint, provider.kind)
+    call: UpstreamCall | BadRequest = (
+        _not_served(exchange, provider)
+        if carrier is None
+        else _call(exchange, carrier, target, provider, credential)
+    )
+    refusal: BadRequest | Unavailable = _JOURNAL_FULL
+    if carrier is None or isinstance(call, BadRequest):
+        assert isinstance(call, BadRequest), "who has no carrier has no call"
+        refusal = call
+    else:
+        slot, ticket = gateway.journal.claim()
+        exchange.attempts += 1
+        intent = _intent(exchange, call, target, slot, ticket)
+        if gateway.journal.intend(intent):
+            make_relay = StreamRelay if call.stream else BufferedRelay
+            return make_relay(gateway, exchange, intent, call=call, carrier=carrier, hold=hold)
+    if hold is not None:
+        gateway.quotas.void(hold)
+    return refusal
 
 
 async def _send(
-    gateway: Gateway, exchange: Exchange, relay: BufferedRelay, call: UpstreamCall, *, last: bool
-) -> Verdict:
-    journal = gateway.journal
+    gateway: Gateway, exchange: Exchange, relay: BufferedRelay, *, last: bool
+) -> Failure | None:
+    journal, call = gateway.journal, relay.call
     gateway.running.add(relay)
     failure: Failure | None = _OUR_BUG
     try:
@@ -119,20 +142,16 @@ async def _send(
         settle_attempt(gateway, exchange, relay, failure, failed_over=over)
     if failure is None:
         relay.deliver()
-    return None if relay.answered else failure
+    return failure
 
 
-class _Prepared(NamedTuple):
-    call: UpstreamCall
-    carrier: Carrier
-
-
-def _prepare(
-    exchange: Exchange, target: Target, provider: ProviderRecord
-) -> _Prepared | BadRequest:
-    carrier = carrier_for(exchange.inbound.endpoint, provider.kind)
-    if carrier is None:
-        return _not_served(exchange, provider)
+def _call(
+    exchange: Exchange,
+    carrier: Carrier,
+    target: Target,
+    provider: ProviderRecord,
+    credential: CredentialRecord | None,
+) -> UpstreamCall | BadRequest:
     ask = exchange.ask
     rendered = carrier.render(
         ask,
@@ -150,10 +169,8 @@ def _prepare(
     forwarded = _FORWARDED if carrier.same else _FOR_ANYBODY
     if not forwarded.isdisjoint(exchange.facts):
         headers += tuple(one for one in exchange.inbound.headers if one[0] in forwarded)
-    credential = provider.credentials[0] if provider.credentials else None
     path, body = rendered.path, rendered.body
-    call = UpstreamCall(provider, credential, "POST", path, headers, body, ask.stream)
-    return _Prepared(call, carrier)
+    return UpstreamCall(provider, credential, "POST", path, headers, body, ask.stream)
 
 
 def _not_served(exchange: Exchange, provider: ProviderRecord) -> BadRequest:

@@ -12,7 +12,7 @@ from tollway.app.gateway.exchange import Exchange
 from tollway.app.gateway.recall import scope_of
 from tollway.app.gateway.reserve import allowances
 from tollway.app.gateway.runtime import Gateway
-from tollway.app.ports import Flow, Header
+from tollway.app.ports import Flow, Header, UpstreamCall
 from tollway.app.ports_answers import StoredAnswer
 from tollway.dialects.allowances import allowance_headers
 from tollway.dialects.ask import Heading
@@ -22,7 +22,6 @@ from tollway.domain.access import Principal
 from tollway.domain.brand import COMMAND
 from tollway.domain.failure import Cause, Failure, Phase
 from tollway.domain.hold import Hold
-from tollway.domain.provider import ProviderRecord
 from tollway.domain.receipt import Intent
 from tollway.domain.retry import retry_after_s
 from tollway.domain.usage import Usage
@@ -62,10 +61,10 @@ class BufferedRelay:
         "_headers",
         "_limit",
         "_pieces",
-        "_provider",
         "_size",
         "_stopped",
         "answered",
+        "call",
         "first_byte_ns",
         "hold",
         "intent",
@@ -79,16 +78,17 @@ class BufferedRelay:
         exchange: Exchange,
         intent: Intent,
         *,
-        provider: ProviderRecord,
+        call: UpstreamCall,
         carrier: Carrier,
+        hold: Hold | None,
     ) -> None:
         self._gateway = gateway
         self._exchange = exchange
-        self._provider = provider
+        self.call = call
         self._carrier = carrier
         self._client = exchange.client
         self.intent = intent
-        self.hold: Hold | None = None  # the attempt's own
+        self.hold = hold  # the attempt's own
         self._flow: Flow | None = None
         self._stopped: Failure | None = None
         self._pieces: list[bytes] = []
@@ -192,7 +192,7 @@ class BufferedRelay:
         """The answer's head as the client may see it, but for the type."""
         headers = [
             (b"x-request-id", self.intent.request_id.encode()),
-            (b"x-tollway-provider", self._provider.name.encode("ascii", "replace")),
+            (b"x-tollway-provider", self.call.provider.name.encode("ascii", "replace")),
         ]
         headers += [header for header in self._headers if header[0] in PASSED_HEADERS]
         if self._exchange.dropped:

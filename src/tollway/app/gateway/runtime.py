@@ -9,6 +9,7 @@ from tollway.app.gateway.limits import Limits
 from tollway.app.gateway.newcomers import Newcomers
 from tollway.app.gateway.request_ids import RequestIds
 from tollway.app.gateway.running import Running
+from tollway.app.gateway.sharing import Accounts
 from tollway.app.ports import (
     Clock,
     Guard,
@@ -55,6 +56,7 @@ class Gateway:
     newcomers: Newcomers = field(default_factory=Newcomers)  # keys
     new_models: Newcomers = field(default_factory=Newcomers)
     turns: dict[ModelId, int] = field(default_factory=dict)  # requests so far, per model
+    accounts: Accounts = field(default_factory=Accounts)  # at providers
     limits: Limits = field(default_factory=Limits)
     warned: dict[ModelId, float] = field(default_factory=dict)  # until when: usage above its cap
     limited: dict[tuple[QuotaId, str], int] = field(default_factory=dict)  # refusals, by why

@@ -12,13 +12,13 @@ from tollway.app.gateway.exchange import Exchange
 from tollway.app.gateway.extending import HeldOutput, held_output
 from tollway.app.gateway.relay import BufferedRelay, told
 from tollway.app.gateway.runtime import Gateway
-from tollway.app.ports import Flow, Header
+from tollway.app.ports import Flow, Header, UpstreamCall
 from tollway.app.ports_answers import StoredAnswer
 from tollway.dialects.carrier import Carrier
 from tollway.dialects.errors import error_event
 from tollway.dialects.reading import EventReader
 from tollway.domain.failure import Cause, Failure, Phase, client_status
-from tollway.domain.provider import ProviderRecord
+from tollway.domain.hold import Hold
 from tollway.domain.receipt import Intent
 
 _STREAM_HEADERS: list[Header] = [
@@ -39,10 +39,11 @@ class StreamRelay(BufferedRelay):
         exchange: Exchange,
         intent: Intent,
         *,
-        provider: ProviderRecord,
+        call: UpstreamCall,
         carrier: Carrier,
+        hold: Hold | None,
     ) -> None:
-        super().__init__(gateway, exchange, intent, provider=provider, carrier=carrier)
+        super().__init__(gateway, exchange, intent, call=call, carrier=carrier, hold=hold)
         self._reader = carrier.stream_reader(self._heading())
         self._streaming = False
         self._events = 0

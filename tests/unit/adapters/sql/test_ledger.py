@@ -149,6 +149,7 @@ OUTCOMES = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.lists(OUTCOMES, max_size=5), max_size=4), st.randoms(use_true_random=False))
 def test_any_order_and_repetition_of_batches_folds(batches, random):
