@@ -17,6 +17,7 @@ from tests.fakes.limits import crowd, crowd_again
 from tests.fakes.quotas import quota
 from tests.fakes.stage import Stage
 from tests.fakes.valkey import Valkey
+from tests.journeys.test_alerts import _admin
 from tests.journeys.test_quotas import _tenant, admitted, hit_worker, ids, limit, metrics, used_up
 
 
@@ -93,6 +94,43 @@ def test_requests_at_a_time_over_four_workers(stage: Stage) -> None:
         stream=True,
     )
     assert again == {200: 12}
+
+
+def test_a_strict_budget_over_four_workers(stage: Stage) -> None:
+    """G-22 over processes: a hundred streams at once on one budget; whenever the counter is looked
+    at, what is used and what is held do not exceed it, and in the end nothing is held."""
+    budget = quota(20_000, "output_tokens", precision="strict", **_tenant(ids(stage)))
+    limit(stage, budget)
+    statuses: list[Any] = []
+
+    def ask() -> None:
+        statuses.append(
+            crowd(
+                stage.tree.url,
+                stage.tree.key,
+                requests=2000,
+                at_once=100,
+                directives="tokens=30 gap_ms=2",
+                stream=True,
+                max_tokens=60,
+            )
+        )
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    seen = []
+    while asking.is_alive():
+        shown = _admin(stage, "GET", f"/quotas/{budget.id}/usage")
+        if shown["source"] == "counter":
+            seen.append(shown["used"] + shown["held"])
+    assert len(seen) > 10
+    assert 0 < max(seen) <= 20_000
+    assert set(statuses[0]) == {200, 429}
+    time.sleep(1.5)
+    spent = sum(row["output"] or 0 for row in stage.tree.ledger())
+    assert 20_000 - 100 * 60 < spent <= 20_000
+    shown = _admin(stage, "GET", f"/quotas/{budget.id}/usage")
+    assert (shown["used"], shown["held"]) == (spent, 0)
 
 
 @pytest.mark.parametrize("url", ["http://elsewhere", "nonsense", "redis://host:port/0"])
