@@ -439,6 +439,7 @@ async def test_a_frozen_server_holds_up_nobody(valkey):
     assert await store.start()
     ended = now_hold(hard, soft)
     assert await store.decided(ended) is None
+    seeded = store.seeded
     with valkey.frozen():
         store.settle(ended, actual())
         began = time.monotonic()
@@ -461,6 +462,7 @@ async def test_a_frozen_server_holds_up_nobody(valkey):
     assert await store.decided(now_hold(hard, soft)) is None
     assert store.standing(hard)[:2] == (1, 1)
     assert store.standing(soft)[:2] == (11, 1)
+    assert store.seeded == seeded  # it has what it had: nobody refills it
     await store.close()
 
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.fakes.limits import crowd, crowd_again
 from tests.fakes.quotas import quota
 from tests.fakes.stage import Stage
 from tests.fakes.valkey import Valkey
+from tests.journeys.test_alerts import _admin
 from tests.journeys.test_quotas import _tenant, admitted, hit_worker, ids, limit, metrics, used_up
 
 
@@ -61,6 +63,74 @@ def test_exactly_a_hundred_of_two_thousand_over_four_workers(stage: Stage, level
     api = (*api, f"file:{stage.tree.data_dir / 'admin.token'}", "-o", "json")
     shown = json.loads(stage.tree.run("quotas", "usage", quota_id, *api))
     assert (shown["source"], shown["used"], shown["held"]) == ("counter", 100, 0)
+
+
+def test_requests_at_a_time_over_four_workers(stage: Stage) -> None:
+    """Twelve at a time, whichever worker they meet: never more at the provider, never fewer slots
+    in the end."""
+    known = ids(stage)
+    limit(stage, quota(12, "concurrency", "none", **_tenant(known)))
+    statuses = crowd(
+        stage.tree.url,
+        stage.tree.key,
+        requests=3000,
+        at_once=60,
+        directives="tokens=10 gap_ms=10",
+        stream=True,
+    )
+    assert set(statuses) <= {200, 429}
+    assert statuses[200] > 24
+    facts = [json.loads(line) for line in stage.provider.log.read_text().splitlines()]
+    changes = {"request": 1, "answered": -1}
+    steps = sorted((fact["t"], changes[fact["ev"]]) for fact in facts if fact["ev"] in changes)
+    running = list(accumulate(change for _, change in steps))
+    assert (max(running), running[-1]) == (12, 0)
+    again = crowd(
+        stage.tree.url,
+        stage.tree.key,
+        requests=12,
+        at_once=12,
+        directives="tokens=10 gap_ms=20",
+        stream=True,
+    )
+    assert again == {200: 12}
+
+
+def test_a_strict_budget_over_four_workers(stage: Stage) -> None:
+    """G-22 over processes: a hundred streams at once on one budget; whenever the counter is looked
+    at, what is used and what is held do not exceed it, and in the end nothing is held."""
+    budget = quota(20_000, "output_tokens", precision="strict", **_tenant(ids(stage)))
+    limit(stage, budget)
+    statuses: list[Any] = []
+
+    def ask() -> None:
+        statuses.append(
+            crowd(
+                stage.tree.url,
+                stage.tree.key,
+                requests=2000,
+                at_once=100,
+                directives="tokens=30 gap_ms=2",
+                stream=True,
+                max_tokens=60,
+            )
+        )
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    seen = []
+    while asking.is_alive():
+        shown = _admin(stage, "GET", f"/quotas/{budget.id}/usage")
+        if shown["source"] == "counter":
+            seen.append(shown["used"] + shown["held"])
+    assert len(seen) > 10
+    assert 0 < max(seen) <= 20_000
+    assert set(statuses[0]) == {200, 429}
+    time.sleep(1.5)
+    spent = sum(row["output"] or 0 for row in stage.tree.ledger())
+    assert 20_000 - 100 * 60 < spent <= 20_000
+    shown = _admin(stage, "GET", f"/quotas/{budget.id}/usage")
+    assert (shown["used"], shown["held"]) == (spent, 0)
 
 
 @pytest.mark.parametrize("url", ["http://elsewhere", "nonsense", "redis://host:port/0"])

@@ -210,6 +210,7 @@ class MemoryQuotaStore:
     async def look(self, rule: Rule, at_s: int) -> Stand | None:
         """The same without making one; None: there is none."""
         rule.turn(at_s)
+        rule.cell = None  # it may be that of the window before
         return self.standing(rule) if _key(rule) in self._counters else None
 
     # What others need to know.

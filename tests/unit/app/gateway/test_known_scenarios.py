@@ -3,9 +3,12 @@ and that it cannot happen here. The numbers are those of the list they were coll
 """
 
 import asyncio
+import re
+from pathlib import Path
 
 import pytest
 
+from tests.attacks.test_identity import names_in
 from tests.fakes.pipeline import (
     CHAT,
     DONE,
@@ -38,6 +41,32 @@ from tollway.domain.window import Period, Zone, window_at
 ASK = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 STREAM = {**ASK, "stream": True}
 HEADERS = [(b"authorization", b"Bearer " + KEY.encode())]
+
+
+# What a row is about is also shown over processes, or by whom it concerns.
+ELSEWHERE = {
+    5: ("tests/conformance/test_redis_quotas.py", "test_however_many_ask_a_counter_is_seeded_once"),
+    6: ("tests/journeys/test_shared_quotas.py", "test_a_server_that_loses_everything"),
+    9: (
+        "tests/journeys/test_limits_of_machines.py",
+        "test_a_second_gateway_is_refused_where_each_would_count_for_itself",
+    ),
+    10: (
+        "tests/journeys/test_shared_quotas.py",
+        "test_exactly_a_hundred_of_two_thousand_over_four_workers",
+    ),
+    13: ("tests/conformance/test_redis_quotas.py", "test_a_lease_that_is_not_renewed_runs_out"),
+    14: ("tests/journeys/test_shared_quotas.py", "test_requests_at_a_time_over_four_workers"),
+    19: ("tests/unit/app/gateway/test_quotas.py", "test_a_provider_that_ignores_its_cap_is_cut"),
+}
+
+
+def test_every_row_has_a_test():
+    """1 to 19, here by name."""
+    names = re.findall(r"def test_rows?_(\d+(?:_(?:and_)?\d+)*)_", Path(__file__).read_text())
+    assert {int(number) for name in names for number in re.findall(r"\d+", name)} == {*range(1, 20)}
+    for path, name in ELSEWHERE.values():
+        assert name in names_in(path), (path, name)
 
 
 class Prices:
