@@ -19,7 +19,10 @@ class EventReader(Protocol):
     input_usage: Usage | None  # of the input, where a provider says that first
     error: StreamError | None
     overflow: bool  # an event was too large
-    malformed: int
+
+    @property
+    def malformed(self) -> int:
+        """Events that were skipped."""
 
     @property
     def finished(self) -> bool:

@@ -16,6 +16,8 @@ from tollway.dialects.reply_responses import read_response
 from tollway.dialects.stream import StreamReader
 from tollway.dialects.stream_messages import MessagesReader
 from tollway.dialects.stream_responses import ResponsesReader
+from tollway.dialects.translate import chat_provider, messages_client
+from tollway.dialects.translate.translation import Translation
 from tollway.domain.provider import ProviderKind
 from tollway.domain.refusal import BadRequest
 
@@ -133,11 +135,20 @@ _KINDS: dict[str, tuple[ProviderKind, ...]] = {
     "count_tokens": (ProviderKind.OPENAI_COMPATIBLE,),
 }
 
+# What is chat-shaped reaches every provider that chats: through these sides where it must.
+_CLIENT_SIDES = {"messages": messages_client.CLIENT}
+_PROVIDER_SIDES = dict.fromkeys(_OPENAI_KINDS, chat_provider.PROVIDER)
+
 _CARRIERS: dict[tuple[str, ProviderKind], Carrier] = {
-    (endpoint.name, kind): _passing(endpoint)
+    (endpoint, kind): Translation(client, provider)
+    for endpoint, client in _CLIENT_SIDES.items()
+    for kind, provider in _PROVIDER_SIDES.items()
+}
+_CARRIERS.update(
+    ((endpoint.name, kind), _passing(endpoint))
     for endpoint in _ALL
     for kind in _KINDS.get(endpoint.name, _OPENAI_KINDS)
-}
+)
 
 
 def carrier_for(endpoint: Endpoint, kind: ProviderKind) -> Carrier | None:

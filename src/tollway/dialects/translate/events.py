@@ -1,0 +1,103 @@
+"""A provider's server-sent events, whole and one by one, for the sides that read them. What an
+event says is theirs; what is no event, or too large, or said twice in a row badly, is decided here.
+"""
+
+from abc import ABC, abstractmethod
+
+import msgspec
+
+from tollway.dialects.event_stream import StreamError
+from tollway.dialects.faults import read_fault
+from tollway.dialects.sse import BOM, EventBuffer, field_of, split_events
+from tollway.dialects.translate.pieces import Failed, Piece
+from tollway.dialects.typed_stream import MAX_TYPED_EVENT_BYTES
+
+_UNREADABLE = StreamError(None, "The provider sent events that cannot be read.", "malformed_stream")
+_TOO_LARGE = StreamError(None, "The provider sent an event that is too large.", None)
+_load = msgspec.json.Decoder().decode
+
+
+class EventReader(ABC):
+    """A `PieceReader` over events that hold JSON objects. A side reads each in `_read`; it sets
+    `_over` with its last piece."""
+
+    def __init__(self) -> None:
+        self.malformed = 0
+        self._garbled = 0  # in a row
+        self._buffer = EventBuffer()
+        self._fresh = True
+        self._over = False
+
+    def feed(self, data: bytes) -> list[Piece]:
+        """What these bytes bring."""
+        if self._over:
+            return []
+        pieces = self._pieces(self._buffer.take(data))
+        if len(self._buffer) > MAX_TYPED_EVENT_BYTES and not self._over:
+            pieces.append(self._failed(_TOO_LARGE))
+        return pieces
+
+    def end(self) -> list[Piece]:
+        """What was held back, and the end if it was reached without a last word."""
+        rest = self._buffer.rest()
+        pieces = []
+        if rest and not self._over:
+            pieces = self._pieces(rest.rstrip(b"\r\n") + b"\n\n")
+        return pieces if self._over else [*pieces, *self._finish()]
+
+    @abstractmethod
+    def _read(self, name: bytes, event: dict[str, object]) -> list[Piece]:
+        """One event, its name empty where it has none."""
+
+    @abstractmethod
+    def _finish(self) -> list[Piece]:
+        """The stream has ended: the last pieces, if the answer is whole."""
+
+    def _pieces(self, whole: bytes) -> list[Piece]:
+        if self._fresh and whole:
+            self._fresh = False
+            whole = whole.removeprefix(BOM)
+        pieces: list[Piece] = []
+        for lines in split_events(whole):
+            pieces += self._read_lines(lines)
+            if self._over:
+                break
+        return pieces
+
+    def _read_lines(self, lines: list[bytes]) -> list[Piece]:
+        fields = [field_of(line) for line in lines[:-1]]
+        name = next((value for field, value in fields if field == b"event"), b"")
+        payload = b"\n".join(value for field, value in fields if field == b"data").strip()
+        if not payload:
+            return []
+        if payload == b"[DONE]":
+            self._over = True
+            return self._finish()
+        event = _object(payload)
+        if event is None:
+            self.malformed += 1
+            self._garbled += 1
+            return [self._failed(_UNREADABLE)] if self._garbled > 1 else []
+        self._garbled = 0
+        return self._read(name, event)
+
+    def _failed(self, error: StreamError) -> Failed:
+        self._over = True
+        return Failed(error)
+
+    def _fault(self, event: object) -> Failed:
+        """The failure that an event tells of."""
+        fault = read_fault(event, certain=True)
+        if fault is None:
+            return self._failed(StreamError(None, "The provider reported an error.", None))
+        message = fault.message or "The provider reported an error."
+        return self._failed(StreamError(fault.status, message, fault.code))
+
+
+def _object(payload: bytes) -> dict[str, object] | None:
+    try:
+        payload.decode()
+        value = _load(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
