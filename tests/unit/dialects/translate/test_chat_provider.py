@@ -506,18 +506,14 @@ def test_an_event_that_does_not_end():
     assert reader.end() == []
 
 
+NAMES = (
+    "choices", "delta", "message", "tool_calls", "function", "index", "id", "error",
+    "finish_reason", "usage", "content", "name", "arguments", "refusal",
+)  # fmt: skip
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=4),
     lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(
-                ["choices", "delta", "message", "tool_calls", "function", "index", "id", "error"]
-                + ["finish_reason", "usage", "content", "name", "arguments", "refusal"]
-            ),
-            inner,
-            max_size=5,
-        )
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=5)
     ),
     max_leaves=12,
 )
