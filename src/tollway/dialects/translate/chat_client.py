@@ -1,0 +1,324 @@
+"""Chat Completions as clients speak it: a request is read into a talk; answers are written.
+
+Source: OpenAI's API reference. Several answers at a time, probabilities, sounds as answers and
+searches have no counterpart elsewhere and are refused. A system message between turns keeps its
+place, as a user's turn. Streams are `chat_writer.py`.
+"""
+
+from typing import Any, NoReturn
+
+import msgspec
+
+from tollway.dialects.ask import Ask, Heading
+from tollway.dialects.translate.chat_writer import FINISHES, ChatEvents, usage_values
+from tollway.dialects.translate.shapes import encode, split_data_url, text_of
+from tollway.dialects.translate.sides import ClientSide
+from tollway.dialects.translate.talk import (
+    Answer,
+    Audio,
+    Document,
+    Format,
+    Image,
+    Message,
+    Part,
+    Reasoning,
+    Refusal,
+    Talk,
+    Text,
+    Thinking,
+    Tool,
+    ToolChoice,
+    ToolResult,
+    ToolUse,
+)
+from tollway.domain.refusal import BadRequest
+
+_load = msgspec.json.Decoder().decode
+# What makes the answer another one, and only OpenAI's servers do.
+_REFUSED = (
+    "logprobs", "top_logprobs", "logit_bias", "audio", "web_search_options", "functions",
+    "function_call", "prediction",
+)  # fmt: skip
+_KNOWN = frozenset(
+    {
+        "model", "messages", "tools", "tool_choice", "parallel_tool_calls", "response_format",
+        "reasoning_effort", "max_tokens", "max_completion_tokens", "temperature", "top_p", "stop",
+        "seed", "frequency_penalty", "presence_penalty", "user", "safety_identifier", "stream",
+        "stream_options", "n", "modalities", *_REFUSED,
+    }
+)  # fmt: skip
+_IGNORED = frozenset(
+    {"store", "metadata", "service_tier", "prompt_cache_key", "prompt_cache_retention", "verbosity"}
+)
+_FIELDS = {
+    "max_output": "max_completion_tokens",
+    "format": "response_format",
+    "reasoning": "reasoning_effort",
+    "end_user": "user",
+    "parallel_tools": "parallel_tool_calls",
+    "image": "messages",
+    "document": "messages",
+    "audio": "messages",
+}
+
+
+class _WrongError(Exception):
+    """What cannot be read; caught in `read`, where it becomes a value."""
+
+    def __init__(self, refusal: BadRequest) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+def read(ask: Ask) -> Talk | BadRequest:
+    """The talk in a judged request, or the first thing that cannot be understood."""
+    try:
+        return _read({name: _load(ask.fields[name]) for name in _KNOWN & ask.fields.keys()})
+    except _WrongError as error:
+        return error.refusal
+    except (msgspec.DecodeError, RecursionError):
+        return BadRequest("The request holds a number that is out of range.", "invalid_value")
+
+
+def _read(body: dict[str, Any]) -> Talk:
+    for name in _REFUSED:
+        if body.get(name) not in (None, False, [], {}):
+            _refuse(name, "cannot be carried to the provider behind this model.")
+    if body.get("n") not in (None, 1):
+        _refuse("n", "cannot be more than 1 at the provider behind this model.")
+    if body.get("modalities") not in (None, ["text"]):
+        _refuse("modalities", "can only be text at the provider behind this model.")
+    system, messages = _turns(_list(body.get("messages"), "messages"))
+    stop = body.get("stop")
+    effort = text_of(body, "reasoning_effort")
+    parallel = body.get("parallel_tool_calls")
+    return Talk(
+        messages,
+        system,
+        tuple(_tool(one, f"tools.{n}") for n, one in enumerate(_list(body.get("tools"), "tools"))),
+        _choice(body.get("tool_choice")),
+        parallel if isinstance(parallel, bool) else None,
+        _format(body.get("response_format")),
+        Reasoning(effort) if effort else None,
+        body.get("max_completion_tokens") or body.get("max_tokens"),
+        _number(body, "temperature"),
+        _number(body, "top_p"),
+        None,
+        (stop,) if isinstance(stop, str) else tuple(stop or ()),
+        _number(body, "seed", whole=True),
+        _number(body, "frequency_penalty"),
+        _number(body, "presence_penalty"),
+        text_of(body, "user") or text_of(body, "safety_identifier"),
+    )
+
+
+def _turns(given: list[Any]) -> tuple[tuple[Text, ...], tuple[Message, ...]]:
+    """What stands before any turn is the system's; results of tools become a user's turn."""
+    system: list[Text] = []
+    messages: list[Message] = []
+    for number, message in enumerate(given):
+        at = f"messages.{number}"
+        if not isinstance(message, dict):
+            _wrong(at, "must be an object.")
+        role, content = message.get("role"), message.get("content")
+        if role in ("system", "developer"):
+            texts = _texts(content, f"{at}.content")
+            if messages:
+                messages.append(Message("user", texts))
+            else:
+                system += texts
+        elif role == "user":
+            messages.append(Message("user", _parts(content, at), text_of(message, "name")))
+        elif role == "assistant":
+            messages.append(Message("assistant", _spoken(message, at), text_of(message, "name")))
+        elif role == "tool":
+            result = ToolResult(_text(message, "tool_call_id", at), _texts(content, at))
+            if messages and messages[-1].role == "user" and _are_results(messages[-1]):
+                messages[-1] = messages[-1]._replace(parts=(*messages[-1].parts, result))
+            else:
+                messages.append(Message("user", (result,)))
+        else:
+            _refuse(f"{at}.role", "must be system, developer, user, assistant or tool.")
+    return tuple(system), tuple(messages)
+
+
+def _are_results(message: Message) -> bool:
+    return all(isinstance(part, ToolResult) for part in message.parts)
+
+
+def _texts(content: Any, at: str) -> tuple[Text, ...]:
+    parts = _parts(content, at)
+    if not all(isinstance(part, Text) for part in parts):
+        _refuse(at, "can only be text here.")
+    return tuple(part for part in parts if isinstance(part, Text))
+
+
+def _parts(content: Any, at: str) -> tuple[Part, ...]:
+    if content is None:
+        return ()
+    if isinstance(content, str):
+        return (Text(content),) if content else ()
+    blocks = enumerate(_list(content, f"{at}.content"))
+    return tuple(_part(block, f"{at}.content.{number}") for number, block in blocks)
+
+
+def _part(part: Any, at: str) -> Part:
+    if not isinstance(part, dict):
+        _wrong(at, "must be an object.")
+    kind = part.get("type")
+    if kind == "text":
+        return Text(_text(part, "text", at))
+    if kind == "refusal":
+        return Refusal(_text(part, "refusal", at))
+    inner = part.get(kind) if isinstance(kind, str) else None
+    if not isinstance(inner, dict):
+        _refuse(f"{at}.type", "is of a kind that the provider behind this model does not know.")
+    if kind == "input_audio":
+        return Audio(_text(inner, "data", at), _text(inner, "format", at))
+    if kind == "file" and text_of(inner, "file_data"):
+        found = split_data_url(text_of(inner, "file_data"))
+        media_type, data = found or ("application/pdf", text_of(inner, "file_data"))
+        return Document(media_type, data, name=text_of(inner, "filename"))
+    if kind != "image_url":
+        _refuse(f"{at}.type", "cannot be carried to the provider behind this model.")
+    return _image(inner, at)
+
+
+def _image(inner: dict[str, Any], at: str) -> Image:
+    url, detail = _text(inner, "url", at), text_of(inner, "detail")
+    found = split_data_url(url)
+    return Image(url=url, detail=detail) if found is None else Image(*found, "", detail)
+
+
+def _spoken(message: dict[str, Any], at: str) -> tuple[Part, ...]:
+    parts = list(_parts(message.get("content"), at))
+    if text_of(message, "refusal"):
+        parts.append(Refusal(text_of(message, "refusal")))
+    for number, call in enumerate(_list(message.get("tool_calls"), f"{at}.tool_calls")):
+        place = f"{at}.tool_calls.{number}"
+        function = call.get("function") if isinstance(call, dict) else None
+        if not isinstance(function, dict):
+            _refuse(f"{place}.type", "must be a function for the provider behind this model.")
+        arguments = text_of(function, "arguments")
+        parts.append(ToolUse(_text(call, "id", place), _text(function, "name", place), arguments))
+    return tuple(parts)
+
+
+def _tool(tool: Any, at: str) -> Tool:
+    function = tool.get("function") if isinstance(tool, dict) else None
+    if not isinstance(function, dict):
+        _refuse(f"{at}.type", "must be a function for the provider behind this model.")
+    strict = function.get("strict")
+    return Tool(
+        _text(function, "name", at),
+        text_of(function, "description"),
+        function.get("parameters"),
+        strict if isinstance(strict, bool) else None,
+    )
+
+
+def _choice(choice: Any) -> ToolChoice | None:
+    if choice is None:
+        return None
+    if choice == "auto":
+        return ToolChoice("auto")
+    if choice == "none":
+        return ToolChoice("none")
+    if choice == "required":
+        return ToolChoice("any")
+    function = choice.get("function") if isinstance(choice, dict) else None
+    if not isinstance(function, dict):
+        _refuse("tool_choice", "must be auto, none, required, or one function.")
+    return ToolChoice("named", _text(function, "name", "tool_choice.function"))
+
+
+def _format(wanted: Any) -> Format | None:
+    kind = wanted.get("type") if isinstance(wanted, dict) else wanted
+    if kind in (None, "text"):
+        return None
+    if kind == "json_object":
+        return Format("json")
+    schema = wanted.get("json_schema") if kind == "json_schema" else None
+    if not isinstance(schema, dict):
+        _refuse("response_format", "must be text, json_object or json_schema.")
+    strict = schema.get("strict")
+    return Format(
+        "schema",
+        text_of(schema, "name"),
+        schema.get("schema"),
+        strict if isinstance(strict, bool) else None,
+        text_of(schema, "description"),
+    )
+
+
+def _list(value: Any, at: str) -> list[Any]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        _wrong(at, "must be an array.")
+    return value
+
+
+def _text(value: dict[str, Any], name: str, at: str) -> str:
+    found = value.get(name)
+    if not isinstance(found, str):
+        _wrong(f"{at}.{name}", "must be a string.")
+    return found
+
+
+def _number(body: dict[str, Any], name: str, *, whole: bool = False) -> Any:
+    value = body.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        _wrong(name, "must be a number.")
+    return value
+
+
+def _wrong(field: str, message: str) -> NoReturn:
+    raise _WrongError(BadRequest(f"'{field}' {message}", "invalid_type", field))
+
+
+def _refuse(field: str, message: str) -> NoReturn:
+    raise _WrongError(BadRequest(f"'{field}' {message}", "unsupported_parameter", field))
+
+
+def write_answer(answer: Answer, heading: Heading) -> bytes:
+    """A chat completion with one choice."""
+    said = "".join(part.text for part in answer.parts if isinstance(part, Text))
+    refused = "".join(part.text for part in answer.parts if isinstance(part, Refusal))
+    thought = "".join(part.text for part in answer.parts if isinstance(part, Thinking))
+    calls = [_call(part) for part in answer.parts if isinstance(part, ToolUse)]
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": said or None,
+        "refusal": refused or None,
+    }
+    if thought:
+        message["reasoning_content"] = thought
+    if calls:
+        message["tool_calls"] = calls
+    choice = {
+        "index": 0,
+        "message": message,
+        "logprobs": None,
+        "finish_reason": FINISHES[answer.stop],
+    }
+    body: dict[str, Any] = {
+        "id": f"chatcmpl-{heading.request_id.removeprefix('req_')}",
+        "object": "chat.completion",
+        "created": heading.created_s,
+        "model": heading.model,
+        "choices": [choice],
+    }
+    if answer.usage is not None:
+        body["usage"] = usage_values(answer.usage)
+    return encode(body)
+
+
+def _call(part: ToolUse) -> dict[str, Any]:
+    function = {"name": part.name, "arguments": part.arguments or "{}"}
+    return {"id": part.id, "type": "function", "function": function}
+
+
+CLIENT = ClientSide(read, _FIELDS, _IGNORED, _KNOWN, write_answer, ChatEvents)
