@@ -108,6 +108,9 @@ class Keys(Protocol):
     def get(self, tenant_id: TenantId, key_id: KeyId) -> KeyView | None:
         """By id."""
 
+    def owner(self, key_id: KeyId) -> TenantId | None:
+        """Whose it is (of those the unit's scope shows)."""
+
     def find(self, tenant_id: TenantId, name: str) -> list[KeyView]:
         """All of that name, the newest first: rotation makes several."""
 

@@ -25,6 +25,10 @@ class SqlKeys:
         )
         return _view(row) if row is not None else None
 
+    def owner(self, key_id: KeyId) -> TenantId | None:
+        row = self._unit.first(select(api_keys.c.tenant_id).where(api_keys.c.id == key_id))
+        return None if row is None else TenantId(row.tenant_id)
+
     def find(self, tenant_id: TenantId, name: str) -> list[KeyView]:
         query = _KEYS.where(api_keys.c.tenant_id == tenant_id, api_keys.c.name == name)
         newest = query.order_by(api_keys.c.created_s.desc(), api_keys.c.version.desc())
