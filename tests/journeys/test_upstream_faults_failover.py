@@ -58,7 +58,8 @@ def status(code: int, fields: bytes = b"") -> bytes:
 LOSERS = {
     "500": status(500),
     "503": status(503, b"retry-after: 30\r\n"),
-    "429": status(429, b"retry-after: 30\r\n"),
+    # Not for long: whoever asks meanwhile would not be sent there at all.
+    "429": status(429, b"retry-after-ms: 20\r\n"),
     "408": status(408),
     "401": status(401),
     "302": status(302, b"location: http://169.254.169.254/\r\n"),
@@ -100,7 +101,7 @@ def test_the_client_sees_the_winner_alone(
     assert reply.headers["x-tollway-provider"] == "simulated"
     assert b"loser" not in reply.body
     assert b"lost" not in reply.body
-    assert "retry-after" not in reply.headers
+    assert not {"retry-after", "retry-after-ms"} & set(reply.headers)
     assert reply.body.endswith(b"data: [DONE]\n\n" if stream else b"}")
     first, second = stage.rows(reply.nonce, 2)
     assert (first["attempt"], first["payer"], first["outcome"]) == (1, "failed_over", "failed")
@@ -157,10 +158,10 @@ def test_once_the_client_has_something_there_is_no_other(stage: Stage, raw: RawP
 
 def test_when_all_fail_the_last_one_speaks(stage: Stage, raw: RawProvider) -> None:
     """Its status, its words, its retry-after."""
-    lose(raw, status(429, b"retry-after: 7\r\n"))
+    lose(raw, status(429, b"retry-after: 1\r\n"))
     reply = stage.chat("tokens=4", model="lost")
     assert (reply.status, reply.error["message"]) == (429, "loser")
-    assert reply.headers["retry-after"] == "7"
+    assert reply.headers["retry-after"] == "1"
     payers = [row["payer"] for row in stage.rows(reply.nonce, 2)]
     assert payers == ["failed_over", "failed"]
 
@@ -204,3 +205,16 @@ def test_shares(stage: Stage) -> None:
     assert shares["turns"] == {"a": 10, "b": 10, "c": 10}
     wanted = {"a": 10, "b": 20, "c": 40}
     assert all(abs(shares["weights"][name] - share) <= 2 for name, share in wanted.items())
+
+
+def test_an_account_that_had_enough_is_left_alone(stage: Stage, raw: RawProvider) -> None:
+    """For as long as the provider says, its next target answers, and it is sent nothing."""
+    lose(raw, status(429, b"retry-after: 30\r\n"))
+    assert stage.chat("tokens=4", model="two").status == 200
+    arrived = len(raw.requests)
+    for _ in range(3):
+        reply = stage.chat("tokens=4", model="two")
+        assert (reply.status, reply.headers["x-tollway-provider"]) == (200, "simulated")
+        [row] = stage.rows(reply.nonce, 1)
+        assert row["payer"] == "reported"
+    assert len(raw.requests) == arrived
