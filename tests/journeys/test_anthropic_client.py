@@ -107,7 +107,7 @@ def raw() -> Iterator[RawProvider]:
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory, raw: RawProvider) -> Iterator[Stage]:
     made = Stage(tmp_path_factory.mktemp("anthropic"))
-    made.add_provider("claude", raw.base_url)
+    made.add_provider("claude", raw.base_url, kind="anthropic")
     made.begin()
     yield made
     made.close()
@@ -250,7 +250,13 @@ def test_errors(stage: Stage, client: Anthropic) -> None:
     assert issubclass(InternalServerError, APIStatusError)
 
 
-def test_a_provider_of_openais_is_not_asked(stage: Stage, client: Anthropic) -> None:
-    """A model behind another endpoint's path is the simulated provider's to refuse."""
-    with pytest.raises(APIStatusError):
-        client.messages.create(**asks(model="small"))
+def test_a_provider_of_openais_dialect_answers_too(stage: Stage, client: Anthropic) -> None:
+    """Whole and streamed, in the client's dialect; billed as the provider counted."""
+    message = client.messages.create(**asks(model="small"))
+    assert [block.type for block in message.content] == ["text"]
+    assert (message.stop_reason, message.model) == ("end_turn", "small")
+    with client.messages.stream(**asks(model="small")) as stream:
+        said = "".join(stream.text_stream)
+        final = stream.get_final_message()
+    assert said == final.content[0].text
+    assert final.usage.output_tokens > 0

@@ -16,7 +16,12 @@ from tollway.dialects.reply_responses import read_response
 from tollway.dialects.stream import StreamReader
 from tollway.dialects.stream_messages import MessagesReader
 from tollway.dialects.stream_responses import ResponsesReader
-from tollway.dialects.translate import chat_provider, messages_client
+from tollway.dialects.translate import (
+    chat_client,
+    chat_provider,
+    messages_client,
+    messages_provider,
+)
 from tollway.dialects.translate.translation import Translation
 from tollway.domain.provider import ProviderKind
 from tollway.domain.refusal import BadRequest
@@ -127,17 +132,26 @@ def _passing(endpoint: Endpoint) -> Passing:
     )
 
 
-_OPENAI_KINDS = (ProviderKind.OPENAI, ProviderKind.OPENAI_COMPATIBLE, ProviderKind.ECHO)
+_OPENAI_KINDS = (
+    ProviderKind.OPENAI,
+    ProviderKind.AZURE_OPENAI,
+    ProviderKind.OPENAI_COMPATIBLE,
+    ProviderKind.ECHO,
+)
+# Who is sent what unchanged. Of the servers that follow OpenAI some speak Messages too, but all
+# speak Chat Completions; one that is Anthropic's double is of the kind `anthropic`.
 _KINDS: dict[str, tuple[ProviderKind, ...]] = {
-    "responses": (ProviderKind.OPENAI, ProviderKind.OPENAI_COMPATIBLE),
-    # llama.cpp, vLLM, Ollama and others speak it beside OpenAI's dialects.
-    "messages": (ProviderKind.OPENAI_COMPATIBLE,),
-    "count_tokens": (ProviderKind.OPENAI_COMPATIBLE,),
+    "responses": tuple(kind for kind in _OPENAI_KINDS if kind is not ProviderKind.ECHO),
+    "messages": (ProviderKind.ANTHROPIC,),
+    "count_tokens": (ProviderKind.ANTHROPIC, ProviderKind.OPENAI_COMPATIBLE),
 }
 
 # What is chat-shaped reaches every provider that chats: through these sides where it must.
-_CLIENT_SIDES = {"messages": messages_client.CLIENT}
-_PROVIDER_SIDES = dict.fromkeys(_OPENAI_KINDS, chat_provider.PROVIDER)
+_CLIENT_SIDES = {"chat_completions": chat_client.CLIENT, "messages": messages_client.CLIENT}
+_PROVIDER_SIDES = {
+    **dict.fromkeys(_OPENAI_KINDS, chat_provider.PROVIDER),
+    ProviderKind.ANTHROPIC: messages_provider.PROVIDER,
+}
 
 _CARRIERS: dict[tuple[str, ProviderKind], Carrier] = {
     (endpoint, kind): Translation(client, provider)

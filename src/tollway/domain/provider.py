@@ -11,11 +11,16 @@ class ProviderKind(StrEnum):
     """How a provider is spoken to."""
 
     OPENAI = "openai"
+    AZURE_OPENAI = "azure_openai"  # its base URL ends in /openai/v1
+    ANTHROPIC = "anthropic"  # or whoever speaks Messages natively
     OPENAI_COMPATIBLE = "openai_compatible"
     ECHO = "echo"
 
 
-DEFAULT_BASE_URLS = {ProviderKind.OPENAI: "https://api.openai.com/v1"}
+DEFAULT_BASE_URLS = {
+    ProviderKind.OPENAI: "https://api.openai.com/v1",
+    ProviderKind.ANTHROPIC: "https://api.anthropic.com/v1",
+}
 
 
 class StreamUsage(StrEnum):

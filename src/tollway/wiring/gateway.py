@@ -90,8 +90,7 @@ class Worker:
             clock=clock,
             source=self.source,
             upstreams={
-                ProviderKind.OPENAI: self._http,
-                ProviderKind.OPENAI_COMPATIBLE: self._http,
+                **dict.fromkeys(ProviderKind, self._http),
                 ProviderKind.ECHO: EchoUpstream(clock, echo_options(settings)),
             },
             journal=self.journal,

@@ -5,6 +5,7 @@ a caller may name is on a short leash, since a header is where a second request 
 import re
 from collections.abc import Sequence
 
+from tollway.adapters.http.authorizing import SECRET_HEADERS, secret_line
 from tollway.app.ports import Header, UpstreamCall
 from tollway.domain.origin import Origin
 
@@ -15,9 +16,9 @@ _PATH = re.compile(r"(?:/[!-\"$-~]*)?")
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 # Ours to say, or about one connection only.
-_RESERVED = frozenset(
+_RESERVED = SECRET_HEADERS | frozenset(
     {
-        b"accept-encoding", b"authorization", b"connection", b"content-length", b"expect", b"host",
+        b"accept-encoding", b"connection", b"content-length", b"expect", b"host",
         b"keep-alive", b"proxy-authorization", b"proxy-connection", b"te", b"trailer",
         b"transfer-encoding", b"upgrade", b"user-agent",
     }
@@ -61,7 +62,7 @@ class RequestHeads:
         if not _METHOD.fullmatch(call.method) or not _PATH.fullmatch(call.path):
             raise HeadError("The request's method or path has characters it must not have.")
         target = (self._origin.path + call.path) or "/"
-        credential = f"authorization: Bearer {secret}\r\n" if secret else ""
+        credential = secret_line(call.provider.kind, secret)
         return (
             f"{call.method} {target} HTTP/1.1\r\nhost: {self._origin.authority}\r\n"
             f"user-agent: {self._agent}\r\naccept-encoding: identity\r\n{credential}"

@@ -17,6 +17,7 @@ from tollway.domain.provider import CredentialRecord, ProviderKind, ProviderReco
 
 MAX_BODY_BYTES = 64 * 1024
 _DEADLINE_S = 10.0
+_VERSION: tuple[Header, ...] = ((b"anthropic-version", b"2023-06-01"),)
 _ANSWERED = ProbeReport(True, None, "The provider is built in and answers.")
 _ENOUGH = Failure(Phase.FIRST_EVENT, Cause.PROTOCOL, "The answer is longer than is looked at.")
 
@@ -55,7 +56,8 @@ class HttpProbe:
     ) -> ProbeReport:
         # The provider's own deadlines are for real work: a person is waiting here.
         hurried = replace(provider, headers_timeout_s=None, total_timeout_s=None)
-        call = UpstreamCall(hurried, credential, "GET", "/models", (), b"", False)
+        headers = _VERSION if provider.kind is ProviderKind.ANTHROPIC else ()
+        call = UpstreamCall(hurried, credential, "GET", "/models", headers, b"", False)
         upstream = HttpUpstream(self._options, self._box, lookup=self._lookup)
         answer = _Answer()
         try:

@@ -20,7 +20,7 @@ from tollway.domain.estimate import estimated_input
 from tollway.domain.failure import Cause, Failure, Phase, may_try_another
 from tollway.domain.hold import Hold
 from tollway.domain.model import Target
-from tollway.domain.provider import CredentialRecord, ProviderRecord, StreamUsage
+from tollway.domain.provider import CredentialRecord, ProviderKind, ProviderRecord, StreamUsage
 from tollway.domain.receipt import Intent
 from tollway.domain.refusal import BadRequest, QuotaExceeded, Unavailable
 
@@ -36,6 +36,8 @@ _Headers = tuple[Header, ...]
 _JSON: _Headers = ((b"content-type", b"application/json"), (b"accept", b"application/json"))
 _EVENTS: _Headers = ((b"content-type", b"application/json"), (b"accept", b"text/event-stream"))
 _FOR_ANYBODY = frozenset({b"traceparent"})
+# What requests of ours are written in, and those of clients that have not said it.
+_VERSION: _Headers = ((b"anthropic-version", b"2023-06-01"),)
 # What is renamed per tenant; without any of them no namespace is needed.
 _NAMES = frozenset({"user", "prompt_cache_key", "safety_identifier", "metadata"})
 
@@ -169,6 +171,10 @@ def _call(
     forwarded = _FORWARDED if carrier.same else _FOR_ANYBODY
     if not forwarded.isdisjoint(exchange.facts):
         headers += tuple(one for one in exchange.inbound.headers if one[0] in forwarded)
+    if provider.kind is ProviderKind.ANTHROPIC and not (
+        carrier.same and b"anthropic-version" in exchange.facts
+    ):
+        headers += _VERSION
     path, body = rendered.path, rendered.body
     return UpstreamCall(provider, credential, "POST", path, headers, body, ask.stream)
 

@@ -1,6 +1,7 @@
 """What a provider is sent, and what a caller cannot put in."""
 
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,7 @@ from tollway.adapters.http.head import HeadError, RequestHeads
 from tollway.domain.failure import Cause, Phase
 from tollway.domain.ids import CredentialId
 from tollway.domain.origin import Origin
-from tollway.domain.provider import CredentialRecord
+from tollway.domain.provider import CredentialRecord, ProviderKind
 
 ORIGIN = Origin(True, "api.example.com", 443, "/v1")
 AT = provider("https://api.example.com/v1")
@@ -28,6 +29,24 @@ def test_the_whole_request() -> None:
         b"content-type: application/json\r\nx-tab: a\tb \xff\r\ncontent-length: 7\r\n\r\n"
         b'{"a":1}'
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "line"),
+    [
+        (ProviderKind.OPENAI, b"authorization: Bearer sk-1"),
+        (ProviderKind.AZURE_OPENAI, b"api-key: sk-1"),
+        (ProviderKind.ANTHROPIC, b"x-api-key: sk-1"),
+    ],
+)
+def test_where_a_kind_wants_its_secret(kind: ProviderKind, line: bytes) -> None:
+    """In one place, and a caller's own there is refused whatever the kind."""
+    at = replace(AT, kind=kind)
+    sent = heads().render(make_call(at), "sk-1")
+    assert sent.count(b"sk-1") == sent.count(line + b"\r\n") == 1
+    for name in (b"authorization", b"api-key", b"x-api-key"):
+        with pytest.raises(HeadError):
+            heads().render(make_call(at, headers=((name, b"mine"),)), "sk-1")
 
 
 def test_no_credential_no_field() -> None:

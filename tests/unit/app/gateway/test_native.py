@@ -29,7 +29,7 @@ STOP = event("message_stop")
 OVERLOADED = event("error", error={"type": "overloaded_error", "message": "Overloaded"})
 
 
-def bench(*scripts, kind=ProviderKind.OPENAI_COMPATIBLE, **options):
+def bench(*scripts, kind=ProviderKind.ANTHROPIC, **options):
     served = {ProviderId("prv_one"): provider("one", kind=kind)}
     return make_bench(*scripts, config=snapshot(providers=served), **options)
 

@@ -11,6 +11,7 @@ from tests.fakes.pipeline import (
     FakeClient,
     chunk,
     make_bench,
+    provider,
     reply,
     snapshot,
     streamed,
@@ -19,6 +20,8 @@ from tests.fakes.pipeline import (
 from tests.fakes.quotas import places, quota
 from tollway.dialects.registry import ENDPOINTS
 from tollway.domain.failure import Failure
+from tollway.domain.ids import ProviderId
+from tollway.domain.provider import ProviderKind
 from tollway.domain.quota import Precision
 from tollway.domain.refusal import BadRequest
 
@@ -191,3 +194,50 @@ async def test_a_client_that_leaves():
     await asked(made, STREAM, client=client)
     [row] = made.journal.receipts
     assert (row.outcome, row.output) == ("client_gone", 1)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_other_way_round(stream):
+    """A client of OpenAI's dialect at Anthropic: the version that the request is written in goes
+    along, and the answer is a chat completion."""
+    usage = {"input_tokens": 5, "output_tokens": 2}
+    message = {"id": "msg_1", "type": "message", "content": [{"type": "text", "text": "hello"}]}
+    ended = {"stop_reason": "end_turn"}
+    start = {"type": "message_start", "message": {"id": "msg_1", "usage": usage}}
+    block = {"type": "content_block_start", "index": 0, "content_block": message["content"][0]}
+    events = [
+        start,
+        block,
+        {"type": "message_delta", "delta": ended, "usage": usage},
+        {"type": "message_stop"},
+    ]
+    pieces = [b"data: %b\n\n" % json.dumps(one).encode() for one in events]
+    answer = whole(json.dumps({**message, **ended, "usage": usage}).encode())
+    config = snapshot(
+        providers={ProviderId("prv_one"): provider("one", kind=ProviderKind.ANTHROPIC)}
+    )
+    made = make_bench(streamed(*pieces) if stream else answer, config=config)
+    body = {"model": "m", "messages": ASK["messages"], "stream": stream}
+    client, verdict = await made.ask(body)
+    assert verdict is None
+    assert made.upstream.calls[0].path == "/messages"
+    assert (b"anthropic-version", b"2023-06-01") in made.upstream.calls[0].headers
+    assert sent(made)["max_tokens"] == 4096
+    assert b"hello" in client.body
+    assert client.body.endswith(b"data: [DONE]\n\n") is stream
+    [row] = made.journal.receipts
+    assert (row.input, row.output, row.outcome) == (5, 2, "finished")
+
+
+async def test_a_client_says_its_version_itself():
+    """In its own dialect what it said goes along, and once."""
+    config = snapshot(
+        providers={ProviderId("prv_one"): provider("one", kind=ProviderKind.ANTHROPIC)}
+    )
+    body = b'{"id": "msg_1", "type": "message", "role": "assistant", "content": []}'
+    headers = [(b"authorization", b"Bearer " + KEY.encode())]
+    for given in ([], [(b"anthropic-version", b"2026-10-21")]):
+        made = make_bench(whole(body), config=config)
+        await asked(made, headers=[*headers, *given])
+        versions = [one for one in made.upstream.calls[0].headers if one[0] == b"anthropic-version"]
+        assert versions == (given or [(b"anthropic-version", b"2023-06-01")])
