@@ -3,7 +3,8 @@
 Values only; reading and writing the bytes is `request.py`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from msgspec import Raw
@@ -36,10 +37,12 @@ class Rewrite(NamedTuple):
 
 class Heading(NamedTuple):
     """What a client's side puts on an answer: the name that the client called the model by, the
-    request's id (`req_...`), when it was admitted (UTC seconds), and whether the client asked for
-    usage in a stream (only Chat Completions asks)."""
+    request's id (`req_...`), when it was admitted (UTC seconds), whether the client asked for usage
+    in a stream (only Chat Completions asks), and the fields of its request (Responses repeats
+    them)."""
 
     model: str
     request_id: str
     created_s: int
     wants_usage: bool = True
+    fields: Mapping[str, Raw] = MappingProxyType({})

@@ -21,6 +21,7 @@ from tollway.dialects.translate import (
     chat_provider,
     messages_client,
     messages_provider,
+    responses_client,
 )
 from tollway.dialects.translate.translation import Translation
 from tollway.domain.provider import ProviderKind
@@ -147,7 +148,11 @@ _KINDS: dict[str, tuple[ProviderKind, ...]] = {
 }
 
 # What is chat-shaped reaches every provider that chats: through these sides where it must.
-_CLIENT_SIDES = {"chat_completions": chat_client.CLIENT, "messages": messages_client.CLIENT}
+_CLIENT_SIDES = {
+    "chat_completions": chat_client.CLIENT,
+    "messages": messages_client.CLIENT,
+    "responses": responses_client.CLIENT,
+}
 _PROVIDER_SIDES = {
     **dict.fromkeys(_OPENAI_KINDS, chat_provider.PROVIDER),
     ProviderKind.ANTHROPIC: messages_provider.PROVIDER,

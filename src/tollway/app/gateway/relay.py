@@ -206,7 +206,7 @@ class BufferedRelay:
     def _heading(self) -> Heading:
         ask, intent = self._exchange.ask, self.intent
         created_s = intent.started_ns // 1_000_000_000
-        return Heading(ask.model, intent.request_id, created_s, ask.wants_usage)
+        return Heading(ask.model, intent.request_id, created_s, ask.wants_usage, ask.fields)
 
     def _protocol_failure(self, message: str) -> Failure:
         return Failure(Phase.FIRST_EVENT, Cause.PROTOCOL, message)

@@ -156,6 +156,7 @@ class Talk(NamedTuple):
     presence_penalty: float | None = None
     end_user: str = ""  # already renamed per tenant
     stream: bool = False
+    left_out: tuple[str, ...] = ()  # fields that the reader could not take, and that are told of
 
 
 # An attribute of `Talk`; a client's side knows what it calls it.

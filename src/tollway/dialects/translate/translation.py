@@ -65,7 +65,8 @@ class Translation:
             if name not in self.client.known and name not in self.client.ignored
             if bytes(raw) != b"null"
         )
-        dropped = (*(self._name(feature) for feature in written.dropped), *unread)
+        hints = (self._name(feature) for feature in written.dropped)
+        dropped = (*talk.left_out, *hints, *unread)
         return Rendered(
             self.provider.path(rewrite.model, ask.stream), written.body, dropped[:_MAX_TOLD]
         )

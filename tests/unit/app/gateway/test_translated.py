@@ -241,3 +241,62 @@ async def test_a_client_says_its_version_itself():
         await asked(made, headers=[*headers, *given])
         versions = [one for one in made.upstream.calls[0].headers if one[0] == b"anthropic-version"]
         assert versions == (given or [(b"anthropic-version", b"2023-06-01")])
+
+
+CODEX = {
+    "model": "m",
+    "instructions": "You are an agent.",
+    "input": [
+        {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]}
+    ],
+    "tools": [
+        {"type": "function", "name": "shell", "parameters": {"type": "object"}, "strict": False},
+        {"type": "custom", "name": "apply_patch", "description": "patches"},
+        {"type": "web_search"},
+    ],
+    "tool_choice": "auto",
+    "parallel_tool_calls": False,
+    "reasoning": {"effort": "medium", "summary": "auto"},
+    "store": False,
+    "stream": True,
+    "include": ["reasoning.encrypted_content"],
+    "prompt_cache_key": "k",
+}
+
+
+async def test_an_agent_of_responses():
+    """Its tools reach a provider of another dialect, and a call of one comes back as it is used
+    there; what cannot be offered is told."""
+    call = {"index": 0, "id": "c1", "function": {"name": "apply_patch", "arguments": ""}}
+    more = {"index": 0, "function": {"arguments": '{"input": "*** x"}'}}
+    config = snapshot(providers={ProviderId("prv_one"): provider("one", kind=ProviderKind.ECHO)})
+    made = make_bench(
+        streamed(
+            chunk(choices=[{"index": 0, "delta": {"tool_calls": [call]}}]),
+            chunk(choices=[{"index": 0, "delta": {"tool_calls": [more]}}]),
+            chunk(finish="tool_calls"),
+            chunk(usage=(5, 2), choices=[]),
+            DONE,
+        ),
+        config=config,
+    )
+    client, verdict = await made.ask(CODEX, endpoint=ENDPOINTS[b"/v1/responses"])
+    assert (verdict, client.ended) == (None, "finished")
+    told = sent(made)
+    assert [message["role"] for message in told["messages"]] == ["system", "user"]
+    names = [tool["function"]["name"] for tool in told["tools"]]
+    assert names == ["shell", "apply_patch"]
+    assert (told["reasoning_effort"], told["parallel_tool_calls"]) == ("medium", False)
+    assert b"tools.2" in client.headers[b"warning"]
+    assert b"[DONE]" not in client.body
+    last = json.loads(client.body.split(b"data: ")[-1])
+    assert last["type"] == "response.completed"
+    [item] = last["response"]["output"]
+    assert (item["type"], item["name"], item["input"]) == (
+        "custom_tool_call",
+        "apply_patch",
+        "*** x",
+    )
+    assert last["response"]["instructions"] == "You are an agent."
+    [row] = made.journal.receipts
+    assert (row.input, row.output, row.endpoint) == (5, 2, "responses")
