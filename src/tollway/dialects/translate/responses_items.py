@@ -97,7 +97,7 @@ def id_of(prefix: str, heading: Heading, number: int | None) -> str:
     return f"{prefix}_{heading.request_id.removeprefix('req_')}{tail}"
 
 
-def item_of(part: Part, heading: Heading, number: int, free: frozenset[str]) -> dict[str, Any]:
+def item_of(part: Part, heading: Heading, number: int, *, free: frozenset[str]) -> dict[str, Any]:
     """A whole item."""
     if isinstance(part, Thinking):
         summary = [{"type": "summary_text", "text": part.text}] if part.text else []

@@ -43,7 +43,7 @@ def write_answer(answer: Answer, heading: Heading) -> bytes:
     """A response object."""
     free = free_tools(heading.fields)
     parts = [part for part in answer.parts if isinstance(part, Text | Refusal | Thinking | ToolUse)]
-    output = [item_of(part, heading, number, free) for number, part in enumerate(parts)]
+    output = [item_of(part, heading, number, free=free) for number, part in enumerate(parts)]
     return encode(response_of(heading, output, answer.stop, answer.usage))
 
 
@@ -103,7 +103,7 @@ class ResponseEvents:
             return b""
         place = len(self._open) + len(self._items)
         self._open[part] = place, begun
-        item = item_of(begun, self._heading, place, self._free)
+        item = item_of(begun, self._heading, place, free=self._free)
         if item["type"] != "reasoning":
             item["status"] = "in_progress"
         content = item.get("content")
@@ -158,7 +158,7 @@ class ResponseEvents:
         self._open[piece.part] = place, known._replace(arguments=known.arguments + piece.arguments)
         if known.name in self._free:
             return b""  # the text inside is told when it is whole
-        item = item_of(known, self._heading, place, self._free)
+        item = item_of(known, self._heading, place, free=self._free)
         return self._event(
             "function_call_arguments.delta",
             item_id=item["id"],
@@ -171,7 +171,7 @@ class ResponseEvents:
         if part not in self._open:
             return b""
         place, known = self._open.pop(part)
-        item = self._items[place] = item_of(known, self._heading, place, self._free)
+        item = self._items[place] = item_of(known, self._heading, place, free=self._free)
         # In this order: each event takes the next number as it is made.
         return self._ended(place, known, item) + self._event(
             "output_item.done", output_index=place, item=item
@@ -206,11 +206,11 @@ class ResponseEvents:
         )
 
     def _of_part(self, kind: str, place: int, known: Part, **fields: Any) -> bytes:
-        id_ = item_of(known, self._heading, place, self._free)["id"]
+        id_ = item_of(known, self._heading, place, free=self._free)["id"]
         return self._event(kind, item_id=id_, output_index=place, content_index=0, **fields)
 
     def _of_summary(self, kind: str, place: int, known: Thinking, **fields: Any) -> bytes:
-        id_ = item_of(known, self._heading, place, self._free)["id"]
+        id_ = item_of(known, self._heading, place, free=self._free)["id"]
         return self._event(
             f"reasoning_summary_{kind}", item_id=id_, output_index=place, summary_index=0, **fields
         )
