@@ -65,7 +65,11 @@ def usage_values(usage: Usage | None) -> dict[str, Any] | None:
 
 
 def response_of(
-    heading: Heading, output: list[dict[str, Any]], stop: Stop | None, usage: Usage | None
+    heading: Heading,
+    output: list[dict[str, Any]],
+    *,
+    stop: Stop | None = None,
+    usage: Usage | None = None,
 ) -> dict[str, Any]:
     """The object; without a reason for its end it is in progress."""
     why = None if stop is None else _INCOMPLETE.get(stop)

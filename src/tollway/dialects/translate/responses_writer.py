@@ -44,7 +44,7 @@ def write_answer(answer: Answer, heading: Heading) -> bytes:
     free = free_tools(heading.fields)
     parts = [part for part in answer.parts if isinstance(part, Text | Refusal | Thinking | ToolUse)]
     output = [item_of(part, heading, number, free=free) for number, part in enumerate(parts)]
-    return encode(response_of(heading, output, answer.stop, answer.usage))
+    return encode(response_of(heading, output, stop=answer.stop, usage=answer.usage))
 
 
 class ResponseEvents:
@@ -86,7 +86,7 @@ class ResponseEvents:
         if self._begun:
             return b""
         self._begun = True
-        response = response_of(self._heading, [], None, None)
+        response = response_of(self._heading, [])
         return self._event("created", response=response) + self._event(
             "in_progress", response=response
         )
@@ -94,7 +94,7 @@ class ResponseEvents:
     def _end(self, piece: Ended) -> bytes:
         said = b"".join([self._close(part) for part in sorted(self._open)])
         output = [self._items[place] for place in sorted(self._items)]
-        response = response_of(self._heading, output, piece.stop, piece.usage)
+        response = response_of(self._heading, output, stop=piece.stop, usage=piece.usage)
         return said + self._event(response["status"], response=response)
 
     def _add(self, part: int, begun: Part) -> bytes:
