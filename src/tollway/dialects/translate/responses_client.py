@@ -1,11 +1,11 @@
 """OpenAI's Responses as clients speak it: a request is read into a talk; answers are written by
 `responses_writer.py`.
 
-Tools of free text (`custom`, as Codex has them) travel as functions with one argument, `input`, and
-come back as what they are. Tools that run at OpenAI are refused, but for searches: clients offer
-those by default, so they are left out and told of. Encrypted reasoning is what the provider behind
-this model signed, under `SIGNED` or `SEALED`; OpenAI's own is of no use to another. Source:
-OpenAI's API reference.
+Tools of free text (`custom`) travel as functions with one argument, `input`, those of a namespace
+under a flat name, and come back as what they are: Codex has both. Tools that run at OpenAI are
+refused, but for searches: clients offer those by default, so they are left out and told of.
+Encrypted reasoning is what the provider behind this model signed, under `SIGNED` or `SEALED`;
+OpenAI's own is of no use to another. Source: OpenAI's API reference.
 """
 
 from typing import Any, NoReturn
@@ -13,13 +13,8 @@ from typing import Any, NoReturn
 import msgspec
 
 from tollway.dialects.ask import Ask
-from tollway.dialects.translate.responses_writer import (
-    FREE,
-    SEALED,
-    SIGNED,
-    ResponseEvents,
-    write_answer,
-)
+from tollway.dialects.translate.responses_items import FREE, SEALED, SIGNED, flat_name
+from tollway.dialects.translate.responses_writer import ResponseEvents, write_answer
 from tollway.dialects.translate.shapes import encode, objects_of, split_data_url, text_of
 from tollway.dialects.translate.sides import ClientSide
 from tollway.dialects.translate.talk import (
@@ -141,8 +136,9 @@ def _item(item: Any, at: str) -> tuple[str, tuple[Part, ...]]:
         free = kind == "custom_tool_call"
         said = text_of(item, "input" if free else "arguments")
         arguments = encode({FREE: said}).decode() if free else said
-        call = ToolUse(_text(item, "call_id", at), _text(item, "name", at), arguments)
-        return "assistant", (call,)
+        id_, name = _text(item, "call_id", at), _text(item, "name", at)
+        name = flat_name(text_of(item, "namespace"), name)
+        return "assistant", (ToolUse(id_, name, arguments),)
     if kind in ("function_call_output", "custom_tool_call_output"):
         return "user", (
             ToolResult(_text(item, "call_id", at), _parts(item.get("output"), f"{at}.output")),
@@ -199,6 +195,7 @@ def _file(part: dict[str, Any], at: str) -> Document:
 
 
 def _tools(given: Any) -> tuple[tuple[Tool, ...], tuple[str, ...]]:
+    """Tools, and the places of those that are left out."""
     tools: list[Tool] = []
     left_out: list[str] = []
     for number, tool in enumerate(_list(given, "tools")):
@@ -207,22 +204,30 @@ def _tools(given: Any) -> tuple[tuple[Tool, ...], tuple[str, ...]]:
             _wrong(at, "must be an object.")
         kind = text_of(tool, "type")
         if kind == "function":
-            strict = tool.get("strict")
-            tools.append(
-                Tool(
-                    _text(tool, "name", at),
-                    text_of(tool, "description"),
-                    tool.get("parameters"),
-                    strict if isinstance(strict, bool) else None,
-                )
-            )
+            tools.append(_function(tool, at, ""))
         elif kind == "custom":
             tools.append(_free_tool(tool, at))
+        elif kind == "namespace":
+            inner = enumerate(_list(tool.get("tools"), f"{at}.tools"))
+            space = _text(tool, "name", at)
+            tools += [_function(one, f"{at}.tools.{place}", space) for place, one in inner]
         elif kind.startswith("web_search"):
             left_out.append(at)
         else:
             _refuse(f"{at}.type", "is a tool that the provider behind this model does not have.")
     return tuple(tools), tuple(left_out)
+
+
+def _function(tool: Any, at: str, space: str) -> Tool:
+    if not isinstance(tool, dict) or tool.get("type") != "function":
+        _refuse(f"{at}.type", "must be a function for the provider behind this model.")
+    strict = tool.get("strict")
+    return Tool(
+        flat_name(space, _text(tool, "name", at)),
+        text_of(tool, "description"),
+        tool.get("parameters"),
+        strict if isinstance(strict, bool) else None,
+    )
 
 
 def _free_tool(tool: dict[str, Any], at: str) -> Tool:

@@ -3,7 +3,7 @@ object around them, which repeats what was asked.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Raw
@@ -38,13 +38,32 @@ _REPEATED: dict[str, Any] = {
 _load = msgspec.json.Decoder().decode
 
 
-def free_tools(fields: Mapping[str, Raw]) -> frozenset[str]:
-    """The names of the tools of free text in a request."""
+class Offered(NamedTuple):
+    """What a call must be told as: the names of tools of free text, and of those that stand in a
+    namespace their place by the flat name they travel under."""
+
+    free: frozenset[str]
+    placed: dict[str, tuple[str, str]]
+
+
+def flat_name(namespace: str, name: str) -> str:
+    """The name under which a tool of a namespace travels."""
+    return f"{namespace}__{name}" if namespace else name
+
+
+def offered(fields: Mapping[str, Raw]) -> Offered:
+    """Of a request's tools."""
     raw = fields.get("tools")
-    tools = None if raw is None else _load(raw)
-    return frozenset(
-        text_of(tool, "name") for tool in objects_of(tools) if tool.get("type") == "custom"
-    )
+    free, placed = set(), {}
+    for tool in objects_of(None if raw is None else _load(raw)):
+        space = text_of(tool, "name")
+        if tool.get("type") == "custom":
+            free.add(space)
+        elif tool.get("type") == "namespace":
+            for inner in objects_of(tool.get("tools")):
+                name = text_of(inner, "name")
+                placed[flat_name(space, name)] = space, name
+    return Offered(frozenset(free), placed)
 
 
 def usage_values(usage: Usage | None) -> dict[str, Any] | None:
@@ -101,7 +120,7 @@ def id_of(prefix: str, heading: Heading, number: int | None) -> str:
     return f"{prefix}_{heading.request_id.removeprefix('req_')}{tail}"
 
 
-def item_of(part: Part, heading: Heading, number: int, *, free: frozenset[str]) -> dict[str, Any]:
+def item_of(part: Part, heading: Heading, number: int, *, tools: Offered) -> dict[str, Any]:
     """A whole item."""
     if isinstance(part, Thinking):
         summary = [{"type": "summary_text", "text": part.text}] if part.text else []
@@ -111,7 +130,7 @@ def item_of(part: Part, heading: Heading, number: int, *, free: frozenset[str]) 
         item: dict[str, Any] = {"id": id_of("rs", heading, number), "type": "reasoning"}
         return {**item, "summary": summary, "encrypted_content": kept}
     if isinstance(part, ToolUse):
-        return _call(part, heading, number, free)
+        return _call(part, heading, number, tools)
     content: dict[str, Any] = {"type": "output_text", "text": "", "annotations": []}
     if isinstance(part, Refusal):
         content = {"type": "refusal", "refusal": part.text}
@@ -126,8 +145,8 @@ def item_of(part: Part, heading: Heading, number: int, *, free: frozenset[str]) 
     }
 
 
-def _call(part: ToolUse, heading: Heading, number: int, free: frozenset[str]) -> dict[str, Any]:
-    if part.name in free:
+def _call(part: ToolUse, heading: Heading, number: int, tools: Offered) -> dict[str, Any]:
+    if part.name in tools.free:
         said = arguments_of(part.arguments).get(FREE)
         return {
             "id": id_of("ctc", heading, number),
@@ -137,11 +156,13 @@ def _call(part: ToolUse, heading: Heading, number: int, free: frozenset[str]) ->
             "name": part.name,
             "input": said if isinstance(said, str) else part.arguments,
         }
+    space, name = tools.placed.get(part.name, ("", part.name))
     return {
         "id": id_of("fc", heading, number),
         "type": "function_call",
         "status": "completed",
         "call_id": part.id,
-        "name": part.name,
+        "name": name,
+        **({"namespace": space} if space else {}),
         "arguments": part.arguments or "{}",
     }

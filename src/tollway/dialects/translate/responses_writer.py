@@ -19,11 +19,8 @@ from tollway.dialects.translate.pieces import (
     ToolPiece,
 )
 from tollway.dialects.translate.responses_items import (
-    FREE,
-    SEALED,
-    SIGNED,
-    free_tools,
     item_of,
+    offered,
     response_of,
 )
 from tollway.dialects.translate.shapes import encode
@@ -36,14 +33,12 @@ from tollway.dialects.translate.talk import (
     ToolUse,
 )
 
-__all__ = ["FREE", "SEALED", "SIGNED", "ResponseEvents", "write_answer"]
-
 
 def write_answer(answer: Answer, heading: Heading) -> bytes:
     """A response object."""
-    free = free_tools(heading.fields)
+    tools = offered(heading.fields)
     parts = [part for part in answer.parts if isinstance(part, Text | Refusal | Thinking | ToolUse)]
-    output = [item_of(part, heading, number, free=free) for number, part in enumerate(parts)]
+    output = [item_of(part, heading, number, tools=tools) for number, part in enumerate(parts)]
     return encode(response_of(heading, output, stop=answer.stop, usage=answer.usage))
 
 
@@ -52,7 +47,7 @@ class ResponseEvents:
 
     def __init__(self, heading: Heading) -> None:
         self._heading = heading
-        self._free = free_tools(heading.fields)
+        self._tools = offered(heading.fields)
         self._sequence = 0
         self._begun = False
         self._open: dict[int, tuple[int, Part]] = {}  # part -> its item's place, what it is so far
@@ -103,7 +98,7 @@ class ResponseEvents:
             return b""
         place = len(self._open) + len(self._items)
         self._open[part] = place, begun
-        item = item_of(begun, self._heading, place, free=self._free)
+        item = item_of(begun, self._heading, place, tools=self._tools)
         if item["type"] != "reasoning":
             item["status"] = "in_progress"
         content = item.get("content")
@@ -156,9 +151,9 @@ class ResponseEvents:
         if not isinstance(known, ToolUse):
             return b""
         self._open[piece.part] = place, known._replace(arguments=known.arguments + piece.arguments)
-        if known.name in self._free:
+        if known.name in self._tools.free:
             return b""  # the text inside is told when it is whole
-        item = item_of(known, self._heading, place, free=self._free)
+        item = item_of(known, self._heading, place, tools=self._tools)
         return self._event(
             "function_call_arguments.delta",
             item_id=item["id"],
@@ -171,7 +166,7 @@ class ResponseEvents:
         if part not in self._open:
             return b""
         place, known = self._open.pop(part)
-        item = self._items[place] = item_of(known, self._heading, place, free=self._free)
+        item = self._items[place] = item_of(known, self._heading, place, tools=self._tools)
         # In this order: each event takes the next number as it is made.
         return self._ended(place, known, item) + self._event(
             "output_item.done", output_index=place, item=item
@@ -206,11 +201,11 @@ class ResponseEvents:
         )
 
     def _of_part(self, kind: str, place: int, known: Part, **fields: Any) -> bytes:
-        id_ = item_of(known, self._heading, place, free=self._free)["id"]
+        id_ = item_of(known, self._heading, place, tools=self._tools)["id"]
         return self._event(kind, item_id=id_, output_index=place, content_index=0, **fields)
 
     def _of_summary(self, kind: str, place: int, known: Thinking, **fields: Any) -> bytes:
-        id_ = item_of(known, self._heading, place, free=self._free)["id"]
+        id_ = item_of(known, self._heading, place, tools=self._tools)["id"]
         return self._event(
             f"reasoning_summary_{kind}", item_id=id_, output_index=place, summary_index=0, **fields
         )

@@ -389,3 +389,23 @@ def test_no_shape_makes_it_raise(fields):
     if not isinstance(ask, BadRequest):
         assert isinstance(CLIENT.read(ask), Talk | BadRequest)
         CLIENT.writer(HEADING._replace(fields=ask.fields)).write([Ended(Stop.END)])
+
+
+def test_tools_of_a_namespace():
+    """They travel under a flat name, and come back in their place."""
+    inner = {"type": "function", "name": "spawn", "parameters": {"a": 1}, "strict": False}
+    space = {"type": "namespace", "name": "agents", "description": "d", "tools": [inner]}
+    assert asked(tools=[space]).tools == (Tool("agents__spawn", "", {"a": 1}, strict=False),)
+    refused = asked(tools=[{**space, "tools": [{"type": "custom", "name": "x"}]}])
+    assert (refused.param, refused.code) == ("tools.0.tools.0.type", "unsupported_parameter")
+    heading = HEADING._replace(fields={"tools": Raw(json.dumps([space]).encode())})
+    call = ToolUse("c1", "agents__spawn", "{}")
+    [item] = json.loads(CLIENT.write_answer(Answer((call,), Stop.TOOL), heading))["output"]
+    assert (item["name"], item["namespace"]) == ("spawn", "agents")
+    _, [turn] = turns(item)
+    assert turn.parts == (call,)
+    events = events_of(
+        ToolBegun(0, "c1", "agents__spawn"), PartEnded(0), Ended(Stop.TOOL), heading=heading
+    )
+    added = next(event for event in events if event["type"] == "response.output_item.added")
+    assert (added["item"]["name"], added["item"]["namespace"]) == ("spawn", "agents")

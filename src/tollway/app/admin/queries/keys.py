@@ -61,5 +61,9 @@ def read_key(work: Work, tenant_id: TenantId, key_id: KeyId) -> Result[KeyView, 
 
 def find_key(work: Work, key_id: KeyId, tenant_id: TenantId | None) -> Result[KeyView, Rejected]:
     """One key by its id, whichever tenant's it is of those the actor may see."""
-    owner = work.uow.keys.owner(key_id) if tenant_id is None else tenant_id
-    return Err(absent("key")) if owner is None else read_key(work, owner, key_id)
+    if tenant_id is not None:
+        return read_key(work, tenant_id, key_id)
+    owner = work.uow.keys.owner(key_id)
+    found = None if owner is None else read_key(work, owner, key_id)
+    # Whose it is must not show in what is absent.
+    return found if isinstance(found, Ok) else Err(absent("key"))
