@@ -89,13 +89,15 @@ schema: $(STAMPS)/package $(STAMPS)/test ## the admin API against its document f
 
 torture-ci: $(STAMPS)/package $(STAMPS)/test ## the torture campaigns, in sizes for every change
 	$(BEGIN)
-	TOLLWAY_TORTURE=ci $(TORTURE) -n 4 tests/simulation tests/conformance
+	TOLLWAY_TORTURE=ci $(TORTURE) -n 2 tests/simulation
+	TOLLWAY_TORTURE=ci $(TORTURE) -n 3 tests/conformance
 	TOLLWAY_TORTURE=ci $(TORTURE) --ignore tests/simulation --ignore tests/conformance
 	$(DONE)
 
 torture: $(STAMPS)/package $(STAMPS)/test ## the torture campaigns, in sizes for a release: hours
 	$(BEGIN)
-	TOLLWAY_TORTURE=release $(TORTURE) -n 4 tests/simulation tests/conformance
+	TOLLWAY_TORTURE=release $(TORTURE) -n 2 tests/simulation
+	TOLLWAY_TORTURE=release $(TORTURE) -n 3 tests/conformance
 	TOLLWAY_TORTURE=release $(TORTURE) --ignore tests/simulation --ignore tests/conformance
 	$(DONE)
 
