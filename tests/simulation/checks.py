@@ -2,7 +2,7 @@
 narrower than the invariant's sentence, the comment says what is promised and where that stands.
 """
 
-from tests.simulation.truth import Account, Said
+from tests.simulation.truth import Account, Said, server_s
 
 WIDTH = 10
 
@@ -111,7 +111,7 @@ class Checks:
             said = self.said[_tag(keys[0]), id_]
             if number not in lost and said.outcome is None:
                 expired = said.is_expired(now_s)
-                said.lease_s = now_s + int(words[2]) / 1000
+                said.lease_s = server_s(now_s, int(words[2]))
                 for entry, progress in zip(
                     said.entries, words[at + 2 : at + 2 + count], strict=True
                 ):
@@ -132,7 +132,7 @@ class Checks:
     def _let_in(self, said, words):
         said.is_expired(self._now_s())
         said.run = self._run_id()
-        said.lease_s = self._now_s() + int(words[3]) / 1000
+        said.lease_s = server_s(self._now_s(), int(words[3]))
         for at, entry in enumerate(said.entries):
             if not entry.folded:
                 self.accounts[entry.line.place.key].entries[entry] = None
@@ -157,7 +157,7 @@ class Checks:
     def _reaps(self, said):
         now_s = self._now_s()
         return any(
-            one.lease_s <= now_s and one.run
+            one.lease_s <= server_s(now_s) and one.run
             for (tag, _), one in self.said.items()
             if tag == said.tag
         )

@@ -131,6 +131,10 @@ class Faults:
         def gone(_):
             if not process.gone:
                 process.kill()
+            # What was decided while it said good-bye is told by nobody: a lease ends it.
+            requests = [one for one in self._world.requests.values() if one.process is process]
+            if any(said.run and said.outcome is None for one in requests for said in one.said):
+                self._hurt()
 
         process.do(process.store.close()).add_done_callback(gone)
         self._later(3, 20, lambda: self._back(slot))

@@ -8,6 +8,11 @@ from tollway.domain.window import BUCKET_S, BUCKETS
 ASKING, RUNNING, ENDED, VOIDED, REFUSED = "asking", "running", "ended", "voided", "refused"
 
 
+def server_s(now_s, later_ms=0):
+    """A time as the scripts have it: in whole milliseconds."""
+    return (int(now_s * 1000) + later_ms) / 1000
+
+
 class Request:
     """`booked` is the hold it was let in with, of those it was asked for with; `used` so far, or in
     the end; `ended_at` the end of its journal then."""
@@ -56,7 +61,9 @@ class Said:
 
     def is_expired(self, now_s):
         """Whether its lease has ever run out: what it held may be others' since."""
-        if not self.expired and self.run and self.outcome is None and self.lease_s <= now_s:
+        if self.expired or not self.run or self.outcome is not None:
+            return self.expired
+        if self.lease_s <= server_s(now_s):
             self.expired = True
         return self.expired
 
