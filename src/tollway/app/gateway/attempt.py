@@ -92,7 +92,7 @@ async def _try_target(
         failure = await _send(gateway, exchange, relay, last=last)
         turn.went(failure, relay.usage)
         if failure is not None or gateway.health:
-            note_health(gateway, served, failure)
+            note_health(gateway, provider, target, failure)
         return None if relay.answered else failure
     finally:
         turn.close()

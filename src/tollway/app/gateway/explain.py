@@ -285,7 +285,7 @@ class _Walk:
             provider.kind.value,
             target.model,
             self._reason(rank, target, provider),
-            expected_nusd(gateway, exchange, (target, provider)),
+            expected_nusd(gateway, exchange, target, provider),
             account.running,
             account.waiting,
             problem,

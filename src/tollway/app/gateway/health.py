@@ -16,9 +16,10 @@ _MOST_KNOWN = 10_000
 Served = tuple[Target, ProviderRecord]
 
 
-def note_health(gateway: Gateway, served: Served, failure: Failure | None) -> None:
+def note_health(
+    gateway: Gateway, provider: ProviderRecord, target: Target, failure: Failure | None
+) -> None:
     """What became of an attempt."""
-    target, provider = served
     place = provider.id, target.model
     health = gateway.health.get(place)
     if failure is None:

@@ -27,7 +27,7 @@ def plan(gateway: Gateway, exchange: Exchange, *, looking: bool = False) -> Unav
     ]
     if len(exchange.targets) > 1:
         if model.strategy is Strategy.COST_OPTIMIZED:
-            costs = [expected_nusd(gateway, exchange, served) for served in exchange.targets]
+            costs = [expected_nusd(gateway, exchange, *served) for served in exchange.targets]
             exchange.targets = [exchange.targets[place] for place in by_cost(costs)]
         if gateway.health:
             exchange.targets = healthy_first(gateway, exchange.targets, looking=looking)

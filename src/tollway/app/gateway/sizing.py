@@ -65,10 +65,9 @@ def size_hold(
 
 
 def expected_nusd(
-    gateway: Gateway, exchange: Exchange, served: tuple[Target, ProviderRecord]
+    gateway: Gateway, exchange: Exchange, target: Target, provider: ProviderRecord
 ) -> int | None:
     """What the request will cost at a target, as such requests do; None: it has no price there."""
-    target, provider = served
     if gateway.prices is None or exchange.principal is None:
         return None
     tenant_id, at_s = exchange.principal.tenant_id, exchange.started_ns // 1_000_000_000
