@@ -112,12 +112,10 @@ def test_message(stage: Stage, number: int, name: str, raw: bytes, status: int) 
     ],
 )
 def test_a_body_above_the_cap(stage: Stage, framing: bytes) -> None:
-    """413 as soon as its size is announced; nothing of it is awaited."""
-    began = time.monotonic()
+    """413 as soon as its size is announced; nothing of it is awaited, or it would be 408."""
     with connect(stage) as connection:
         connection.sendall(CHAT + authorization(stage) + framing)
         assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
-    assert time.monotonic() - began < 0.5
 
 
 def test_an_endless_chunked_body(stage: Stage) -> None:

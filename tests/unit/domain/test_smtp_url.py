@@ -77,7 +77,7 @@ def test_what_may_be_shown() -> None:
 def test_reading_takes_no_time() -> None:
     """The pattern has no repeat inside a repeat: a long password with a wrong sign at its end is
     refused in the time of one pass."""
-    began = time.monotonic()
+    began = time.process_time()
     for password in ("a" * 5000, "a:" * 2500, "%41" * 2000):
         assert isinstance(parse_smtp_url(f"smtp://u:{password}#"), Err)
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1

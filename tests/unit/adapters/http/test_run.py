@@ -23,6 +23,7 @@ GONE = Failure(Phase.BODY, Cause.CLIENT_GONE, "The client left.")
 EVENT = chunk(b"data: 1\n\n")
 COMMENT = chunk(b": still there\n\n")
 SLACK_S = 0.25
+TRIES = 3  # a busy machine holds up one run, a wrong deadline all of them
 
 
 def events_only(sink: Sink, data: bytes) -> None:
@@ -106,17 +107,20 @@ async def expire(name: str, script: Script, stream: bool, *, own: bool) -> Failu
     """Let a deadline pass that the server or the provider sets; how late it is, is checked."""
     limit_s = 0.08
     options: dict[str, Any] = {} if own else {name: limit_s}
-    async with against(script, sweep_s=0.05, **options) as (http, at, _):
-        at = replace(at, **({name: limit_s} if own else {}))
-        began = time.monotonic()
-        failure, _ = await http.ask(
-            at, Sink(on_data=events_only if stream else None), stream=stream
-        )
-        took_s = time.monotonic() - began
-        assert failure is not None
-        assert limit_s - 0.005 <= took_s < limit_s + SLACK_S  # uvloop counts in milliseconds
-        assert http.http.open_connections == 0
-        return failure
+    for tries in range(TRIES):
+        async with against(script, sweep_s=0.05, **options) as (http, at, _):
+            at = replace(at, **({name: limit_s} if own else {}))
+            began = time.monotonic()
+            failure, _ = await http.ask(
+                at, Sink(on_data=events_only if stream else None), stream=stream
+            )
+            took_s = time.monotonic() - began
+            assert failure is not None
+            assert took_s >= limit_s - 0.005  # uvloop counts in milliseconds
+            assert http.http.open_connections == 0
+        if took_s < limit_s + SLACK_S:
+            return failure
+    raise AssertionError(f"{name}: {took_s:.3f} s in the last of {tries + 1} runs")
 
 
 @pytest.mark.parametrize(("which", "script", "stream", "phase"), LATE)
@@ -188,7 +192,7 @@ async def test_timers_stand_still_while_paused(stream: bool) -> None:
         failure, _ = await asking
         assert failure is not None
         assert failure.cause is Cause.TIMEOUT
-        assert 0.05 <= time.monotonic() - began < 0.1 + SLACK_S
+        assert 0.05 <= time.monotonic() - began < 2  # far from every other deadline
 
 
 async def test_pause_bounds_what_is_read() -> None:
@@ -361,7 +365,7 @@ async def test_satisfied_does_not_wait_long(then: str) -> None:
         began = time.monotonic()
         failure, _ = await http.ask(at, sink, stream=True)
         assert failure is None
-        assert time.monotonic() - began < 0.1 + SLACK_S
+        assert time.monotonic() - began < 2  # far from every other deadline
         assert http.http.open_connections == 0
 
 
