@@ -154,9 +154,11 @@ def test_what_cannot_help_is_not_retried(stage: Stage, status: int) -> None:
     """A client with retries left asks once where asking again is pointless."""
     arguments = asks(f"status={status}") if status == 400 else asks(model="none")
     key = "tw_test_wrong" if status == 401 else stage.tree.key
-    with connect(stage, max_retries=2, api_key=key) as client:
-        with pytest.raises(openai.APIStatusError) as caught:
-            client.chat.completions.create(**arguments)
+    with (
+        connect(stage, max_retries=2, api_key=key) as client,
+        pytest.raises(openai.APIStatusError) as caught,
+    ):
+        client.chat.completions.create(**arguments)
     assert caught.value.request.headers["x-stainless-retry-count"] == "0"
     assert caught.value.status_code == status
     assert len(stage.asked(nonce_of(arguments))) == (status == 400)
