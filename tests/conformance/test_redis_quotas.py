@@ -38,12 +38,12 @@ def valkey():
     own.stop()
 
 
-def real(url, ledger=None, *, owner="host/0", deadline_s=0.1, lease_s=30.0):
+def real(url, ledger=None, *, owner="host/0", deadline_s=0.1, lease_s=30.0, **more):
     """A store on real time."""
     options = RedisOptions(url, owner, deadline_s=deadline_s, lease_s=lease_s)
     if ledger is None:
-        return RedisQuotaStore(options, SystemClock())
-    return RedisQuotaStore(options, SystemClock(), ledger, written=ledger.written)
+        return RedisQuotaStore(options, SystemClock(), **more)
+    return RedisQuotaStore(options, SystemClock(), ledger, written=ledger.written, **more)
 
 
 def now_hold(*rules, **sizes):
@@ -663,6 +663,91 @@ async def test_what_a_dead_process_had_used_is_a_guess_until_its_journal_is_in_t
     assert b"d:" not in fields
     for store in (stores[1], successor):
         await store.close()
+
+
+class Untold:
+    """`Untold` in memory, for one process after the other."""
+
+    def __init__(self):
+        self.marked = self.inherited = self.full = False
+
+    def settle(self):
+        self.inherited = False
+
+    def mark(self):
+        self.marked = not self.full
+        return self.marked
+
+    def clear(self):
+        self.marked = self.inherited
+
+
+async def dies(store):
+    for duty in store._duties:
+        duty.cancel()
+    await asyncio.gather(*store._duties, return_exceptions=True)
+
+
+@pytest.mark.slow
+async def test_what_a_dead_process_gave_out_as_its_share_is_counted(valkey):
+    """It never told the server, and no lease of it runs out: the counters begin again from the
+    ledger when its successor comes, once; then there is nothing on record any more."""
+    record, untold = quota(100, on_outage=OnOutage.LOCAL_SHARE), Untold()
+    first, other = Ledger(), Ledger()
+    stores = [real(valkey.url, first, owner="host/0", untold=untold)]
+    stores.append(real(valkey.url, other, owner="host/1"))
+    for store in stores:
+        assert await store.start()
+    await agreed(*stores)
+    assert await stores[0].decided(now_hold(rule(record))) is None
+    assert not untold.marked
+    with valkey.frozen():
+        shares = [now_hold(rule(record)) for _ in range(3)]
+        assert [await stores[0].decided(one) for one in shares] == [None] * 3
+        assert untold.marked
+        for one in shares:
+            stores[0].settle(one, actual())
+        await dies(stores[0])
+    epoch = stores[1]._registry.epoch
+    untold.inherited = True
+    heir, other.used[record.id] = Ledger(), 4
+    heir.used[record.id] = 4  # with the one that was under way
+    successor = real(valkey.url, heir, owner="host/0", untold=untold)
+    assert await successor.start()
+    await until(lambda: not untold.marked and not untold.inherited, 10)
+    await until(lambda: stores[1].reachable and stores[1]._registry.epoch != epoch, 10)
+
+    async def stand():
+        one = rule(record)
+        probe = now_hold(one)
+        assert await stores[1].decided(probe) is None
+        stores[1].void(probe)
+        return stores[1].standing(one)[0]
+
+    await until_async(stand, 4)
+    last = successor._registry.epoch
+    await asyncio.sleep(1.5)
+    assert successor._registry.epoch == last
+    for store in (stores[1], successor):
+        await store.close()
+
+
+async def test_a_share_that_cannot_be_put_on_record_is_not_given_out(valkey):
+    """A full disk: then the server's word is needed."""
+    untold = Untold()
+    untold.full = True
+    store = real(valkey.url, untold=untold)
+    assert await store.start()
+    with valkey.frozen():
+        soft = now_hold(rule(quota(100, on_outage=OnOutage.LOCAL_SHARE)))
+        assert isinstance(await store.decided(soft), Outage)
+        untold.full = False
+        assert await store.decided(soft) is None
+        assert untold.marked
+        store.void(soft)
+    await until(lambda: store.reachable)
+    await until(lambda: not untold.marked)
+    await store.close()
 
 
 async def until_async(read, wanted, timeout_s=10.0):

@@ -38,6 +38,7 @@ class Journal:
         self.records = []
         self.places = []
         self.running = {}
+        self.untold = False
         self.segment = self.offset = 0
 
     @property
@@ -72,6 +73,25 @@ class Journal:
         self.offset += 100
         self.records.append(row)
         self.places.append(self.written)
+
+
+class UntoldOf:
+    """`Untold` on a journal's record of it, which outlives the process as a file does."""
+
+    def __init__(self, journal):
+        self._journal = journal
+        self.inherited = journal.untold
+
+    def settle(self):
+        self.inherited = False
+
+    def mark(self):
+        self._journal.untold = True
+        return True
+
+    def clear(self):
+        if not self.inherited:
+            self._journal.untold = False
 
 
 class Ledger:

@@ -5,7 +5,7 @@ killed one just stops; who comes after it is another process with the same journ
 from contextvars import copy_context
 from unittest.mock import patch
 
-from tests.simulation.ledger import CountingHere, Who, concerns
+from tests.simulation.ledger import CountingHere, UntoldOf, Who, concerns
 from tests.simulation.loop import PROCESS
 from tests.simulation.lua import HOST, loaded
 from tests.simulation.truth import ENDED, REFUSED, RUNNING, VOIDED, Request
@@ -68,6 +68,7 @@ class Process:
                 written=lambda: self.journal.written,
                 running_since_s=self._oldest_s,
                 progress=lambda hold: self.by_hold[hold].used,
+                untold=UntoldOf(self.journal),
             )
         store._link._pool = self.way.pool
         book = store._booking.book

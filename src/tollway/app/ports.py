@@ -251,6 +251,24 @@ class Counting(Protocol):
         """Everything that was settled before the call is in the answer."""
 
 
+class Untold(Protocol):
+    """Whether a process let in what the shared counters were not told of. Outlives the process:
+    when it dies only the ledger knows, and whoever comes next has the counters begin again."""
+
+    @property
+    def inherited(self) -> bool:
+        """Whether somebody died who had not told all."""
+
+    def settle(self) -> None:
+        """The counters have begun again: they have what was inherited."""
+
+    def mark(self) -> bool:
+        """Something is let in that will have to be told; False: it must not be let in."""
+
+    def clear(self) -> None:
+        """All of our own was told."""
+
+
 class SnapshotSource(Protocol):
     """The configuration. Keeps the last good one when the source is unreachable."""
 

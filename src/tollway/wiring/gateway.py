@@ -85,7 +85,7 @@ class Worker:
         counting = KeeperCounting(
             self._keeper, self.slot, lock.source, shared=settings.redis_url is not None
         )
-        self._local, self._shared = self._counters(settings, lock.source, running, counting)
+        self._local, self._shared = self._counters(settings, running, counting)
         self.gateway = Gateway(
             clock=clock,
             source=self.source,
@@ -115,7 +115,7 @@ class Worker:
             self.tls = server_tls(settings.tls_cert_file, settings.tls_key_file)
 
     def _counters(
-        self, settings: Settings, source: str, running: Running, counting: KeeperCounting
+        self, settings: Settings, running: Running, counting: KeeperCounting
     ) -> tuple[MemoryQuotaStore, Any]:
         """The counters in memory, and those that are shared, if a server for them is named."""
         shared = settings.redis_url is not None
@@ -135,7 +135,7 @@ class Worker:
         try:
             return local, module.open_store(
                 settings.redis_url,
-                source,
+                self._lock,
                 lease_s=settings.redis_lease_s,
                 clock=self._clock,
                 counting=counting,

@@ -15,6 +15,7 @@ from tollway.adapters.redis.facts import Facts, Place
 from tollway.adapters.redis.lines import REGISTRY, Tag, Word
 from tollway.adapters.redis.link import Answer, LinkError, Reply, ServerFacts, Way
 from tollway.adapters.redis.scripts import Script, Scripts
+from tollway.app.ports import Untold
 
 _log = logging.getLogger(__name__)
 _BEAT_S = 1.0
@@ -41,7 +42,8 @@ class LiveHolds(Protocol):
 
 class Registry:
     """This gateway's place among the others. `leases` are its live holds; `ship` has its journal
-    brought into the ledger, and says how far that went; None: not now."""
+    brought into the ledger, and says how far that went; None: not now. `untold` says whether what
+    came before us let in what nobody can tell of any more."""
 
     def __init__(
         self,
@@ -51,6 +53,7 @@ class Registry:
         leases: "LiveHolds",
         facts: Facts,
         ship: Callable[[], Awaitable[Place | None]],
+        untold: Untold,
     ) -> None:
         self.epoch = ""
         self.run_id = ""
@@ -59,6 +62,8 @@ class Registry:
         self.trouble: PolicyError | None = None
         self.facts = facts
         self._ship = ship
+        self._untold = untold
+        self._settles = False  # the next epoch has what was inherited
         self._joined_epoch = ""
         self._adopted = True
         self._owner = owner
@@ -129,6 +134,11 @@ class Registry:
         """A script under the epoch as we know it. `lazy`: nobody waits for it."""
         return self.link.call(script, keys, [self.epoch, self.run_id, *words], lazy=lazy)
 
+    @property
+    def ending(self) -> bool:
+        """Whether the epoch is to end and has not yet."""
+        return bool(self._ends)
+
     def end_epoch(self) -> None:
         """All counters are to be seeded again: something can only be learnt from the ledger now."""
         self._ends = self.epoch
@@ -166,6 +176,9 @@ class Registry:
             self.complete = False
             self.epoch = epoch
             self._joined_epoch = self._ends = ""
+            if self._settles:
+                self._untold.settle()
+                self._settles = False
             self._adopted = False
         if not self._adopted:
             await self._leases.adopt_all()
@@ -181,6 +194,10 @@ class Registry:
             self.complete = found[2] == 0
             self._tell_absent(found[3])
             self._peers = [one.decode() for one in found[5 : 5 + found[4]]]
+            if self._untold.inherited and self._joined_epoch == epoch and not self._settles:
+                # It is in the ledger now, and on no counter: they are seeded again.
+                self._settles = True
+                self.end_epoch()
 
     async def _say(self, joined: str) -> Reply:
         fresh = os.urandom(8).hex()

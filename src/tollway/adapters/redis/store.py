@@ -22,12 +22,12 @@ from tollway.adapters.redis.outbox import Outbox
 from tollway.adapters.redis.registry import PolicyError, Registry
 from tollway.adapters.redis.scripts import SERVER, load_scripts
 from tollway.adapters.redis.seeding import Seeding
-from tollway.adapters.redis.shares import Shares
+from tollway.adapters.redis.shares import NEVER_UNTOLD, Shares
 from tollway.adapters.redis.slots import is_cluster
 from tollway.adapters.redis.spread import SpreadRegistry
 from tollway.adapters.redis.stands import Stands
 from tollway.adapters.redis.telling import Telling
-from tollway.app.ports import Clock, Counting
+from tollway.app.ports import Clock, Counting, Untold
 from tollway.domain.hold import UNDECIDED, Bound, Decision, Hold, Outage, Rule, Stand, Tightest
 from tollway.domain.ids import QuotaId
 from tollway.domain.quota import NOTHING, Sizes
@@ -54,7 +54,8 @@ class RedisQuotaStore:
     """Made and used on one loop. `start` before the first request; `close` after the last.
 
     `written` is the end of this process's journal; `running_since_s` when the oldest request under
-    way was admitted; `progress` what a hold's request has used so far.
+    way was admitted; `progress` what a hold's request has used so far; `untold` is what is on
+    record of shares that the server does not know of.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class RedisQuotaStore:
         written: Callable[[], tuple[int, int]] = lambda: (0, 0),
         running_since_s: Callable[[], float | None] = lambda: None,
         progress: Progressing = lambda _: None,
+        untold: Untold = NEVER_UNTOLD,
     ) -> None:
         self._clock = clock
         scripts = load_scripts(options.host)
@@ -80,6 +82,7 @@ class RedisQuotaStore:
             leases=self._leases,
             facts=facts,
             ship=self._ship,
+            untold=untold,
         )
         self._outbox = Outbox(self._registry)
         self._link = self._registry.link = (ClusterLink if spread else Link)(
@@ -91,7 +94,7 @@ class RedisQuotaStore:
         )
         self._seeding = Seeding(self._registry, scripts, clock, counting)
         self._stands = Stands()
-        self._shares = Shares(self._stands.left)
+        self._shares = Shares(self._stands.left, untold)
         self._telling = Telling(self._outbox, self._leases, scripts, owner=owner, written=written)
         self._asking = Asking(
             booking,
@@ -111,6 +114,7 @@ class RedisQuotaStore:
         duties = (self._registry, self._leases, self._outbox, self._seeding)
         self._duties = [asyncio.create_task(duty.keep()) for duty in duties]
         self._duties.append(asyncio.create_task(self._link.run()))
+        self._duties.append(asyncio.create_task(self._shares.keep(self._has_told)))
         with suppress(TimeoutError):
             await asyncio.wait_for(self._begun.wait(), timeout_s)
         if self._registry.trouble is not None:
@@ -293,6 +297,9 @@ class RedisQuotaStore:
         finally:
             if self._registry.trouble is not None:
                 self._begun.set()
+
+    def _has_told(self) -> bool:
+        return not (self._outbox.waiting or self._registry.ending)
 
     async def _ship(self) -> tuple[int, int] | None:
         return await self._seeding.ship()
