@@ -17,13 +17,16 @@ class Checks:
         self.accounts = {}
         self.said = {}
         self.leases = {}
+        self.epoch = ""
         self.joined = set()
         self.beats = {}
         self.scripts = 0
         self.newcomer = False
         self.rolled_back = False  # the server may have leases that were renewed since
         self.on_first = lambda: None
+        self.on_end = lambda: None  # a gateway has ended an epoch, with no data lost
         self._first_in = ""
+        self._began_in = ""
 
     def booked(self, request, booked):
         """A hold that will be asked for."""
@@ -71,27 +74,26 @@ class Checks:
             # I2: after its end at this server nothing gets in.
             assert said.outcome is None or said.run != self._run_id(), "I2: in after its end"
             if not adopts:
-                if self._first_in != self._run_id():
-                    self._first_in = self._run_id()
+                if self._first_in != words[0]:
+                    self._first_in = words[0]
                     self.on_first()
                 for at, entry in enumerate(said.entries):
                     used, held, _, bucket_s, _ = reply[2 + 5 * at : 7 + 5 * at]
                     entry.bucket_s = bucket_s
-                    self._judge(said, entry, used + held, let_in=True)
+                    self._judge(words[0], entry, used + held, let_in=True)
             self._let_in(said, words)
         elif verdict == b"BOUND":
-            self._judge(said, said.entries[reply[2] - 1], reply[3] + reply[4], let_in=False)
+            self._judge(words[0], said.entries[reply[2] - 1], reply[3] + reply[4], let_in=False)
 
     def _settle(self, keys, words, reply, writes):
         said = self.said[_tag(keys[0]), words[2]]
         if reply[0] != b"OK":
             return
-        run = self._run_id()
         # I2: one outcome. What was told before data was lost is told again, and is the same.
         assert said.outcome in (None, words[4]), "I2: another outcome"
         said.is_expired(self._now_s())
         said.outcome = words[4]
-        del run, writes
+        del writes
         for entry in said.entries:
             account = self.accounts[entry.line.place.key]
             if words[4] == "V":
@@ -121,17 +123,22 @@ class Checks:
 
     def _join(self, keys, words, reply, writes):
         del keys, writes
+        epoch = reply[0].decode()
         self.beats[words[7]] = self._now_s()
-        if reply[0].decode() == words[1]:
+        if epoch != self.epoch:
+            if self._began_in == self._run_id():
+                self.on_end()
+            self.epoch, self._began_in = epoch, self._run_id()
+        if epoch == words[1]:
             self.newcomer = not words[3]
-        if reply[0].decode() == words[3]:
-            self.joined.add((self._run_id(), words[7]))
+        if epoch == words[3]:
+            self.joined.add((epoch, words[7]))
 
     # Inside.
 
     def _let_in(self, said, words):
         said.is_expired(self._now_s())
-        said.run = self._run_id()
+        said.run, said.epoch = self._run_id(), words[0]
         said.lease_s = server_s(self._now_s(), int(words[3]))
         for at, entry in enumerate(said.entries):
             if not entry.folded:
@@ -139,10 +146,10 @@ class Checks:
             if not said.expired:
                 entry.guess = int(words[5 + at * WIDTH + 8])
 
-    def _judge(self, said, entry, counted, *, let_in):
-        line = entry.line
+    def _judge(self, epoch, entry, counted, *, let_in):
+        line, said = entry.line, entry.said
         account = self.accounts[line.place.key]
-        least, most = account.bounds(self._now_s(), self._run_id(), said)
+        least, most = account.bounds(self._now_s(), epoch, said)
         where = f"{line.place.key.decode()} at {self._now_s():.3f}"
         # I8: nothing is counted that no request has used or holds, so nobody is refused for it.
         assert counted <= most, f"I8: {where}: {counted} counted, {most} can be"

@@ -182,6 +182,11 @@ class Faults:
             way.delay_s = 0.0005
             self._back(slot)
 
+    def ended(self):
+        """A gateway has the counters begin again. Who is away is not in the new epoch yet."""
+        self.lost_s = self._world.wall_s()
+        self._hurt()
+
     def lost(self):
         """The first is let in after a loss: what is known of gateways that are away is no more. For
         strict limits they are waited for, if they were there shortly before (design, 4.3)."""
@@ -193,7 +198,7 @@ class Faults:
         world = self._world
         for request in world.requests.values():
             source = request.process.journal.source
-            if (world.server.run_id, source) in world.checks.joined:
+            if (world.checks.epoch, source) in world.checks.joined:
                 continue
             if request.state != RUNNING and request.id in world.ledger.ids:
                 continue

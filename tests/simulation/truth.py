@@ -44,17 +44,27 @@ class Request:
 
 
 class Said:
-    """One part of one hold, as the server has it: the run of the server it was let in under, the
-    end of its lease, and its outcome."""
+    """One part of one hold, as the server has it: the run of the server it was let in under and the
+    epoch, the end of its lease, and its outcome."""
 
-    __slots__ = ("booked", "entries", "expired", "lease_s", "outcome", "request", "run", "tag")
+    __slots__ = (
+        "booked",
+        "entries",
+        "epoch",
+        "expired",
+        "lease_s",
+        "outcome",
+        "request",
+        "run",
+        "tag",
+    )
 
     def __init__(self, request, booked, part):
         self.request = request
         self.booked = booked
         self.tag = part.tag.name
         self.entries = [Entry(self, line) for line in part.lines]
-        self.run = ""
+        self.run = self.epoch = ""
         self.lease_s = 0.0
         self.expired = False
         self.outcome = None
@@ -103,15 +113,16 @@ class Entry:
         """Of what it has used what was held for it."""
         return 0 if self.said.request.shared else min(self.used, self.amount)
 
-    def least(self, now_s, run):
+    def least(self, now_s, epoch):
         """What must be counted for it."""
         said, request = self.said, self.said.request
         if self.excused or request.shared or request.state == VOIDED:
             return 0
         if request.booked is said.booked:
             amount = self.amount if request.state == RUNNING else self.sure
-        elif said.run == run and said.outcome is None:
+        elif said.epoch == epoch and said.outcome is None:
             # Refused, as no answer came: it will be voided, or expires with what was guessed of it.
+            # Nobody puts it in again in another epoch.
             amount = 0 if said.is_expired(now_s) else self.amount
         else:
             return 0
@@ -157,7 +168,7 @@ class Account:
             self.folded[entry.buckets] = least - entry.sure, most
         entry.excused = True
 
-    def bounds(self, now_s, run, but):
+    def bounds(self, now_s, epoch, but):
         """The least and the most, without these entries."""
         least = most = 0
         for buckets, (one, other) in list(self.folded.items()):
@@ -170,7 +181,7 @@ class Account:
             if entry.said is not but and self._counts(max(entry.buckets), now_s - BUCKET_S):
                 most += entry.most(now_s)
                 if self._counts(min(entry.buckets), now_s):
-                    least += entry.least(now_s, run)
+                    least += entry.least(now_s, epoch)
         return least, most
 
     def _counts(self, bucket_s, now_s):

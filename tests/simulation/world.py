@@ -48,6 +48,7 @@ class World:
         self.ledger = Ledger()
         self.faults_of = Faults(self)
         self.checks.on_first = self.faults_of.lost
+        self.checks.on_end = self.faults_of.ended
         self.keepers = {name: Keeper(self.ledger, self.chance, self._closed) for name in "ab"}
         self.journals = {slot: Journal(slot) for slot in SLOTS}
         for slot, journal in self.journals.items():
