@@ -12,6 +12,8 @@ class Strategy(StrEnum):
     PRIORITY = "priority"
     ROUND_ROBIN = "round_robin"
     WEIGHTED = "weighted"
+    FAILOVER = "failover"
+    COST_OPTIMIZED = "cost_optimized"
 
 
 @dataclass(frozen=True, slots=True)

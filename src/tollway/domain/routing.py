@@ -13,17 +13,24 @@ _MASK = 0xFFFFFFFFFFFFFFFF
 
 
 def order_targets(strategy: Strategy, targets: Sequence[Target], turn: int) -> Sequence[Target]:
-    """All targets, the first choice of this turn first, then the rest by priority."""
-    if len(targets) <= 1:
+    """All targets, the first choice of this turn first, then the rest by priority. By cost they
+    are ordered afterwards (`by_cost`), for those that cost the same."""
+    if len(targets) <= 1 or strategy is Strategy.FAILOVER:
         return targets
     ranked = sorted(targets, key=_priority)
-    if strategy is Strategy.PRIORITY:
+    if strategy in (Strategy.PRIORITY, Strategy.COST_OPTIMIZED):
         return ranked
     if strategy is Strategy.ROUND_ROBIN:
         start = turn % len(ranked)
         return ranked[start:] + ranked[:start]
     first = _weighted(ranked, turn)
     return [ranked[first], *ranked[:first], *ranked[first + 1 :]]
+
+
+def by_cost(costs_nusd: Sequence[int | None]) -> list[int]:
+    """The places of the cheapest first; what has no price is last, and equals keep their order."""
+    places = range(len(costs_nusd))
+    return sorted(places, key=lambda place: (costs_nusd[place] is None, costs_nusd[place] or 0))
 
 
 def _weighted(targets: Sequence[Target], turn: int) -> int:

@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Callable
 
 from tollway.app.gateway.exchange import Exchange, Verdict
+from tollway.app.gateway.health import note_health
 from tollway.app.gateway.relay import BufferedRelay
 from tollway.app.gateway.reserve import attempt_rules, reserve_attempt
 from tollway.app.gateway.runtime import Gateway
@@ -90,6 +91,8 @@ async def _try_target(
             return relay
         failure = await _send(gateway, exchange, relay, last=last)
         turn.went(failure, relay.usage)
+        if failure is not None or gateway.health:
+            note_health(gateway, served, failure)
         return None if relay.answered else failure
     finally:
         turn.close()

@@ -14,18 +14,15 @@ from tollway.app.gateway.recall import scope_of
 from tollway.app.gateway.reserve import attempt_rules
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.gateway.screen import screen
-from tollway.app.gateway.sizing import size_hold
+from tollway.app.gateway.sizing import expected_nusd, size_hold
 from tollway.app.ports import Header, StoreUnavailableError
 from tollway.dialects.registry import Endpoint, carrier_for
 from tollway.domain.access import Principal, find_principal, granted_model, may_call
 from tollway.domain.allowance import limit_text
-from tollway.domain.estimate import estimated_input
 from tollway.domain.hold import CounterRef, Hold, Rule, RuleSet, Stand
 from tollway.domain.ids import KeyId
 from tollway.domain.key import is_live
 from tollway.domain.model import Target
-from tollway.domain.output_history import UNKNOWN_TOKENS
-from tollway.domain.pricing import text_nusd
 from tollway.domain.provider import ProviderRecord
 from tollway.domain.quota import Metric
 from tollway.domain.refusal import BadRequest, ModelNotFound, QuotaExceeded, Refusal
@@ -203,7 +200,7 @@ class _Walk:
     def _plan(self) -> Refusal | None:
         turns, model_id = self._gateway.turns, self._exchange.model.id
         before = turns.get(model_id)
-        refusal = plan(self._gateway, self._exchange)
+        refusal = plan(self._gateway, self._exchange, looking=True)
         if before is None:
             turns.pop(model_id, None)
         else:
@@ -287,28 +284,20 @@ class _Walk:
             provider.tenant_id,
             provider.kind.value,
             target.model,
-            f"{exchange.model.strategy.value}: {'first' if rank == 0 else f'number {rank + 1}'}",
-            self._expected_nusd(target, provider),
+            self._reason(rank, target, provider),
+            expected_nusd(gateway, exchange, (target, provider)),
             account.running,
             account.waiting,
             problem,
             limits,
         )
 
-    def _expected_nusd(self, target: Target, provider: ProviderRecord) -> int | None:
-        gateway, exchange = self._gateway, self._exchange
-        if gateway.prices is None or exchange.principal is None:
-            return None
-        tenant_id, at_s = exchange.principal.tenant_id, self._now_ns // _NS
-        price = gateway.prices.find(provider.id, tenant_id, target.model, at_s=at_s)
-        if price is None:
-            return None
-        history, ask = gateway.outputs.get(exchange.model.id), exchange.ask
-        written = UNKNOWN_TOKENS if history is None else history.expected
-        if ask.output_limit is not None:
-            written = min(written, ask.output_limit)
-        written = written * ask.choices if exchange.inbound.endpoint.writes else 0
-        return text_nusd(price, estimated_input(ask.input_bytes), written)
+    def _reason(self, rank: int, target: Target, provider: ProviderRecord) -> str:
+        place = "first" if rank == 0 else f"number {rank + 1}"
+        health = self._gateway.health.get((provider.id, target.model))
+        ejected = health is not None and health.ejected_until_s is not None
+        ailing = ", last: it did not answer lately" if ejected else ""
+        return f"{self._exchange.model.strategy.value}: {place}{ailing}"
 
     async def _last_problem(self) -> Refusal | None:
         exchange = self._exchange

@@ -23,7 +23,8 @@ from tollway.app.ports import (
 )
 from tollway.app.ports_answers import AnswerStore
 from tollway.app.pricing import Pricing
-from tollway.domain.ids import ModelId, QuotaId
+from tollway.domain.health import Health
+from tollway.domain.ids import ModelId, ProviderId, QuotaId
 from tollway.domain.output_history import OutputHistory
 from tollway.domain.provider import ProviderKind
 
@@ -58,6 +59,7 @@ class Gateway:
     new_models: Newcomers = field(default_factory=Newcomers)
     turns: dict[ModelId, int] = field(default_factory=dict)  # requests so far, per model
     accounts: Accounts = field(default_factory=Accounts)  # at providers
+    health: dict[tuple[ProviderId, str], Health] = field(default_factory=dict)  # of ailing targets
     limits: Limits = field(default_factory=Limits)
     warned: dict[ModelId, float] = field(default_factory=dict)  # until when: usage above its cap
     limited: dict[tuple[QuotaId, str], int] = field(default_factory=dict)  # refusals, by why

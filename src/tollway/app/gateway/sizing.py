@@ -64,6 +64,27 @@ def size_hold(
     return Hold(rules, at_s, bounded=bounded, strict=ceiling or bounded)
 
 
+def expected_nusd(
+    gateway: Gateway, exchange: Exchange, served: tuple[Target, ProviderRecord]
+) -> int | None:
+    """What the request will cost at a target, as such requests do; None: it has no price there."""
+    target, provider = served
+    if gateway.prices is None or exchange.principal is None:
+        return None
+    tenant_id, at_s = exchange.principal.tenant_id, exchange.started_ns // 1_000_000_000
+    price = gateway.prices.find(provider.id, tenant_id, target.model, at_s=at_s)
+    if price is None:
+        return None
+    ask, written = exchange.ask, 0
+    if exchange.inbound.endpoint.writes:
+        history = gateway.outputs.get(exchange.model.id)
+        written = UNKNOWN_TOKENS if history is None else history.expected
+        if ask.output_limit is not None:
+            written = min(written, ask.output_limit)
+        written *= ask.choices
+    return text_nusd(price, estimated_input(ask.input_bytes), written)
+
+
 def output_ceiling(exchange: Exchange) -> int | None:
     """The most tokens that one choice of the answer may have; None: nobody has said."""
     if exchange.output_clamp is not None:

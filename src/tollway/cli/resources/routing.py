@@ -139,7 +139,7 @@ _MODEL = (
         flag="--strategy",
         field="strategy",
         kind=Kind.CHOICE,
-        choices=("priority", "round_robin", "weighted"),
+        choices=("priority", "round_robin", "weighted", "failover", "cost_optimized"),
     ),
     Option(flag="--fallbacks", field="fallbacks", kind=Kind.LIST, help="Names of models."),
     Option(flag="--max-output-tokens", field="max_output_tokens", kind=Kind.NUMBER),

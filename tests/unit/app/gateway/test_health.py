@@ -1,0 +1,216 @@
+"""Which target is asked first: by what it costs, and by whether it answers."""
+
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from tests.fakes.pipeline import (
+    CHAT,
+    KEY_ID,
+    REFUSED,
+    RESET,
+    Script,
+    chunk,
+    make_bench,
+    snapshot,
+    streamed,
+    whole,
+)
+from tollway.app.gateway.explain import Asked, explain
+from tollway.app.pricing import PriceList, Pricing
+from tollway.domain.failure import Failure
+from tollway.domain.health import EJECT_AFTER, FIRST_S
+from tollway.domain.model import Strategy
+from tollway.domain.price_book import Entry
+
+BODY = b'{"model": "m", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 40}'
+STREAM = BODY.replace(b'"max_tokens"', b'"stream": true, "max_tokens"')
+DOWN = Script(failure=REFUSED)
+NAMES = ("one", "two", "three")
+
+
+def strategy(named, names=NAMES):
+    """A configuration whose model has this strategy."""
+    config = snapshot(names)
+    model = replace(config.models[None, "m"], strategy=named)
+    return replace(config, models={(None, "m"): model})
+
+
+def bench(*scripts, config=None, **options):
+    """A pipeline with three targets."""
+    return make_bench(*scripts, config=config or snapshot(NAMES), **options)
+
+
+def asked(made):
+    """Which providers were sent something, in order."""
+    return [call.provider.name for call in made.upstream.calls]
+
+
+async def test_a_target_that_does_not_answer_goes_last():
+    """After some failures in a row; then it is asked once again, and if it answers it is first."""
+    made = bench(
+        *[script for _ in range(EJECT_AFTER) for script in (DOWN, whole())],
+        *[whole() for _ in range(3)],
+    )
+    for _ in range(EJECT_AFTER):
+        assert (await made.ask(BODY))[1] is None
+    assert asked(made) == ["one", "two"] * EJECT_AFTER
+    made.upstream.calls.clear()
+    await made.ask(BODY)
+    assert asked(made) == ["two"]
+    made.clock.now_s = made.clock.monotonic() + FIRST_S + 1
+    made.clock.monotonic = lambda: made.clock.now_s
+    for _ in range(2):
+        await made.ask(BODY)
+    assert asked(made) == ["two", "one", "one"]
+    assert made.gateway.health == {}
+
+
+async def test_while_it_is_tried_others_do_not_wait_for_it():
+    """One request tries; the next goes elsewhere."""
+    made = bench(*[script for _ in range(EJECT_AFTER) for script in (DOWN, whole())])
+    for _ in range(EJECT_AFTER):
+        await made.ask(BODY)
+    now_s = made.clock.monotonic() + FIRST_S + 1
+    made.clock.monotonic = lambda: now_s
+    made.upstream.calls.clear()
+    made.upstream.scripts.extend([DOWN, whole(), whole()])
+    await made.ask(BODY)
+    await made.ask(BODY)
+    assert asked(made) == ["one", "two", "two"]
+
+
+async def test_when_all_are_down_all_are_asked():
+    """Ejected or not: nobody is left out, and nobody is asked twice."""
+    made = bench(*[DOWN] * 30)
+    for _ in range(10):
+        assert isinstance((await made.ask(BODY))[1], Failure)
+    assert len(made.upstream.calls) == 30
+    assert sorted(set(asked(made)[-3:])) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("status", [400, 401, 429])
+async def test_what_is_not_its_fault_ejects_nobody(status):
+    """The request's own, our credential's, a moment too busy."""
+    made = bench()
+    for _ in range(2 * EJECT_AFTER):
+        made.upstream.scripts.clear()
+        soon = [(b"retry-after-ms", b"1")]
+        made.upstream.scripts.extend([whole(b"{}", status=status, headers=soon)] * 3)
+        await made.ask(BODY)
+    assert made.gateway.health == {}
+
+
+async def test_streams_that_break_count():
+    """Also behind their first byte, where no other target can be asked."""
+    made = bench(*[streamed(chunk("x"), failure=RESET)] * EJECT_AFTER, whole())
+    for _ in range(EJECT_AFTER):
+        await made.ask(STREAM)
+    await made.ask(BODY)
+    assert asked(made) == ["one"] * EJECT_AFTER + ["two"]
+
+
+async def test_only_so_many_are_remembered(monkeypatch):
+    """Targets that fail once and are never asked again do not pile up."""
+    monkeypatch.setattr("tollway.app.gateway.health._MOST_KNOWN", 2)
+    made = bench(*[DOWN] * 3)
+    await made.ask(BODY)
+    assert len(made.gateway.health) == 1
+
+
+async def test_an_explanation_tries_nobody():
+    """It says who would be first, and leaves the one request that may try to a request."""
+    made = bench(*[script for _ in range(EJECT_AFTER) for script in (DOWN, whole())])
+    for _ in range(EJECT_AFTER):
+        await made.ask(BODY)
+    found = await explain(made.gateway, Asked(KEY_ID, CHAT, BODY))
+    assert [target.provider for target in found.targets] == ["two", "three", "one"]
+    assert "did not answer" in found.targets[2].reason
+    now_s = made.clock.monotonic() + FIRST_S + 1
+    made.clock.monotonic = lambda: now_s
+    for _ in range(2):
+        found = await explain(made.gateway, Asked(KEY_ID, CHAT, BODY))
+        assert found.targets[0].provider == "one"
+
+
+# By cost.
+
+
+class Prices:
+    """Prices of the targets' models, in USD for a million tokens."""
+
+    def __init__(self, prices):
+        self.entries = [
+            Entry(f"prc_{model}", model, 0, {"input": str(into), "output": str(out)})
+            for model, (into, out) in prices.items()
+        ]
+
+    def mark(self):
+        return 1
+
+    def read(self):
+        return PriceList(self.entries, {})
+
+
+def priced(prices):
+    """A pipeline that takes the cheapest."""
+    config = strategy(Strategy.COST_OPTIMIZED)
+    return make_bench(config=config, prices=Pricing(Prices(prices)))
+
+
+async def order_of(made, body=BODY):
+    """The targets as they would be asked."""
+    found = await explain(made.gateway, Asked(KEY_ID, CHAT, body))
+    return [target.provider for target in found.targets]
+
+
+async def test_the_cheapest_is_first_and_what_has_no_price_last():
+    """Equals keep their order."""
+    made = priced({"two-model": (1, 2), "three-model": (1, 1)})
+    assert await order_of(made) == ["three", "two", "one"]
+    made = priced({f"{name}-model": (1, 1) for name in NAMES})
+    assert await order_of(made) == list(NAMES)
+
+
+async def test_by_what_the_request_will_use():
+    """Cheap to read is not cheap to write."""
+    made = priced({"one-model": (1, 100), "two-model": (10, 1), "three-model": (50, 50)})
+    long_answer = BODY.replace(b"40", b"500")
+    long_question = BODY.replace(b'"hi"', b'"%b"' % (b"x" * 400_000)).replace(b"40", b"1")
+    assert (await order_of(made, long_answer))[0] == "two"
+    assert (await order_of(made, long_question))[0] == "one"
+
+
+async def test_the_cheapest_of_ten_thousand():
+    """Against brute force over generated prices and lengths, all of 10,000."""
+    chance = Random(5)
+    for _ in range(100):
+        prices = {
+            f"{name}-model": (chance.randint(0, 2000) / 100, chance.randint(0, 9000) / 100)
+            for name in NAMES
+        }
+        made = priced(prices)
+        for _ in range(100):
+            asked_tokens = chance.choice([1, 10, 100, 500])
+            words = b"x" * chance.choice([1, 100, 10_000])
+            body = BODY.replace(b'"hi"', b'"%b"' % words).replace(b"40", b"%d" % asked_tokens)
+            read = -(-len(body) // 4)
+            costs = {
+                name: int(1000 * read * prices[f"{name}-model"][0] + 0.5)
+                + int(1000 * asked_tokens * prices[f"{name}-model"][1] + 0.5)
+                for name in NAMES
+            }
+            first = (await order_of(made, body))[0]
+            assert costs[first] <= min(costs.values()) + 2
+
+
+async def test_listed_order_is_kept():
+    """Whatever the priorities say."""
+    config = strategy(Strategy.FAILOVER)
+    model = config.models[None, "m"]
+    turned = tuple(
+        replace(target, priority=9 - place) for place, target in enumerate(model.targets)
+    )
+    config = replace(config, models={(None, "m"): replace(model, targets=turned)})
+    assert await order_of(make_bench(config=config)) == list(NAMES)
