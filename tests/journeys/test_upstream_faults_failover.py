@@ -19,6 +19,9 @@ CHUNKED = EVENTS_HEAD + b"transfer-encoding: chunked\r\n\r\n"
 ROLE = b'data: {"choices":[{"index":0,"delta":{"role":"assistant"}}]}\n\n'
 
 
+FRESH = 60  # models with two targets, of which nobody has heard
+
+
 @pytest.fixture(scope="module")
 def raw() -> Iterator[RawProvider]:
     made = RawProvider()
@@ -31,8 +34,11 @@ def stage(tmp_path_factory: pytest.TempPathFactory, raw: RawProvider) -> Iterato
     made = Stage(tmp_path_factory.mktemp("failover"))
     quick = {"headers_timeout_s": 0.4, "first_token_timeout_s": 0.4, "idle_timeout_s": 0.4}
     made.add_provider("raw", raw.base_url, **quick)
+    for number in range(FRESH):
+        made.add_provider(f"raw{number}", raw.base_url, **quick)
+        targets = {"provider": f"raw{number}"}, {"provider": "simulated", "priority": 1}
+        made.add_model(f"two{number}", *targets)
     made.add_provider("closed", f"http://127.0.0.1:{refusing_port()}/v1")
-    made.add_model("two", {"provider": "raw"}, {"provider": "simulated", "priority": 1})
     made.add_model("late", {"provider": "closed"}, {"provider": "simulated", "priority": 1})
     made.add_model("lost", {"provider": "closed"}, {"provider": "raw", "priority": 1})
     made.add_model(
@@ -48,6 +54,17 @@ def stage(tmp_path_factory: pytest.TempPathFactory, raw: RawProvider) -> Iterato
     made.begin()
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def numbers() -> Iterator[int]:
+    return iter(range(FRESH))
+
+
+@pytest.fixture
+def two(numbers: Iterator[int]) -> str:
+    """A model whose first target has not failed yet: after some failures it would go last."""
+    return f"two{next(numbers)}"
 
 
 def status(code: int, fields: bytes = b"") -> bytes:
@@ -91,12 +108,12 @@ def lose(raw: RawProvider, data: bytes) -> None:
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("loser", LOSERS)
 def test_the_client_sees_the_winner_alone(
-    stage: Stage, raw: RawProvider, loser: str, stream: bool
+    stage: Stage, raw: RawProvider, two: str, loser: str, stream: bool
 ) -> None:
     """The loser's row bills nothing, the winner's what was reported; no word of the loser."""
     lose(raw, LOSERS[loser])
     asked = len(raw.requests)
-    reply = stage.chat("tokens=4", model="two", stream=stream)
+    reply = stage.chat("tokens=4", model=two, stream=stream)
     assert reply.status == 200
     assert reply.headers["x-tollway-provider"] == "simulated"
     assert b"loser" not in reply.body
@@ -113,10 +130,10 @@ def test_the_client_sees_the_winner_alone(
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-def test_a_target_that_stalls(stage: Stage, raw: RawProvider, stream: bool) -> None:
+def test_a_target_that_stalls(stage: Stage, raw: RawProvider, two: str, stream: bool) -> None:
     """Its own header timeout decides; then the next is asked."""
     raw.script = stall
-    reply = stage.chat("tokens=4", model="two", stream=stream)
+    reply = stage.chat("tokens=4", model=two, stream=stream)
     assert reply.status == 200
     first, second = stage.rows(reply.nonce, 2)
     assert (first["error"], first["payer"]) == ("headers:timeout", "failed_over")
@@ -135,20 +152,22 @@ def test_a_connection_that_is_refused(stage: Stage, stream: bool) -> None:
 
 @pytest.mark.parametrize("code", [400, 404, 413, 422])
 def test_a_request_that_is_wrong_is_wrong_everywhere(
-    stage: Stage, raw: RawProvider, code: int
+    stage: Stage, raw: RawProvider, two: str, code: int
 ) -> None:
     """No second target is asked; the first one's word stands."""
     lose(raw, status(code))
-    reply = stage.chat("tokens=4", model="two")
+    reply = stage.chat("tokens=4", model=two)
     assert (reply.status, reply.error["message"]) == (code, "loser")
     assert stage.row(reply.nonce)["payer"] == "failed"
     assert stage.asked(reply.nonce) == []
 
 
-def test_once_the_client_has_something_there_is_no_other(stage: Stage, raw: RawProvider) -> None:
+def test_once_the_client_has_something_there_is_no_other(
+    stage: Stage, raw: RawProvider, two: str
+) -> None:
     """A stream that broke after its first event ends as an error, not as another's stream."""
     lose(raw, CHUNKED + b"%x\r\n%b\r\n" % (len(ROLE), ROLE))
-    reply = stage.chat("tokens=4", model="two", stream=True)
+    reply = stage.chat("tokens=4", model=two, stream=True)
     assert reply.status == 200
     assert reply.body.startswith(ROLE)
     assert reply.body.count(b'"error"') == 1
@@ -175,12 +194,14 @@ def test_three_attempts_are_the_most(stage: Stage) -> None:
     assert stage.asked(reply.nonce) == []
 
 
-def test_for_a_client_that_left_nobody_else_is_asked(stage: Stage, raw: RawProvider) -> None:
+def test_for_a_client_that_left_nobody_else_is_asked(
+    stage: Stage, raw: RawProvider, two: str
+) -> None:
     """Its first target still stalls when it leaves."""
     arrived = len(raw.requests)
     raw.script = stall
     connection = stage.connect()
-    body = {"model": "two", "messages": [{"role": "user", "content": "hi [[id=leaver]]"}]}
+    body = {"model": two, "messages": [{"role": "user", "content": "hi [[id=leaver]]"}]}
     headers = {
         "authorization": f"Bearer {stage.tree.key}",
         "content-type": "application/json",
@@ -207,13 +228,13 @@ def test_shares(stage: Stage) -> None:
     assert all(abs(shares["weights"][name] - share) <= 2 for name, share in wanted.items())
 
 
-def test_an_account_that_had_enough_is_left_alone(stage: Stage, raw: RawProvider) -> None:
+def test_an_account_that_had_enough_is_left_alone(stage: Stage, raw: RawProvider, two: str) -> None:
     """For as long as the provider says, its next target answers, and it is sent nothing."""
     lose(raw, status(429, b"retry-after: 30\r\n"))
-    assert stage.chat("tokens=4", model="two").status == 200
+    assert stage.chat("tokens=4", model=two).status == 200
     arrived = len(raw.requests)
     for _ in range(3):
-        reply = stage.chat("tokens=4", model="two")
+        reply = stage.chat("tokens=4", model=two)
         assert (reply.status, reply.headers["x-tollway-provider"]) == (200, "simulated")
         [row] = stage.rows(reply.nonce, 1)
         assert row["payer"] == "reported"
