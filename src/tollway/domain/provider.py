@@ -65,4 +65,5 @@ class ProviderRecord:
     first_token_timeout_s: float | None = None
     idle_timeout_s: float | None = None
     total_timeout_s: float | None = None
+    residency: str | None = None  # where it keeps what it is sent, such as `eu`
     capacity: Capacity = UNLIMITED  # of each of its accounts

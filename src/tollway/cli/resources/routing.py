@@ -53,6 +53,15 @@ _CONFIG = (
         )
         for name in ("connect", "headers", "first-token", "idle", "total")
     ),
+    *(
+        Option(
+            flag=f"--{name}",
+            field=f"config.{name.replace('-', '_')}",
+            kind=Kind.NUMBER,
+            help="What each of its accounts takes; none: that is learned.",
+        )
+        for name in ("requests-at-once", "requests-per-minute", "tokens-per-minute")
+    ),
 )
 
 PROVIDERS = Noun(
