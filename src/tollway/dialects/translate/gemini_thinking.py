@@ -15,12 +15,12 @@ _THINKING, _LEVELS = (2, 5), (3, 0)  # the first generations that think, and tha
 _LEAST_BUDGET, _MOST_BUDGET = 512, 24_576  # what every model of 2.5 takes
 _LEAST_OF_PRO = 128
 _EFFORTS = {
-    "minimal": (1024, "low"),  # not every model knows a level below
-    "low": (1024, "low"),
-    "medium": (8192, "medium"),
-    "high": (_MOST_BUDGET, "high"),
-    "xhigh": (_MOST_BUDGET, "high"),
-    "max": (_MOST_BUDGET, "high"),
+    "minimal": (1024, "LOW"),  # not every model knows a level below
+    "low": (1024, "LOW"),
+    "medium": (8192, "MEDIUM"),
+    "high": (_MOST_BUDGET, "HIGH"),
+    "xhigh": (_MOST_BUDGET, "HIGH"),
+    "max": (_MOST_BUDGET, "HIGH"),
 }
 
 
@@ -51,7 +51,7 @@ def thinking_of(reasoning: Reasoning | None, model: str) -> tuple[dict[str, Any]
 def _unthinking(model: str, generation: tuple[int, int]) -> tuple[dict[str, Any], bool]:
     """Most models cannot but think: then as little as they can."""
     if generation >= _LEVELS:
-        return {"thinkingLevel": "low"}, True
+        return {"thinkingLevel": "LOW"}, True
     if "flash" in model:
         return {"thinkingBudget": 0}, False
     return {"thinkingBudget": _LEAST_OF_PRO}, True

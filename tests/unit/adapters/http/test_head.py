@@ -50,6 +50,13 @@ def test_where_a_kind_wants_its_secret(kind: ProviderKind, line: bytes) -> None:
             heads().render(make_call(at, headers=((name, b"mine"),)), "sk-1")
 
 
+def test_a_path_that_asks_for_something() -> None:
+    """Gemini's says in its query how the answer is to be streamed."""
+    path = "/models/a%20b:streamGenerateContent?alt=sse"
+    sent = heads().render(make_call(AT)._replace(path=path), "sk-1")
+    assert sent.startswith(b"POST /v1/models/a%20b:streamGenerateContent?alt=sse HTTP/1.1\r\n")
+
+
 def test_no_credential_no_field() -> None:
     """A provider without a secret is sent none."""
     assert b"authorization" not in heads().render(make_call(AT), "")

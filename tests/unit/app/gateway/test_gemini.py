@@ -140,6 +140,7 @@ async def test_a_stream(path):
     last = {CHAT: b"data: [DONE]", MESSAGES: b"message_stop", RESPONSES: b'"response.completed"'}
     assert client.body.count(last[path]) == (2 if path == MESSAGES else 1)
     assert b"candidates" not in client.body
+    assert b"c2ln" in client.body, "the call's signature is told"
     [row] = made.journal.receipts
     assert (row.input, row.cached_input, row.output, row.reasoning) == (2, 3, 2, 4)
 
