@@ -1,6 +1,7 @@
-"""What a provider says is wrong, in whatever shape: OpenAI and llama.cpp (`{"error": {...}}`), vLLM
-(`{"object": "error", "message": ...}`), FastAPI (`{"detail": ...}`), plain messages. Reading only;
-which status a client gets is `domain/failure.py`.
+"""What a provider says is wrong, in whatever shape: OpenAI and llama.cpp (`{"error": {...}}`),
+Google (the same with other names inside), vLLM (`{"object": "error", "message": ...}`), FastAPI
+(`{"detail": ...}`), plain messages. Reading only; which status a client gets is
+`domain/failure.py`.
 """
 
 import re
@@ -8,7 +9,10 @@ from typing import NamedTuple
 
 from tollway.dialects.redact import shown
 
+# What Google answers with status 400 to a key that it does not know.
+KEY_UNKNOWN = "API_KEY_INVALID"
 _CODE = re.compile(r"[A-Za-z][\w.\-]{0,63}")
+_GOOGLE = re.compile(r"[A-Z][A-Z_]{1,63}")  # a name of its own beside the number
 _STATUSES = {
     "invalid_request_error": 400,
     "badrequesterror": 400,
@@ -57,8 +61,17 @@ def read_fault(value: object, *, certain: bool = False) -> Fault | None:
 def _fault(error: dict[str, object]) -> Fault:
     message = _message(error)
     names = [name for key in ("code", "type") if isinstance(name := error.get(key), str)]
-    code = next((name for name in names if _CODE.fullmatch(name)), None)
+    code = next((name for name in names if _CODE.fullmatch(name)), None) or _google(error)
     return Fault(_status(error, names), None if message is None else shown(message), code)
+
+
+def _google(error: dict[str, object]) -> str | None:
+    details = error.get("details")
+    for detail in details if isinstance(details, list) else ():
+        if isinstance(detail, dict) and detail.get("reason") == KEY_UNKNOWN:
+            return KEY_UNKNOWN
+    status = error.get("status")
+    return status if isinstance(status, str) and _GOOGLE.fullmatch(status) else None
 
 
 def _message(error: dict[str, object]) -> str | None:

@@ -42,6 +42,22 @@ from tollway.dialects.faults import Fault, read_fault
         ({"error": True, "message": "x"}, Fault(None, "x", None)),
         ([{"error": {"code": 404, "message": "gone"}}], Fault(404, "gone", None)),
         (
+            {"error": {"code": 429, "message": "slow", "status": "RESOURCE_EXHAUSTED"}},
+            Fault(429, "slow", "RESOURCE_EXHAUSTED"),
+        ),
+        (
+            {
+                "error": {
+                    "code": 400,
+                    "message": "no",
+                    "status": "INVALID_ARGUMENT",
+                    "details": [5, {"reason": 5}, {"reason": "API_KEY_INVALID"}],
+                }
+            },
+            Fault(400, "no", "API_KEY_INVALID"),
+        ),
+        ({"error": {"message": "no", "status": "error"}}, Fault(None, "no", None)),
+        (
             {"type": "error", "message": "Overloaded", "code": "overloaded_error"},
             Fault(503, "Overloaded", "overloaded_error"),
         ),
