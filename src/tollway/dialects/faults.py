@@ -8,11 +8,19 @@ import re
 from typing import NamedTuple
 
 from tollway.dialects.redact import shown
+from tollway.domain.failure import CONTEXT_TOO_LONG
 
 # What Google answers with status 400 to a key that it does not know.
 KEY_UNKNOWN = "API_KEY_INVALID"
 _CODE = re.compile(r"[A-Za-z][\w.\-]{0,63}")
 _GOOGLE = re.compile(r"[A-Z][A-Z_]{1,63}")  # a name of its own beside the number
+# "maximum context length" (OpenAI, vLLM, Mistral), "prompt is too long" (Anthropic), "input is too
+# long" (Bedrock), "input token count (9) exceeds" (Gemini), "available context size" (llama.cpp).
+_TOO_LONG = re.compile(
+    r"maximum (?:context|model) length|context (?:length|window|size|limit)"
+    r"|(?:prompt|input) is too long|input token count .{0,40}exceeds",
+    re.IGNORECASE,
+)
 _STATUSES = {
     "invalid_request_error": 400,
     "badrequesterror": 400,
@@ -62,7 +70,10 @@ def _fault(error: dict[str, object]) -> Fault:
     message = _message(error)
     names = [name for key in ("code", "type") if isinstance(name := error.get(key), str)]
     code = next((name for name in names if _CODE.fullmatch(name)), None) or _google(error)
-    return Fault(_status(error, names), None if message is None else shown(message), code)
+    status = _status(error, names)
+    if message is not None and status in (None, 400, 413, 422) and _TOO_LONG.search(message):
+        code = CONTEXT_TOO_LONG
+    return Fault(status, None if message is None else shown(message), code)
 
 
 def _google(error: dict[str, object]) -> str | None:

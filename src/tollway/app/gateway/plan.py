@@ -5,6 +5,7 @@ any money is held.
 from collections.abc import Sequence
 
 from tollway.app.gateway.exchange import Exchange
+from tollway.app.gateway.fallback import find_fallbacks
 from tollway.app.gateway.health import healthy_first
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.gateway.sizing import expected_nusd
@@ -22,9 +23,11 @@ def plan(
     tenant = exchange.principal.tenant
     model = exchange.model
     turn = 0
-    if len(model.targets) > 1:
+    if len(model.targets) > 1 or model.fallbacks:
         turn = gateway.turns.get(model.id, 0)
         gateway.turns[model.id] = turn + 1
+    if model.fallbacks and exchange.earlier is None:
+        exchange.fallbacks = find_fallbacks(exchange)
     providers = exchange.snapshot.providers
     exchange.targets = [
         (target, provider)

@@ -200,6 +200,9 @@ class BufferedRelay:
             (b"x-tollway-provider", self.call.provider.name.encode("ascii", "replace")),
         ]
         headers += [header for header in self._headers if header[0] in PASSED_HEADERS]
+        if self._exchange.earlier is not None:
+            name = self._exchange.model.name.encode("ascii", "replace")
+            headers.append((b"x-tollway-model", name))
         if self._exchange.dropped:
             headers.append(_warning(self._exchange.dropped))
         if self._exchange.hold is not None:
