@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from tollway.domain.fair_share import UNLIMITED, Capacity
+from tollway.domain.fair_share import Capacity
 from tollway.domain.ids import CredentialId, ProviderId, TenantId
 
 
@@ -68,4 +68,4 @@ class ProviderRecord:
     idle_timeout_s: float | None = None
     total_timeout_s: float | None = None
     residency: str | None = None  # where it keeps what it is sent, such as `eu`
-    capacity: Capacity = UNLIMITED  # of each of its accounts
+    capacity: Capacity | None = None  # of each of its accounts; None: not known

@@ -23,7 +23,7 @@ def order_targets(strategy: Strategy, targets: Sequence[Target], turn: int) -> S
     if strategy is Strategy.ROUND_ROBIN:
         start = turn % len(ranked)
         return ranked[start:] + ranked[:start]
-    first = _weighted(ranked, turn)
+    first = weighted_place([target.weight for target in ranked], turn)
     return [ranked[first], *ranked[:first], *ranked[first + 1 :]]
 
 
@@ -33,16 +33,17 @@ def by_cost(costs_nusd: Sequence[int | None]) -> list[int]:
     return sorted(places, key=lambda place: (costs_nusd[place] is None, costs_nusd[place] or 0))
 
 
-def _weighted(targets: Sequence[Target], turn: int) -> int:
-    total = sum(target.weight for target in targets)
+def weighted_place(weights: Sequence[int], turn: int) -> int:
+    """The place of whose turn it is, by weight; the first where nobody weighs anything."""
+    total = sum(weights)
     if total <= 0:
         return 0
     point = (turn * _GOLDEN & _MASK) * total >> 64
-    for position, target in enumerate(targets[:-1]):
-        point -= target.weight
+    for place, weight in enumerate(weights[:-1]):
+        point -= weight
         if point < 0:
-            return position
-    return len(targets) - 1
+            return place
+    return len(weights) - 1
 
 
 def _priority(target: Target) -> int:

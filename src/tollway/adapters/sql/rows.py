@@ -253,7 +253,7 @@ def read_providers(
             row[5],
             StreamUsage(row[6]),
             tuple(credentials[row[0]]),
-            *(*row[7:13], Capacity(*row[13:])),
+            *(*row[7:13], _capacity(*row[13:])),
         )
         for row in found
     )
@@ -331,6 +331,13 @@ def quota_record(row: Sequence[Any]) -> QuotaRecord:
 
 def _narrowed(query: Select[Any], only: Iterable[Condition], limit: int | None) -> Select[Any]:
     return query.where(*only).limit(limit)
+
+
+def _capacity(
+    at_once: int | None, requests_per_minute: int | None, tokens_per_minute: int | None
+) -> Capacity | None:
+    found = Capacity(at_once, requests_per_minute, tokens_per_minute)
+    return None if found.unknown else found
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:

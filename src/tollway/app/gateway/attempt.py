@@ -5,6 +5,7 @@ its request leaves and settled with exactly one outcome, whatever happens in bet
 import hmac
 from collections.abc import Callable
 
+from tollway.app.gateway.credentials import choose_credential, is_credentials_fault
 from tollway.app.gateway.exchange import Exchange, Verdict
 from tollway.app.gateway.health import note_health
 from tollway.app.gateway.relay import BufferedRelay
@@ -46,18 +47,23 @@ _NAMES = frozenset({"user", "prompt_cache_key", "safety_identifier", "metadata"}
 
 async def attempt(gateway: Gateway, exchange: Exchange) -> Verdict:
     """Serve from the first target that can; otherwise the last failure, or why we may not try."""
-    targets = exchange.targets[: gateway.options.attempts]
+    targets, most = exchange.targets, gateway.options.attempts
     verdict: Verdict = None
-    for position, (target, provider) in enumerate(targets):
-        last = position == len(targets) - 1
-        verdict = await _try_target(gateway, exchange, target, provider, last=last)
-        if last or not _may_go_on(exchange, verdict):
-            return verdict
+    position = tried = 0
+    while position < len(targets) and tried < most:
+        tried += 1
+        exchange.spare = tried < most
+        last = position == len(targets) - 1 or tried == most
+        verdict = await _try_target(gateway, exchange, *targets[position], last=last)
+        if not _may_go_on(exchange, verdict):
+            break
+        if not (isinstance(verdict, Failure) and exchange.spare and is_credentials_fault(verdict)):
+            position += 1  # else the same once more, with another credential
     return verdict
 
 
 def _may_go_on(exchange: Exchange, verdict: Verdict) -> bool:
-    """Whether the next target may be asked: also when this one's own limit is reached, or its
+    """Whether another attempt may be made: also when a target's own limit is reached, or its
     dialect has no words for what is asked."""
     if isinstance(verdict, Failure):
         return exchange.retrying and may_try_another(verdict)
@@ -67,8 +73,10 @@ def _may_go_on(exchange: Exchange, verdict: Verdict) -> bool:
 def _retries(gateway: Gateway, exchange: Exchange, failure: Failure, *, last: bool) -> bool:
     """Whether another target or model is asked after this failure: if it could help, and if the
     model's requests have not had too many attempts already."""
-    helps = (not last and may_try_another(failure)) or (
-        bool(exchange.fallbacks) and may_fall_back(failure)
+    helps = (
+        (not last and may_try_another(failure))
+        or (exchange.spare and is_credentials_fault(failure))
+        or (bool(exchange.fallbacks) and may_fall_back(failure))
     )
     if not helps:
         return False
@@ -90,7 +98,8 @@ async def _try_target(
     if exchange.client.gone:
         return Failure(Phase.CONNECT, Cause.CLIENT_GONE, "The client left.")
     assert exchange.principal is not None
-    credential = provider.credentials[0] if provider.credentials else None
+    credential, others = choose_credential(gateway, provider, target.model)
+    exchange.spare = exchange.spare and others
     account = gateway.accounts.get(provider, credential, target.model)
     if account.free:
         turn = account.enter_free(exchange.principal.tenant)

@@ -64,6 +64,7 @@ class Exchange:
         "retries",
         "retrying",
         "snapshot",
+        "spare",
         "started_ns",
         "targets",
     )
@@ -97,6 +98,7 @@ class Exchange:
         self.dropped: tuple[str, ...] = ()  # fields that the last provider asked has no words for
         self.fallbacks: tuple[ModelRecord, ...] = ()  # that may still answer in its model's place
         self.earlier: Verdict = None  # what the models before this one came to
+        self.spare = False  # the provider asked last has another credential that may be tried
         self.retries: RetryBudget | None = None  # once it has taken of it
         self.retrying = False  # what failed last is made up for by another attempt
         self.receipted = False

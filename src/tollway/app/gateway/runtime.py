@@ -59,6 +59,7 @@ class Gateway:
     newcomers: Newcomers = field(default_factory=Newcomers)  # keys
     new_models: Newcomers = field(default_factory=Newcomers)
     turns: dict[ModelId, int] = field(default_factory=dict)  # requests so far, per model
+    credential_turns: dict[ProviderId, int] = field(default_factory=dict)
     retries: dict[ModelId, RetryBudget] = field(default_factory=dict)
     accounts: Accounts = field(default_factory=Accounts)  # at providers
     health: dict[tuple[ProviderId, str], Health] = field(default_factory=dict)  # of ailing targets

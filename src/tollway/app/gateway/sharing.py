@@ -22,6 +22,8 @@ _MOST_WAIT_S = 5.0
 _MOST_WAITING = 256  # of one tenant at one account
 _COMPLAINT_S = 1.0  # until an account that said 429 is asked again, if it did not say
 _TOO_MANY = 429
+_REJECTED_S = 60.0  # until a credential that was refused is tried again where there are others
+_REJECTED = frozenset({401, 403})
 _MOST_ACCOUNTS = 10_000
 # How long OpenAI's and Anthropic's clients wait, as they say themselves.
 _TIMEOUTS = (b"x-stainless-read-timeout", b"x-stainless-timeout")
@@ -61,7 +63,16 @@ class Account:
     """What runs and waits at one credential of one provider, in this worker. `free`: nothing is
     known to bound it, so nobody waits and nothing is counted but what runs."""
 
-    __slots__ = ("_counts", "_learned", "_loop", "_queue", "_timer", "configured", "free")
+    __slots__ = (
+        "_counts",
+        "_learned",
+        "_loop",
+        "_queue",
+        "_rejected_until_s",
+        "_timer",
+        "configured",
+        "free",
+    )
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -70,6 +81,7 @@ class Account:
         self._queue: FairQueue[asyncio.Future[None]] = FairQueue(UNLIMITED, self._loop.time())
         self._timer: asyncio.TimerHandle | None = None
         self._counts: dict[str, int] = {}  # of those who wait, by tenant
+        self._rejected_until_s = 0.0
         self.free = True
 
     @property
@@ -82,10 +94,20 @@ class Account:
         """Requests that have not."""
         return len(self._queue)
 
+    @property
+    def is_well(self) -> bool:
+        """Whether it may be chosen before others: its credential was not refused lately, it does
+        not want to be left alone, and nobody waits for it."""
+        now_s = self._loop.time()
+        resting = now_s < max(self._learned.blocked_until_s, self._rejected_until_s)
+        return not resting and not len(self._queue)
+
     def configure(self, capacity: Capacity) -> None:
-        """What is known of the account by its configuration."""
+        """What is known of the account by its configuration. The same again changes nothing."""
+        changed = capacity != self.configured
         self.configured = capacity
-        self._resize()
+        if changed:
+            self._resize()
 
     def blocked_s(self) -> float:
         """How long the provider wants to hear nothing."""
@@ -138,6 +160,10 @@ class Account:
             if learned.is_bound:
                 learned.went_well(now_s)
                 self._resize()
+        elif failure.cause is Cause.CREDENTIAL or (
+            failure.cause is Cause.STATUS and failure.status in _REJECTED
+        ):
+            self._rejected_until_s = now_s + _REJECTED_S
         elif _is_complaint(failure):
             retry_s = _COMPLAINT_S if failure.retry_after_s is None else failure.retry_after_s
             learned.complained(self._queue.running, retry_after_s=retry_s, now_s=now_s)
@@ -191,7 +217,8 @@ class Accounts:
         """The account that a call with this credential goes to. What is configured bounds all its
         models together; what is learned bounds each, as providers count by model."""
         place: str = provider.id if credential is None else credential.id
-        if provider.capacity is UNLIMITED:
+        capacity = provider.capacity or UNLIMITED
+        if capacity is UNLIMITED:
             place += model
         account = self._known.get(place)
         if account is None:
@@ -199,8 +226,8 @@ class Accounts:
                 known = self._known.items()
                 self._known = {place: one for place, one in known if one.running or one.waiting}
             account = self._known[place] = Account()
-        if account.configured is not provider.capacity:
-            account.configure(provider.capacity)
+        if account.configured is not capacity:
+            account.configure(capacity)
         return account
 
 
