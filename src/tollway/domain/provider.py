@@ -13,6 +13,7 @@ class ProviderKind(StrEnum):
     OPENAI = "openai"
     AZURE_OPENAI = "azure_openai"  # its base URL ends in /openai/v1
     ANTHROPIC = "anthropic"  # or whoever speaks Messages natively
+    BEDROCK = "bedrock"  # its base URL names the region
     OPENAI_COMPATIBLE = "openai_compatible"
     ECHO = "echo"
 
