@@ -43,6 +43,7 @@ STOPS = {
 # How long an answer may be with its thoughts, where nobody has said: as much as every Claude that
 # thinks can write. A budget must be below what is said.
 _THOUGHTFUL_TOKENS = 32_000
+_EFFORTS = frozenset({"low", "medium", "high", "xhigh", "max"})
 _HINTS = ("seed", "frequency_penalty", "presence_penalty")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
@@ -64,7 +65,8 @@ def write(talk: Talk, model: str) -> Written:
         names = {"temperature": "temperature", "top_p": "topP"}
         dropped += [name for name, said in names.items() if limits.pop(said, None) is not None]
         dropped += ["top_k"] if talk.top_k is not None else []
-        limits.setdefault("maxTokens", _THOUGHTFUL_TOKENS)
+        if thinking["type"] == "enabled":
+            limits.setdefault("maxTokens", _THOUGHTFUL_TOKENS)
     else:
         more.update(_top_k(talk, family, dropped))
     body: dict[str, Any] = {"messages": blocks.messages(talk)}
@@ -73,7 +75,7 @@ def write(talk: Talk, model: str) -> Written:
         "inferenceConfig": limits,
         "toolConfig": _tools(talk, family),
         "additionalModelRequestFields": more,
-        "outputConfig": None if talk.format is None else {"textFormat": _format(talk.format)},
+        "outputConfig": _output(talk, thinking),
         "requestMetadata": {"end_user": talk.end_user} if talk.end_user else None,
         # Which of them was written; models that do not say it leave it out.
         "additionalModelResponseFieldPaths": ["/stop_sequence"] if talk.stop else None,
@@ -119,6 +121,15 @@ def _top_k(talk: Talk, family: Family, dropped: list[str]) -> dict[str, Any]:
         return {"inferenceConfig": {"topK": talk.top_k}}
     dropped.append("top_k")
     return {}
+
+
+def _output(talk: Talk, thinking: dict[str, Any] | None) -> dict[str, Any]:
+    said: dict[str, Any] = {} if talk.format is None else {"textFormat": _format(talk.format)}
+    effort = "" if talk.reasoning is None else talk.reasoning.effort
+    # Who decides by itself how much to think knows efforts too; others would refuse the word.
+    if thinking == {"type": "adaptive"} and effort in _EFFORTS:
+        said["effort"] = effort
+    return said
 
 
 def _format(wanted: Format) -> dict[str, Any]:

@@ -190,6 +190,23 @@ def test_how_much_claude_thinks(reasoning, most, thinking):
         assert body["inferenceConfig"] == {"maxTokens": 32_000}
 
 
+@pytest.mark.parametrize(
+    ("reasoning", "output"),
+    [
+        (Reasoning("low", adaptive=True), {"effort": "low"}),
+        (Reasoning("minimal", adaptive=True), None),
+        (Reasoning("low"), None),
+        (None, None),
+    ],
+)
+def test_an_effort(reasoning, output):
+    """For models that decide by themselves how much to think; else it has become a budget."""
+    body, dropped = written(Talk(HI, reasoning=reasoning))
+    assert (body.get("outputConfig"), dropped) == (output, ())
+    if reasoning is not None and reasoning.adaptive:
+        assert "inferenceConfig" not in body
+
+
 def test_sampling_is_left_out_while_it_thinks():
     """And told of; not when it does not think."""
     talk = Talk(HI, reasoning=Reasoning("low"), max_output=9000, temperature=0.2, top_p=1, top_k=3)
