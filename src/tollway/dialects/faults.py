@@ -1,10 +1,12 @@
 """What a provider says is wrong, in whatever shape: OpenAI and llama.cpp (`{"error": {...}}`),
 Google (the same with other names inside), vLLM (`{"object": "error", "message": ...}`), FastAPI
-(`{"detail": ...}`), plain messages. Reading only; which status a client gets is
+(`{"detail": ...}`), Amazon (`{"message": ...}` or `{"Message": ...}`), plain messages. Reading
+only; which status a client gets is
 `domain/failure.py`.
 """
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from tollway.dialects.redact import shown
@@ -66,6 +68,13 @@ def read_fault(value: object, *, certain: bool = False) -> Fault | None:
     return _fault(value) if error or told or certain else None
 
 
+def named_fault(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
+    """The code that stands beside a body without one: Amazon's `x-amzn-errortype`, which may have
+    an address behind a colon."""
+    value = dict(headers).get(b"x-amzn-errortype", b"").decode("latin-1").partition(":")[0]
+    return value if _CODE.fullmatch(value) else None
+
+
 def _fault(error: dict[str, object]) -> Fault:
     message = _message(error)
     names = [name for key in ("code", "type") if isinstance(name := error.get(key), str)]
@@ -86,7 +95,7 @@ def _google(error: dict[str, object]) -> str | None:
 
 
 def _message(error: dict[str, object]) -> str | None:
-    for key in ("message", "detail", "msg", "error_description"):
+    for key in ("message", "Message", "detail", "msg", "error_description"):
         text = error.get(key)
         if isinstance(text, list) and text and isinstance(text[0], dict):
             text = text[0].get("msg")  # FastAPI lists what it found wrong

@@ -17,6 +17,7 @@ from tollway.dialects.stream import StreamReader
 from tollway.dialects.stream_messages import MessagesReader
 from tollway.dialects.stream_responses import ResponsesReader
 from tollway.dialects.translate import (
+    bedrock_provider,
     chat_client,
     chat_provider,
     gemini_provider,
@@ -158,6 +159,7 @@ _PROVIDER_SIDES = {
     **dict.fromkeys(_OPENAI_KINDS, chat_provider.PROVIDER),
     ProviderKind.ANTHROPIC: messages_provider.PROVIDER,
     ProviderKind.GEMINI: gemini_provider.PROVIDER,
+    ProviderKind.BEDROCK: bedrock_provider.PROVIDER,
 }
 
 _CARRIERS: dict[tuple[str, ProviderKind], Carrier] = {

@@ -47,8 +47,9 @@ class Failure:
 
 
 # Provider statuses that another target may answer better: too busy, or our own credential there
-# (401 to 403) is the problem. Every 5xx too. Any other 4xx is about the request itself.
-_RETRYABLE_STATUSES = frozenset({401, 402, 403, 408, 409, 425, 429})
+# (401 to 403) or the model behind it (424, of Amazon) is the problem. Every 5xx too. Any other 4xx
+# is about the request itself.
+_RETRYABLE_STATUSES = frozenset({401, 402, 403, 408, 409, 424, 425, 429})
 _OURS = frozenset(
     {Cause.CLIENT_GONE, Cause.DRAINED, Cause.QUOTA, Cause.REVOKED}
 )  # no target's doing

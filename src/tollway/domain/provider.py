@@ -14,6 +14,7 @@ class ProviderKind(StrEnum):
     AZURE_OPENAI = "azure_openai"  # its base URL ends in /openai/v1
     ANTHROPIC = "anthropic"  # or whoever speaks Messages natively
     GEMINI = "gemini"  # Google's own dialect; its base URL ends in the version
+    BEDROCK = "bedrock"  # its base URL names the region
     OPENAI_COMPATIBLE = "openai_compatible"
     ECHO = "echo"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tollway.dialects.faults import Fault, read_fault
+from tollway.dialects.faults import Fault, named_fault, read_fault
 from tollway.domain.failure import CONTEXT_TOO_LONG
 
 
@@ -130,3 +130,24 @@ def test_messages_are_safe():
     """Secrets in a message do not reach anyone."""
     fault = read_fault({"error": {"message": "Incorrect API key provided: sk-abcdefghijk."}})
     assert "abcdef" not in fault.message
+
+
+def test_a_message_of_amazons_gate():
+    """It writes its own with a capital."""
+    assert read_fault({"Message": "not authorized"}, certain=True) == Fault(
+        None, "not authorized", None
+    )
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ([(b"x-amzn-errortype", b"ThrottlingException")], "ThrottlingException"),
+        ([(b"x-amzn-errortype", b"AccessDeniedException:http://x/")], "AccessDeniedException"),
+        ([(b"x-amzn-errortype", b"<b>")], None),
+        ([(b"content-type", b"application/json")], None),
+    ],
+)
+def test_a_code_beside_the_body(headers, code):
+    """Amazon's, without the address behind it; nothing that is no name."""
+    assert named_fault(headers) == code

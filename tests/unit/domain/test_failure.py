@@ -16,7 +16,10 @@ from tollway.domain.failure import Cause, Failure, Phase, client_status, may_try
         (Phase.BODY, Cause.STATUS, 503, False),
         (Phase.HEADERS, Cause.CLIENT_GONE, None, False),
         (Phase.HEADERS, Cause.DRAINED, None, False),
-        *((Phase.FIRST_EVENT, Cause.STATUS, s, True) for s in (401, 403, 408, 429, 500, 503, None)),
+        *(
+            (Phase.FIRST_EVENT, Cause.STATUS, s, True)
+            for s in (401, 403, 408, 424, 429, 500, 503, None)
+        ),
         *((Phase.FIRST_EVENT, Cause.STATUS, s, False) for s in (400, 404, 413, 422)),
         *((Phase.FIRST_EVENT, Cause.STREAM_ERROR, s, False) for s in (400, 404)),
         *((Phase.FIRST_EVENT, Cause.STREAM_ERROR, s, True) for s in (429, None)),

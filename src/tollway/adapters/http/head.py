@@ -1,11 +1,12 @@
 """The head of a request. What never changes for a path and a secret is rendered once and kept; what
 a caller may name is on a short leash, since a header is where a second request would be smuggled.
+A signature is rendered for each request.
 """
 
 import re
 from collections.abc import Sequence
 
-from tollway.adapters.http.authorizing import SECRET_HEADERS, secret_line
+from tollway.adapters.http.authorizing import SECRET_HEADERS, Sign, secret_line, signing
 from tollway.app.ports import Header, UpstreamCall
 from tollway.domain.origin import Origin
 
@@ -37,36 +38,42 @@ class RequestHeads:
     def __init__(self, origin: Origin, agent: str) -> None:
         self._origin = origin
         self._agent = agent
-        self._known: dict[tuple[str, str, str], tuple[str, bytes]] = {}
+        self._known: dict[tuple[str, str, str], tuple[str, bytes, Sign | None]] = {}
         self._fields: dict[tuple[Header, ...], bytes] = {}
 
     def render(self, call: UpstreamCall, secret: str) -> bytes:
-        """The whole request, body included. Raises `HeadError`."""
+        """The whole request, body included. Raises `HeadError`, or `CredentialError` for a secret
+        that is none of its kind."""
         credential = call.credential
         key = (call.method, call.path, "" if credential is None else credential.id)
         known = self._known.get(key)
         if known is None or known[0] != secret:
             if len(self._known) >= _MAX_HEADS:
                 self._known.clear()
-            known = self._known[key] = (secret, self._render_head(call, secret))
+            head, sign = self._render_head(call, secret)
+            known = self._known[key] = (secret, head, sign)
         headers = tuple(call.headers)
         fields = self._fields.get(headers)
         if fields is None:
             if len(self._fields) >= _MAX_FIELDS:
                 self._fields.clear()
             fields = self._fields[headers] = _render_fields(headers)
+        if known[2] is not None:
+            fields += known[2](call)
         body = call.body
         return b"%b%bcontent-length: %d\r\n\r\n%b" % (known[1], fields, len(body), body)
 
-    def _render_head(self, call: UpstreamCall, secret: str) -> bytes:
+    def _render_head(self, call: UpstreamCall, secret: str) -> tuple[bytes, Sign | None]:
         if not _METHOD.fullmatch(call.method) or not _PATH.fullmatch(call.path):
             raise HeadError("The request's method or path has characters it must not have.")
         target = (self._origin.path + call.path) or "/"
-        credential = secret_line(call.provider.kind, secret)
-        return (
+        kind = call.provider.kind
+        credential = secret_line(kind, secret)
+        head = (
             f"{call.method} {target} HTTP/1.1\r\nhost: {self._origin.authority}\r\n"
             f"user-agent: {self._agent}\r\naccept-encoding: identity\r\n{credential}"
         ).encode("ascii")
+        return head, signing(kind, secret, self._origin)
 
 
 def _render_fields(headers: Sequence[Header]) -> bytes:

@@ -1,5 +1,6 @@
 """One cheap real call to a provider, for the admin process: `GET {base}/models` by the client that
-makes all calls, so that the same guard, checks and bounds hold, on a loop of its own.
+makes all calls, so that the same guard, checks and bounds hold, on a loop of its own. Bedrock lists
+no models where it is asked for answers, but what runs in the background.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from tollway.domain.provider import CredentialRecord, ProviderKind, ProviderReco
 MAX_BODY_BYTES = 64 * 1024
 _DEADLINE_S = 10.0
 _VERSION: tuple[Header, ...] = ((b"anthropic-version", b"2023-06-01"),)
+_PATHS = {ProviderKind.BEDROCK: "/async-invoke"}
 _ANSWERED = ProbeReport(True, None, "The provider is built in and answers.")
 _ENOUGH = Failure(Phase.FIRST_EVENT, Cause.PROTOCOL, "The answer is longer than is looked at.")
 
@@ -57,7 +59,8 @@ class HttpProbe:
         # The provider's own deadlines are for real work: a person is waiting here.
         hurried = replace(provider, headers_timeout_s=None, total_timeout_s=None)
         headers = _VERSION if provider.kind is ProviderKind.ANTHROPIC else ()
-        call = UpstreamCall(hurried, credential, "GET", "/models", headers, b"", False)
+        path = _PATHS.get(provider.kind, "/models")
+        call = UpstreamCall(hurried, credential, "GET", path, headers, b"", False)
         upstream = HttpUpstream(self._options, self._box, lookup=self._lookup)
         answer = _Answer()
         try:
@@ -66,7 +69,7 @@ class HttpProbe:
             await upstream.close()
         if failure is not None and failure is not _ENOUGH:
             return ProbeReport(False, answer.status, failure.message)
-        return _judged(answer.status)
+        return _judged(answer.status, path)
 
 
 class _Answer:
@@ -89,15 +92,18 @@ class _Answer:
             self._flow.cancel(_ENOUGH)
 
 
-def _judged(status: int | None) -> ProbeReport:
+def _judged(status: int | None, path: str) -> ProbeReport:
     if status is None:
         return ProbeReport(False, None, "The provider did not answer.")
     if 200 <= status < 300:
         return ProbeReport(True, status, "The provider answered.")
+    if status == 403 and path == _PATHS[ProviderKind.BEDROCK]:
+        reason = "The provider does not accept the credential, or it lacks ListAsyncInvokes."
+        return ProbeReport(False, status, reason)
     if status in (401, 403):
         return ProbeReport(False, status, "The provider does not accept the credential.")
     if 300 <= status < 400:
         return ProbeReport(False, status, "The provider redirects; that is not followed.")
     if status == 404:
-        return ProbeReport(False, status, "There is no /models below the provider's base URL.")
+        return ProbeReport(False, status, f"There is no {path} below the provider's base URL.")
     return ProbeReport(False, status, f"The provider answered with status {status}.")

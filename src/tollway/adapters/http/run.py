@@ -4,6 +4,7 @@ import asyncio
 from math import inf
 from typing import Protocol
 
+from tollway.adapters.http.authorizing import words_of
 from tollway.adapters.http.options import Deadlines
 from tollway.app.ports import ResponseSink, UpstreamCall
 from tollway.dialects.redact import redact
@@ -28,6 +29,7 @@ class Run:
 
     __slots__ = (
         "_deadlines",
+        "_kind",
         "_left_s",
         "_satisfied",
         "_sent_at",
@@ -57,6 +59,7 @@ class Run:
     ) -> None:
         self._time = loop.time
         self._deadlines = deadlines
+        self._kind = call.provider.kind
         self._left_s: float | None = None  # while paused: what the running timer had left
         self._satisfied = False
         self._sent_at = 0.0
@@ -108,7 +111,7 @@ class Run:
 
     def redact(self, text: str) -> str:
         """Without the secret it was sent."""
-        return redact(text, (self.secret,))
+        return redact(text, words_of(self._kind, self.secret))
 
     # The connection's side.
 

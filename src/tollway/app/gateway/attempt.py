@@ -4,6 +4,7 @@ its request leaves and settled with exactly one outcome, whatever happens in bet
 
 import hmac
 from collections.abc import Callable
+from functools import cache
 
 from tollway.app.gateway.credentials import choose_credential, is_credentials_fault
 from tollway.app.gateway.exchange import Exchange, Verdict
@@ -37,7 +38,6 @@ _OUR_BUG = Failure(Phase.HEADERS, Cause.PROTOCOL, "The gateway failed to handle 
 _FORWARDED = frozenset({b"openai-beta", b"anthropic-beta", b"anthropic-version", b"traceparent"})
 _Headers = tuple[Header, ...]
 _JSON: _Headers = ((b"content-type", b"application/json"), (b"accept", b"application/json"))
-_EVENTS: _Headers = ((b"content-type", b"application/json"), (b"accept", b"text/event-stream"))
 _FOR_ANYBODY = frozenset({b"traceparent"})
 # What requests of ours are written in, and those of clients that have not said it.
 _VERSION: _Headers = ((b"anthropic-version", b"2023-06-01"),)
@@ -203,7 +203,7 @@ def _call(
     if isinstance(rendered, BadRequest):
         return rendered
     exchange.dropped = rendered.dropped
-    headers = _EVENTS if ask.stream else _JSON
+    headers = _events(carrier.stream_type) if ask.stream else _JSON
     forwarded = _FORWARDED if carrier.same else _FOR_ANYBODY
     if not forwarded.isdisjoint(exchange.facts):
         headers += tuple(one for one in exchange.inbound.headers if one[0] in forwarded)
@@ -213,6 +213,11 @@ def _call(
         headers += _VERSION
     path, body = rendered.path, rendered.body
     return UpstreamCall(provider, credential, "POST", path, headers, body, ask.stream)
+
+
+@cache
+def _events(stream_type: bytes) -> _Headers:
+    return (b"content-type", b"application/json"), (b"accept", stream_type)
 
 
 def _not_served(exchange: Exchange, provider: ProviderRecord) -> BadRequest:

@@ -17,7 +17,7 @@ from tollway.app.ports_answers import StoredAnswer
 from tollway.dialects.allowances import allowance_headers
 from tollway.dialects.ask import Heading
 from tollway.dialects.carrier import Carrier
-from tollway.dialects.faults import KEY_UNKNOWN
+from tollway.dialects.faults import KEY_UNKNOWN, named_fault
 from tollway.dialects.reply import read_error
 from tollway.domain.access import Principal
 from tollway.domain.brand import COMMAND
@@ -164,9 +164,10 @@ class BufferedRelay:
             reply = read_error(body)
             message = reply.message or f"The provider answered with status {status}."
             retry_s = retry_after_s(self._headers)
-            if reply.code == KEY_UNKNOWN:
+            code = reply.code or named_fault(self._headers)
+            if code == KEY_UNKNOWN:
                 status = 401  # about our credential, not the request
-            failure = Failure(Phase.FIRST_EVENT, Cause.STATUS, message, status, retry_s, reply.code)
+            failure = Failure(Phase.FIRST_EVENT, Cause.STATUS, message, status, retry_s, code)
             return told(failure, flow)
         reply = self._carrier.read_reply(body, self._heading())
         if not reply.valid:

@@ -40,7 +40,6 @@ from tollway.dialects.translate.talk import (
     Image,
     Message,
     Part,
-    Reasoning,
     Refusal,
     Stop,
     Talk,
@@ -51,15 +50,11 @@ from tollway.dialects.translate.talk import (
     Written,
     joined,
 )
+from tollway.dialects.translate.thinking import may_think, thinking_of
 from tollway.dialects.usage_anthropic import later_usage, read_anthropic_usage
 from tollway.domain.usage import Usage
 
 DEFAULT_OUTPUT_TOKENS = 4096
-_LEAST_BUDGET = 1024  # of thinking
-# Tokens of thinking that an effort comes to, for models that want a number.
-_BUDGETS = {
-    "minimal": 1024, "low": 2048, "medium": 8192, "high": 16_384, "xhigh": 32_768, "max": 65_536,
-}  # fmt: skip
 STOPS = {
     "end_turn": Stop.END,
     "max_tokens": Stop.LENGTH,
@@ -77,8 +72,8 @@ def write(talk: Talk, model: str) -> Written:
     """The request. Raises CannotCarryError."""
     dropped = [name for name in _HINTS if getattr(talk, name) is not None]
     most = talk.max_output or DEFAULT_OUTPUT_TOKENS
-    thinking = _thinking(talk.reasoning, most)
-    if thinking is not None and not (thinking["type"] == "disabled" or _may_think(talk)):
+    thinking = thinking_of(talk.reasoning, most)
+    if thinking is not None and not (thinking["type"] == "disabled" or may_think(talk)):
         thinking = None
         dropped.append("reasoning")
     body: dict[str, Any] = {
@@ -119,35 +114,6 @@ def _format(wanted: Format) -> dict[str, Any]:
     if wanted.kind == "json":
         raise CannotCarryError("format", "The provider wants a schema of the JSON.")
     return {"type": "json_schema", "schema": wanted.schema}
-
-
-def _thinking(reasoning: Reasoning | None, most: int) -> dict[str, Any] | None:
-    """A budget must leave room for the answer; where it cannot, the model does not think."""
-    if reasoning is None:
-        return None
-    if reasoning.effort == "none":
-        return {"type": "disabled"}
-    if reasoning.adaptive:
-        return {"type": "adaptive"}
-    budget = reasoning.budget or _BUDGETS.get(reasoning.effort)
-    if budget is None:
-        return None
-    budget = min(budget, most - _LEAST_BUDGET)
-    if budget < _LEAST_BUDGET:
-        return None
-    return {"type": "enabled", "budget_tokens": budget}
-
-
-def _may_think(talk: Talk) -> bool:
-    """Not while a call is forced, nor in the middle of calls that were made without a thought of
-    the provider's own: both it refuses."""
-    if talk.tool_choice is not None and talk.tool_choice.mode in ("any", "named"):
-        return False
-    turns = joined(talk.messages)
-    spoken = next((turn for turn in reversed(turns) if turn.role == "assistant"), None)
-    if spoken is None or not any(isinstance(part, ToolUse) for part in spoken.parts):
-        return True
-    return any(isinstance(part, Thinking) and _thought(part) is not None for part in spoken.parts)
 
 
 def _tools(talk: Talk) -> dict[str, Any]:

@@ -96,6 +96,24 @@ def test_other_answers_are_told_in_our_words(status, words):
     assert len(asked) == 1
 
 
+@pytest.mark.parametrize(
+    ("status", "words"), [(200, "answered"), (403, "ListAsyncInvokes"), (404, "/async-invoke")]
+)
+def test_bedrock_is_asked_what_runs(status, words, monkeypatch):
+    """It lists no models there; a no may be about the credential, or about what it may do."""
+    monkeypatch.setenv("PROBE_KEY", "AKIDPROBE:secret")
+    with provider(status) as (there, asked):
+        port = there.base_url.rpartition(":")[2].removesuffix("/v1")
+        url = f"http://bedrock-runtime.us-east-1.amazonaws.com:{port}"
+        one = HttpProbe(UpstreamOptions(), lookup=lambda host, port: ["127.0.0.1"])
+        report = one.probe(record(url, kind=ProviderKind.BEDROCK), KEY)
+    assert (report.ok, report.status) == (status == 200, status)
+    assert words in report.reason
+    [(path, authorization)] = asked
+    assert path == "/async-invoke"
+    assert authorization.startswith("AWS4-HMAC-SHA256 Credential=AKIDPROBE/")
+
+
 def test_a_long_answer_is_not_read_to_its_end():
     """It answered: that is enough."""
     with provider(body=b"x" * 5_000_000) as (long, _):

@@ -25,6 +25,7 @@ from tollway.app.admin.commands.credentials import (
     remove_credential,
     update_credential,
 )
+from tollway.app.admin.commands.providers import ProviderSpec, create_provider
 from tollway.app.admin.queries.probing import subject
 from tollway.app.admin.queries.routing import read_credential
 from tollway.app.views import ProviderView
@@ -112,6 +113,17 @@ def test_what_no_secret_is(work, secret, field):
     assert refused(result) == ("invalid", field)
     for given in (secret.api_key, secret.reference):
         assert not given or given not in said(result)
+
+
+def test_keys_of_amazon(theirs):
+    """Their parts are looked at when they come, and what was given is not repeated."""
+    there = "https://bedrock-runtime.eu-west-1.amazonaws.com"
+    made = done(create_provider(theirs, ProviderSpec("aws", "bedrock", there)))
+    for secret in ("AKID:secret", "ASIA:secret:token", "bedrock-api-key-1"):
+        done(add_credential(theirs, made.id, Secret(secret)))
+    wrong = add_credential(theirs, made.id, Secret("AKID:"))
+    assert refused(wrong) == ("invalid", "api_key")
+    assert "AKID" not in said(wrong)
 
 
 def test_an_echo_provider_takes_none(work):

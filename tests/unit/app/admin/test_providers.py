@@ -77,6 +77,18 @@ def test_a_provider_is_made_with_its_secret_at_once(theirs):
     assert "sk-first" not in repr((provider, facts(theirs.uow)))
 
 
+def test_bedrock_is_in_a_region(work, theirs):
+    """Its host says which; requests are signed for it. A change is held to the same."""
+    there = "https://bedrock-runtime.eu-west-1.amazonaws.com"
+    for url in ("https://bedrock-runtime.amazonaws.com", "https://198.51.100.7", "ftp://x", None):
+        assert refused(create_provider(work, spec("a", "bedrock", url))) == ("invalid", "base_url")
+    made = done(create_provider(theirs, spec("a", "bedrock", there), Secret("AKID:secret")))
+    assert made.base_url == there
+    moved = replace(made, base_url="https://gateway.example")
+    assert refused(update_provider(theirs, moved)) == ("invalid", "base_url")
+    assert said(update_provider(theirs, moved)).startswith("A provider of kind bedrock needs its")
+
+
 def test_kinds_with_a_usual_place_need_no_address(work):
     """Others do; the built-in one has none."""
     assert done(create_provider(work, spec("a", "openai", None))).base_url == (

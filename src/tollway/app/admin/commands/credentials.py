@@ -12,6 +12,7 @@ from tollway.app.admin.reach import provider_in_reach
 from tollway.app.admin.sealing import seal_credential
 from tollway.app.admin.work import Work, absent
 from tollway.app.views import CredentialView, ProviderView
+from tollway.domain.bedrock import aws_keys
 from tollway.domain.ids import CredentialId, ProviderId, make_id
 from tollway.domain.policy import Action
 from tollway.domain.provider import ProviderKind
@@ -145,7 +146,12 @@ def check_secret(provider: ProviderView, secret: Secret) -> Rejected | None:
             "api_key",
             f"An api_key is 1 to {MAX_SECRET_CHARS} printable ASCII characters without spaces.",
         )
-    return None
+    return _check_keys(text) if provider.kind is ProviderKind.BEDROCK else None
+
+
+def _check_keys(text: str) -> Rejected | None:
+    keys = aws_keys(text)
+    return Rejected("api_key", keys.error) if isinstance(keys, Err) else None
 
 
 def put_credential(

@@ -23,8 +23,9 @@ from tollway.app.admin.outcome import Ensured, Kind, Rejected
 from tollway.app.admin.reach import owner_for
 from tollway.app.admin.work import Work, changes_between
 from tollway.app.views import ProviderView
+from tollway.domain.bedrock import NO_REGION, region_of
 from tollway.domain.ids import ProviderId, TenantId, make_id
-from tollway.domain.origin import origin_of
+from tollway.domain.origin import origin_of, parse_base_url
 from tollway.domain.policy import Action
 from tollway.domain.provider import DEFAULT_BASE_URLS, ProviderKind, StreamUsage
 from tollway.domain.quota import Scope
@@ -211,7 +212,17 @@ def _check(work: Work, provider: ProviderView, before: ProviderView | None) -> R
         return Rejected("base_url", f"A provider of kind {provider.kind} needs a base_url.")
     # Made inside a tenant, it is held to a tenant's rules, whoever makes it: the tenant's own
     # people may change it later.
-    return check_base_url(provider.base_url, tenant_owned=provider.tenant_id is not None)
+    owned = provider.tenant_id is not None
+    wrong = check_base_url(provider.base_url, tenant_owned=owned)
+    if wrong is None and provider.kind is ProviderKind.BEDROCK:
+        wrong = _check_region(provider.base_url)
+    return wrong
+
+
+def _check_region(base_url: str) -> Rejected | None:
+    parsed = parse_base_url(base_url, tenant_owned=False)
+    known = isinstance(parsed, Ok) and region_of(parsed.value.host) is not None
+    return None if known else Rejected("base_url", NO_REGION)
 
 
 def _secret_required(before: ProviderView, after: ProviderView, secret: Secret) -> Rejected | None:
