@@ -12,15 +12,19 @@ from tollway.dialects.reply import Reply
 from tollway.domain.refusal import BadRequest
 
 EVENT_STREAM = b"text/event-stream"
+SOUND = b"audio/"
+Headers = tuple[tuple[bytes, bytes], ...]
 
 
 class Rendered(NamedTuple):
     """A request as a provider gets it. `path` is joined to its base URL. `dropped` are fields of
-    the client's that this provider has no words for."""
+    the client's that this provider has no words for. `headers` name the types of body and answer
+    where those are not JSON's and that of events."""
 
     path: str
     body: bytes
     dropped: tuple[str, ...] = ()
+    headers: Headers | None = None
 
 
 class Carrier(Protocol):
@@ -33,7 +37,7 @@ class Carrier(Protocol):
 
     @property
     def stream_type(self) -> bytes:
-        """What a stream calls itself."""
+        """What a stream calls itself, or how that begins."""
 
     def render(self, ask: Ask, rewrite: Rewrite) -> Rendered | BadRequest:
         """The request, or what in it cannot be carried."""
@@ -55,10 +59,11 @@ class Passing:
     read: Callable[[bytes], Reply]
     same: bool = True
     stream_type: bytes = EVENT_STREAM
+    headers: Headers | None = None
 
     def render(self, ask: Ask, rewrite: Rewrite) -> Rendered:
         """The same request, but for what `Rewrite` lists."""
-        return Rendered(self.path, self.write(ask, rewrite))
+        return Rendered(self.path, self.write(ask, rewrite), (), self.headers)
 
     def stream_reader(self, heading: Heading) -> EventReader:
         """Events keep their bytes."""

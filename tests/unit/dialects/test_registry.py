@@ -22,4 +22,8 @@ def test_the_names_are_the_ledgers():
         "responses",
         "messages",
         "count_tokens",
+        "moderations",
+        "rerank",
+        "images_generations",
+        "audio_speech",
     ]

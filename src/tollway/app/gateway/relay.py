@@ -29,6 +29,7 @@ from tollway.domain.usage import Usage
 # Provider headers a client may see; all others (cookies, our account's limits) stay here. The type
 # is ours to say: a body is sent only once it was read as JSON or as events, whatever it was called.
 PASSED_HEADERS = frozenset({b"openai-processing-ms", b"openai-version"})
+_MIB = 1024 * 1024
 _JSON_TYPE: Header = (b"content-type", b"application/json")
 
 
@@ -95,7 +96,8 @@ class BufferedRelay:
         self._pieces: list[bytes] = []
         self._size = 0
         self._content_bytes = 0
-        self._limit = gateway.options.reply_bytes
+        options, large = gateway.options, exchange.inbound.endpoint.large
+        self._limit = options.large_reply_bytes if large else options.reply_bytes
         self._headers: Sequence[Header] = ()
         self.status = 0  # the provider's; 0 before its head
         self.usage: Usage | None = None
@@ -124,7 +126,7 @@ class BufferedRelay:
         """A piece of the body."""
         self._size += len(data)
         if self._size > self._limit:
-            self.stop(self._protocol_failure("The provider's answer is too large."))
+            self.stop(self._too_large())
         else:
             self._pieces.append(data)
 
@@ -207,6 +209,12 @@ class BufferedRelay:
         ask, intent = self._exchange.ask, self.intent
         created_s = intent.started_ns // 1_000_000_000
         return Heading(ask.model, intent.request_id, created_s, ask.wants_usage, ask.fields)
+
+    def _too_large(self) -> Failure:
+        most = f"{self._limit // _MIB} MiB" if self._limit >= _MIB else f"{self._limit} bytes"
+        return self._protocol_failure(
+            f"The provider's answer is larger than {most}, which is the most that is held here."
+        )
 
     def _protocol_failure(self, message: str) -> Failure:
         return Failure(Phase.FIRST_EVENT, Cause.PROTOCOL, message)
