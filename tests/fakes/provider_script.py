@@ -20,7 +20,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from tests.fakes.provider_media import MEDIA, media_texts
+from tests.fakes.provider_media import MEDIA, form_fields, media_texts
 from tollway.adapters.echo.directives import read_words
 
 NAMES = frozenset(
@@ -91,7 +91,7 @@ def token_text(position: int) -> str:
 
 def read_ask(endpoint: str, body: bytes, seen: Counter[str]) -> ProviderAsk:
     """Read a request; `seen` counts requests per id. Raises `ValueError` on what is not one."""
-    fields = json.loads(body)
+    fields = form_fields(body) if body[:2] == b"--" else json.loads(body)
     if not isinstance(fields, dict):
         raise ValueError("the body is not an object")
     texts = _texts(endpoint, fields)

@@ -1,5 +1,5 @@
-"""Moderations, rankings, pictures and speech by the official `openai` client, each with its row in
-the ledger.
+"""Moderations, rankings, pictures, speech and uploads by the official `openai` client, each
+with its row in the ledger.
 """
 
 import itertools
@@ -98,6 +98,71 @@ def test_speech_that_breaks_off(stage: Stage) -> None:
     assert (reply.status, reply.whole, reply.body) == (200, False, SILENCE * 4)
     row = row_of(stage, headers)
     assert (row["payer"], row["outcome"]) == ("cut", "broken")
+
+
+def test_transcriptions(stage: Stage, client: OpenAI) -> None:
+    """Eleven megabytes of sound go up, more than a body of JSON may have."""
+    prompt, headers = scripted("names: Ada", "tokens=4")
+    found = client.audio.transcriptions.create(
+        model="small",
+        file=("a.mp3", bytes(11 * MIB)),
+        prompt=prompt,
+        timestamp_granularities=["word", "segment"],
+        extra_headers=headers,
+    )
+    assert found.text == "what was said"
+    row = row_of(stage, headers)
+    assert (row["endpoint"], row["input"], row["output"]) == ("audio_transcriptions", 50, 4)
+    assert (row["target_model"], row["usage_source"]) == ("small", "provider")
+
+
+def test_translations(stage: Stage, client: OpenAI) -> None:
+    """Likewise; as text, without usage, both are estimated."""
+    prompt, headers = scripted("x", "usage=none")
+    found = client.post(
+        "/audio/translations",
+        body={"model": "small", "prompt": prompt, "response_format": "text"},
+        files=[("file", ("a.mp3", bytes(4000)))],
+        options={"headers": {"content-type": "multipart/form-data", **headers}},
+        cast_to=str,
+    )
+    assert "what was said" in found
+    row = row_of(stage, headers)
+    assert (row["endpoint"], row["usage_source"]) == ("audio_translations", "estimated")
+    assert 10 < row["input"] < 100
+    assert row["output"] == -(-len(found.encode()) // 4)
+
+
+def test_edits(stage: Stage, client: OpenAI) -> None:
+    """Several pictures in, one out."""
+    prompt, headers = scripted("a hat", "tokens=2 size=64")
+    found = client.images.edit(
+        model="small",
+        image=[("a.png", PICTURE), ("b.png", PICTURE)],
+        prompt=prompt,
+        extra_headers=headers,
+    )
+    assert found.data is not None
+    assert found.data[0].b64_json
+    row = row_of(stage, headers)
+    assert (row["endpoint"], row["output"]) == ("images_edits", 200)
+
+
+def test_forms_that_are_refused(stage: Stage, client: OpenAI) -> None:
+    """By name; another type with 415, too large a one with 413."""
+    path = "/v1/audio/transcriptions"
+    with pytest.raises(APIStatusError) as caught:
+        client.audio.transcriptions.create(model="small", file=("a.mp3", b"x"), stream=True)
+    assert caught.value.status_code == 400
+    assert isinstance(caught.value.body, dict)
+    assert caught.value.body["param"] == "stream"
+    assert stage.post(path, {"model": "small"}).status == 415
+    with pytest.raises(APIStatusError) as caught:
+        client.audio.transcriptions.create(model="small", file=("a.mp3", bytes(27 * MIB)))
+    assert caught.value.status_code == 413
+    body = b"--b\r\n\r\n\r\n" * 100_000
+    reply = stage.post(path, body, content_type="multipart/form-data; boundary=b")
+    assert (reply.status, reply.error["code"]) == (400, "invalid_form")
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,19 @@ from tollway.dialects import (
     rerank,
     responses,
     speech,
+    uploads,
 )
 from tollway.dialects.ask import Ask, Rewrite
-from tollway.dialects.carrier import EVENT_STREAM, SOUND, Carrier, Headers, Passing
+from tollway.dialects.carrier import EVENT_STREAM, SOUND, Carrier, Headers, Passing, Uploading
 from tollway.dialects.errors import Shape
 from tollway.dialects.reading import EventReader
 from tollway.dialects.reply import Reply, read_completion, read_embeddings, read_error
-from tollway.dialects.reply_media import read_moderation, read_pictures, read_ranking
+from tollway.dialects.reply_media import (
+    read_moderation,
+    read_pictures,
+    read_ranking,
+    read_transcription,
+)
 from tollway.dialects.reply_messages import read_message, read_token_count
 from tollway.dialects.reply_responses import read_response
 from tollway.dialects.sound import SoundReader
@@ -63,6 +69,7 @@ class Endpoint:
     writes: bool = True  # whether answers have output tokens
     large: bool = False  # whether whole answers are megabytes as a rule
     stream_type: bytes = EVENT_STREAM
+    file: str | None = None  # its usual name, where the body is a form
     headers: Headers | None = None  # to the provider, where they are not JSON's
 
 
@@ -191,12 +198,53 @@ _ALL = (
         stream_type=SOUND,
         headers=((b"content-type", b"application/json"), (b"accept", b"*/*")),
     ),
+    Endpoint(
+        name="audio_transcriptions",
+        path=b"/v1/audio/transcriptions",
+        upstream_path="/audio/transcriptions",
+        shape="openai",
+        can_stream=False,
+        parse=uploads.parse_sound,
+        render=uploads.render,
+        stream_reader=None,
+        read_reply=read_transcription,
+        is_bounded=uploads.is_bounded,
+        file="file",
+    ),
+    Endpoint(
+        name="audio_translations",
+        path=b"/v1/audio/translations",
+        upstream_path="/audio/translations",
+        shape="openai",
+        can_stream=False,
+        parse=uploads.parse_sound,
+        render=uploads.render,
+        stream_reader=None,
+        read_reply=read_transcription,
+        is_bounded=uploads.is_bounded,
+        file="file",
+    ),
+    Endpoint(
+        name="images_edits",
+        path=b"/v1/images/edits",
+        upstream_path="/images/edits",
+        shape="openai",
+        can_stream=False,
+        parse=uploads.parse_pictures,
+        render=uploads.render,
+        stream_reader=None,
+        read_reply=read_pictures,
+        is_bounded=uploads.is_bounded,
+        large=True,
+        file="image",
+    ),
 )
 ENDPOINTS: dict[bytes, Endpoint] = {endpoint.path: endpoint for endpoint in _ALL}
 
 
 def _passing(endpoint: Endpoint) -> Passing:
-    return Passing(
+    carrier = Passing if endpoint.file is None else Uploading
+    return carrier(
         endpoint.upstream_path,
         endpoint.render,
         endpoint.stream_reader,
@@ -223,6 +271,9 @@ _KINDS: dict[str, tuple[ProviderKind, ...]] = {
     "rerank": (ProviderKind.OPENAI_COMPATIBLE,),
     "images_generations": _NOT_ECHO,
     "audio_speech": _NOT_ECHO,
+    "audio_transcriptions": _NOT_ECHO,
+    "audio_translations": _NOT_ECHO,
+    "images_edits": _NOT_ECHO,
 }
 
 # What is chat-shaped reaches every provider that chats: through these sides where it must.

@@ -26,6 +26,13 @@ class _Listed(msgspec.Struct, gc=False):
     error: Any = None
 
 
+class _Transcription(msgspec.Struct, gc=False):
+    text: str | None = None
+    usage: Any = None
+    error: Any = None
+
+
+_load_transcription = msgspec.json.Decoder(_Transcription).decode
 _load_listed = msgspec.json.Decoder(_Listed).decode
 
 
@@ -52,6 +59,16 @@ def read_pictures(body: bytes) -> Reply:
     if found is None or found.error or not _is_list(found.data):
         return read_error(body)
     return Reply(True, read_media_usage(found.usage), 0, None, None)
+
+
+def read_transcription(body: bytes) -> Reply:
+    """What was said, or an error. Usage may be a duration: then it is estimated from the text."""
+    found = decoded(_load_transcription, body)
+    if found is None or found.error or found.text is None:
+        return read_error(body)
+    usage = read_media_usage(found.usage)
+    size = len(found.text.encode()) if usage is None else 0
+    return Reply(True, usage, size, None, None)
 
 
 def _is_list(raw: Raw) -> bool:

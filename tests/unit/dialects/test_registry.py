@@ -26,4 +26,7 @@ def test_the_names_are_the_ledgers():
         "rerank",
         "images_generations",
         "audio_speech",
+        "audio_transcriptions",
+        "audio_translations",
+        "images_edits",
     ]

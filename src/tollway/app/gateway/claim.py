@@ -32,7 +32,8 @@ _RUNNING = Conflict(
     _SOON_S,
 )
 _STREAMED = Conflict(
-    "The request with this 'Idempotency-Key' was answered by a stream, which cannot be repeated.",
+    "The request with this 'Idempotency-Key' was answered by a stream or a text, "
+    "which cannot be repeated.",
     "stream_not_replayable",
 )
 

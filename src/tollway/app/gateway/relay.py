@@ -60,6 +60,7 @@ class BufferedRelay:
         "_flow",
         "_gateway",
         "_headers",
+        "_kind",
         "_limit",
         "_pieces",
         "_size",
@@ -99,6 +100,7 @@ class BufferedRelay:
         options, large = gateway.options, exchange.inbound.endpoint.large
         self._limit = options.large_reply_bytes if large else options.reply_bytes
         self._headers: Sequence[Header] = ()
+        self._kind: bytes | None = None  # None: JSON
         self.status = 0  # the provider's; 0 before its head
         self.usage: Usage | None = None
         self.input_usage: Usage | None = None  # of an answer that was cut
@@ -172,6 +174,7 @@ class BufferedRelay:
             return self._protocol_failure("The provider's answer is not the JSON it should be.")
         self.usage = reply.usage
         self._content_bytes = reply.content_bytes
+        self._kind = reply.kind
         if reply.body is not None:
             self._pieces = [reply.body]
         return None
@@ -181,11 +184,12 @@ class BufferedRelay:
         if not self.answered:
             self.answered = True
             body = b"".join(self._pieces)
-            if self._exchange.claim is not None:
-                self._exchange.claim.keep(StoredAnswer(self.status, body))
-            self._client.respond(self.status, [_JSON_TYPE, *self.answer_headers()], body)
-            cache = self._gateway.cache
-            if cache.enabled:
+            kind, cache = self._kind, self._gateway.cache
+            if self._exchange.claim is not None:  # what is kept is JSON when it is told again
+                self._exchange.claim.keep(StoredAnswer(self.status, None if kind else body))
+            named = _JSON_TYPE if kind is None else (b"content-type", kind)
+            self._client.respond(self.status, [named, *self.answer_headers()], body)
+            if cache.enabled and kind is None:
                 cache.store(scope_of(self._exchange), self._exchange.inbound.body, body)
 
     def produced(self) -> tuple[int, int]:

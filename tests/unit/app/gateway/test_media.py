@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.fakes.pipeline import (
+    KEY,
     RESET,
     FakeClient,
     Script,
@@ -24,6 +25,8 @@ MODERATIONS = ENDPOINTS[b"/v1/moderations"]
 RERANK = ENDPOINTS[b"/v1/rerank"]
 IMAGES = ENDPOINTS[b"/v1/images/generations"]
 SPEECH = ENDPOINTS[b"/v1/audio/speech"]
+TRANSCRIPTIONS = ENDPOINTS[b"/v1/audio/transcriptions"]
+EDITS = ENDPOINTS[b"/v1/images/edits"]
 DRAW = {"model": "m", "prompt": "a cat"}
 SPEAK = {"model": "m", "input": "x" * 38, "voice": "alloy"}
 MP3 = [(b"content-type", b"audio/mpeg")]
@@ -185,3 +188,71 @@ class TestSpeech:
         made = bench(Script(headers=MP3, pieces=[b"a"]))
         await made.ask(SPEAK, endpoint=SPEECH)
         assert b"stream_options" not in made.upstream.calls[0].body
+
+
+def form(*parts, boundary=b"b"):
+    body = b"".join(
+        b"--%b\r\nContent-Disposition: form-data; %b\r\n\r\n%b\r\n" % (boundary, name, content)
+        for name, content in parts
+    )
+    return body + b"--" + boundary + b"--\r\n"
+
+
+def headers(boundary=b"b", **more):
+    kind = b"multipart/form-data; boundary=" + boundary
+    given = [(name.replace("_", "-").encode(), value) for name, value in more.items()]
+    return [(b"authorization", b"Bearer " + KEY.encode()), (b"content-type", kind), *given]
+
+
+SOUND = (b'name="file"; filename="a.mp3"', b"\x00" * 8000)
+MODEL = (b'name="model"', b"m")
+
+
+class TestUploads:
+    async def test_a_form_passes(self):
+        """With the target's model and the boundary it came with; usage is the provider's."""
+        usage = {"type": "tokens", "input_tokens": 9, "output_tokens": 4}
+        answer = json.dumps({"text": "hello", "usage": usage}).encode()
+        made = bench(whole(answer))
+        body = form(MODEL, SOUND)
+        client, verdict = await made.ask(body, headers=headers(), endpoint=TRANSCRIPTIONS)
+        assert (verdict, client.body) == (None, answer)
+        (call,) = made.upstream.calls
+        assert call.body == form((b'name="model"', b"one-model"), SOUND)
+        assert dict(call.headers) == {
+            b"content-type": b"multipart/form-data; boundary=b",
+            b"accept": b"*/*",
+        }
+        (row,) = made.journal.receipts
+        assert (row.input, row.output, row.usage_source) == (9, 4, "provider")
+
+    async def test_text_is_text(self):
+        """Under that type; it is neither cached nor told again, as what is kept is JSON."""
+        made = bench(Script(pieces=[b"<b>hello"]), cache_bytes=10_000)
+        body = form(MODEL, SOUND, (b'name="response_format"', b"srt"))
+        client, _ = await made.ask(body, headers=headers(), endpoint=TRANSCRIPTIONS)
+        assert client.headers[b"content-type"] == b"text/plain; charset=utf-8"
+        assert client.body == b"<b>hello"
+        (row,) = made.journal.receipts
+        assert (row.input, row.output, row.usage_source) == (21, 2, "estimated")
+        made.upstream.scripts.append(Script(pieces=[b"again"]))
+        client, _ = await made.ask(body, headers=headers(), endpoint=TRANSCRIPTIONS)
+        assert client.body == b"again"
+
+    async def test_an_edit(self):
+        """Pictures go in and come out."""
+        answer = json.dumps({"data": [{"b64_json": "QUJD"}]}).encode()
+        made = bench(whole(answer))
+        image = (b'name="image[]"; filename="a.png"', b"\x89PNG")
+        body = form(MODEL, image, image, (b'name="prompt"', b"a hat"))
+        client, _ = await made.ask(body, headers=headers(), endpoint=EDITS)
+        assert client.body == answer
+        assert made.upstream.calls[0].path == "/images/edits"
+
+    async def test_another_boundary_in_the_header(self):
+        """Who reads by the header would read another form: it is refused."""
+        made = bench()
+        body = form(MODEL, SOUND)
+        _, verdict = await made.ask(body, headers=headers(b"c"), endpoint=TRANSCRIPTIONS)
+        assert verdict.code == "invalid_form"
+        assert made.upstream.calls == []
