@@ -267,8 +267,8 @@ _KINDS: dict[str, tuple[ProviderKind, ...]] = {
     "responses": _NOT_ECHO,
     "messages": (ProviderKind.ANTHROPIC,),
     "count_tokens": (ProviderKind.ANTHROPIC, ProviderKind.OPENAI_COMPATIBLE),
-    "moderations": (ProviderKind.OPENAI, ProviderKind.OPENAI_COMPATIBLE),  # Azure has none
-    "rerank": (ProviderKind.OPENAI_COMPATIBLE,),
+    "moderations": tuple(kind for kind in _OPENAI_KINDS if kind is not ProviderKind.AZURE_OPENAI),
+    "rerank": (ProviderKind.OPENAI_COMPATIBLE, ProviderKind.ECHO),
     "images_generations": _NOT_ECHO,
     "audio_speech": _NOT_ECHO,
     "audio_transcriptions": _NOT_ECHO,
