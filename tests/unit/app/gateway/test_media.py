@@ -1,11 +1,13 @@
 """Playbooks of moderations, rankings, pictures and speech."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from tests.fakes.pipeline import (
     KEY,
+    RECORD,
     RESET,
     FakeClient,
     Script,
@@ -14,12 +16,16 @@ from tests.fakes.pipeline import (
     snapshot,
     whole,
 )
+from tests.fakes.quotas import places, quota
+from tollway.adapters.disk.answers import DiskAnswers
+from tollway.adapters.system.secrets import AesGcmBox
 from tollway.app.gateway.runtime import GatewayOptions
 from tollway.dialects.registry import ENDPOINTS
 from tollway.domain.failure import Cause
 from tollway.domain.ids import ProviderId
 from tollway.domain.provider import ProviderKind
-from tollway.domain.refusal import BadRequest
+from tollway.domain.quota import Precision
+from tollway.domain.refusal import BadRequest, Forbidden
 
 MODERATIONS = ENDPOINTS[b"/v1/moderations"]
 RERANK = ENDPOINTS[b"/v1/rerank"]
@@ -90,6 +96,30 @@ async def test_who_has_no_such_endpoint_is_not_asked():
         assert isinstance(verdict, BadRequest)
         assert verdict.code == "unsupported_endpoint"
         assert made.upstream.calls == []
+
+
+async def test_a_keys_scope_names_them():
+    """A key for speech alone speaks, and does not draw."""
+    key = replace(RECORD, endpoints=("audio_speech",))
+    served = {ProviderId("prv_one"): provider("one")}
+    config = snapshot(keys={key.id: key}, providers=served)
+    made = make_bench(Script(headers=MP3, pieces=[b"a"]), config=config)
+    _, verdict = await made.ask(SPEAK, endpoint=SPEECH)
+    assert verdict is None
+    _, verdict = await made.ask(DRAW, endpoint=IMAGES)
+    assert isinstance(verdict, Forbidden)
+
+
+@pytest.mark.parametrize(("endpoint", "passes"), [(MODERATIONS, True), (IMAGES, False)])
+async def test_a_strict_limit_needs_text(endpoint, passes):
+    """What cannot be bounded before it runs is refused under it; text is held by its bytes."""
+    strict = quota(1000, "tokens", precision=Precision.STRICT)
+    served = {ProviderId("prv_one"): provider("one")}
+    config = snapshot(providers=served, quotas=places(strict))
+    made = make_bench(whole(b'{"results":[]}'), config=config)
+    _, verdict = await made.ask({**DRAW, "input": "x"}, endpoint=endpoint)
+    assert (verdict is None) is passes
+    assert passes or verdict.code == "unbounded_input"
 
 
 async def test_pictures_may_be_larger_than_other_answers():
@@ -248,6 +278,24 @@ class TestUploads:
         client, _ = await made.ask(body, headers=headers(), endpoint=EDITS)
         assert client.body == answer
         assert made.upstream.calls[0].path == "/images/edits"
+
+    async def test_sent_again_under_its_key(self, tmp_path):
+        """A client draws another boundary each time: it is the same request; other sound is not."""
+        answers = DiskAnswers(tmp_path / "answers", AesGcmBox(bytes(32)))
+        made = bench(whole(b'{"text":"hello"}'), answers=answers)
+        for boundary in (b"b", b"c"):
+            client, verdict = await made.ask(
+                form(MODEL, SOUND, boundary=boundary),
+                headers=headers(boundary, idempotency_key=b"one"),
+                endpoint=TRANSCRIPTIONS,
+            )
+            assert (verdict, client.body) == (None, b'{"text":"hello"}')
+        assert len(made.upstream.calls) == 1
+        body = form(MODEL, (SOUND[0], b"\x01"))
+        _, verdict = await made.ask(
+            body, headers=headers(idempotency_key=b"one"), endpoint=TRANSCRIPTIONS
+        )
+        assert verdict.code == "idempotency_key_reused"
 
     async def test_another_boundary_in_the_header(self):
         """Who reads by the header would read another form: it is refused."""
