@@ -1,9 +1,12 @@
 """Forms with files: read so that there is one way to read them, judged, and written again."""
 
+import email.parser
 import json
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tollway.dialects import uploads
 from tollway.dialects.ask import Ask, Heading, Rewrite
@@ -290,3 +293,26 @@ class TestReplies:
         plain = carrier.read_reply(b'{"text":"x"}', other)
         assert plain.kind is None
         assert not read_text(b"\xff").valid
+
+
+PIECES = st.sampled_from(
+    [b"--bound", b"--bound--", b"\r\n", b"\n", b"\r", b"--", b'"', b";", MODEL, FILE, PROMPT]
+)
+
+
+@given(st.lists(PIECES | st.binary(max_size=3), max_size=12).map(b"".join))
+def test_no_form_is_read_in_two_ways(tail):
+    """Whatever is accepted, the standard library's reader finds the same names and contents in."""
+    body = b"--bound\r\n" + MODEL + b"\r\n" + tail
+    found = read_upload(body)
+    uploads.parse_sound(body)
+    if isinstance(found, BadRequest):
+        return
+    head = b"Content-Type: " + form_type(found.boundary) + b"\r\n\r\n"
+    message = email.parser.BytesParser().parsebytes(head + body)
+    assert [part.get_param("name", header="content-disposition") for part in message.walk()][
+        1:
+    ] == [part.name for part in found.parts]
+    assert [part.get_payload(decode=True) for part in message.get_payload()] == [
+        bytes(part.content) for part in found.parts
+    ]
