@@ -31,7 +31,8 @@ BY_FILE = "file"  # `managed_by` of what `apply` made
 
 @dataclass(frozen=True, slots=True)
 class TenantSettings:
-    """What a tenant may choose, but `models` and `group`: the platform does."""
+    """What a tenant may choose. The platform decides `models`, `group`, `weight` (its share where a
+    provider cannot take everybody) and `allowed_residency` (None: any)."""
 
     timezone: str = "UTC"
     retention_days: int | None = None
@@ -39,6 +40,8 @@ class TenantSettings:
     cache: Mapping[str, Any] | None = None
     models: str = "all"  # all | listed
     group: str | None = None
+    weight: float = 1.0
+    allowed_residency: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +159,9 @@ class ProviderView:
     first_token_timeout_s: float | None = None
     idle_timeout_s: float | None = None
     total_timeout_s: float | None = None
+    requests_at_once: int | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
     credentials: tuple[CredentialView, ...] = ()
     managed_by: str | None = None

@@ -69,6 +69,8 @@ def _text(found: dict[str, Any]) -> str:
     if found["model"] is not None:
         model = found["model"]
         lines.append(f"Model   {model['name']} ({model['id']}), {model['strategy']}")
+        if model["fallbacks"]:
+            lines.append(f"        in its place: {', '.join(model['fallbacks'])}")
     if found["cache"] is not None:
         lines.append(f"Cache   {found['cache']}")
     lines += [_limit("Limit ", limit) for limit in found["limits"]]

@@ -1,14 +1,26 @@
-"""What a provider says is wrong, in whatever shape: OpenAI and llama.cpp (`{"error": {...}}`), vLLM
-(`{"object": "error", "message": ...}`), FastAPI (`{"detail": ...}`), plain messages. Reading only;
-which status a client gets is `domain/failure.py`.
+"""What a provider says is wrong, in whatever shape: OpenAI and llama.cpp (`{"error": {...}}`),
+Google (the same with other names inside), vLLM (`{"object": "error", "message": ...}`), FastAPI
+(`{"detail": ...}`), plain messages. Reading only; which status a client gets is
+`domain/failure.py`.
 """
 
 import re
 from typing import NamedTuple
 
 from tollway.dialects.redact import shown
+from tollway.domain.failure import CONTEXT_TOO_LONG
 
+# What Google answers with status 400 to a key that it does not know.
+KEY_UNKNOWN = "API_KEY_INVALID"
 _CODE = re.compile(r"[A-Za-z][\w.\-]{0,63}")
+_GOOGLE = re.compile(r"[A-Z][A-Z_]{1,63}")  # a name of its own beside the number
+# "maximum context length" (OpenAI, vLLM, Mistral), "prompt is too long" (Anthropic), "input is too
+# long" (Bedrock), "input token count (9) exceeds" (Gemini), "available context size" (llama.cpp).
+_TOO_LONG = re.compile(
+    r"maximum (?:context|model) length|context (?:length|window|size|limit)"
+    r"|(?:prompt|input) is too long|input token count .{0,40}exceeds",
+    re.IGNORECASE,
+)
 _STATUSES = {
     "invalid_request_error": 400,
     "badrequesterror": 400,
@@ -57,8 +69,20 @@ def read_fault(value: object, *, certain: bool = False) -> Fault | None:
 def _fault(error: dict[str, object]) -> Fault:
     message = _message(error)
     names = [name for key in ("code", "type") if isinstance(name := error.get(key), str)]
-    code = next((name for name in names if _CODE.fullmatch(name)), None)
-    return Fault(_status(error, names), None if message is None else shown(message), code)
+    code = next((name for name in names if _CODE.fullmatch(name)), None) or _google(error)
+    status = _status(error, names)
+    if message is not None and status in (None, 400, 413, 422) and _TOO_LONG.search(message):
+        code = CONTEXT_TOO_LONG
+    return Fault(status, None if message is None else shown(message), code)
+
+
+def _google(error: dict[str, object]) -> str | None:
+    details = error.get("details")
+    for detail in details if isinstance(details, list) else ():
+        if isinstance(detail, dict) and detail.get("reason") == KEY_UNKNOWN:
+            return KEY_UNKNOWN
+    status = error.get("status")
+    return status if isinstance(status, str) and _GOOGLE.fullmatch(status) else None
 
 
 def _message(error: dict[str, object]) -> str | None:

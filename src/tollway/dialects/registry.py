@@ -37,6 +37,7 @@ from tollway.dialects.stream_responses import ResponsesReader
 from tollway.dialects.translate import (
     chat_client,
     chat_provider,
+    gemini_provider,
     messages_client,
     messages_provider,
     responses_client,
@@ -285,6 +286,7 @@ _CLIENT_SIDES = {
 _PROVIDER_SIDES = {
     **dict.fromkeys(_OPENAI_KINDS, chat_provider.PROVIDER),
     ProviderKind.ANTHROPIC: messages_provider.PROVIDER,
+    ProviderKind.GEMINI: gemini_provider.PROVIDER,
 }
 
 _CARRIERS: dict[tuple[str, ProviderKind], Carrier] = {

@@ -54,6 +54,15 @@ _OURS = frozenset(
 )  # no target's doing
 
 
+CONTEXT_TOO_LONG = "context_length_exceeded"
+
+
+def may_fall_back(failure: Failure) -> bool:
+    """Whether another model may be asked: also for what only this one is too small for."""
+    too_long = failure.code == CONTEXT_TOO_LONG and failure.phase is not Phase.BODY
+    return too_long or may_try_another(failure)
+
+
 def may_try_another(failure: Failure) -> bool:
     """Whether another target may be asked: nothing reached the client, and it could help."""
     if failure.phase is Phase.BODY or failure.cause in _OURS:

@@ -39,3 +39,4 @@ class ModelRecord:
     max_output_tokens: int | None = None
     created_s: int = 0
     version: int = 0
+    fallbacks: tuple[str, ...] = ()  # names of models that may answer in its place

@@ -13,6 +13,7 @@ class ProviderKind(StrEnum):
     OPENAI = "openai"
     AZURE_OPENAI = "azure_openai"  # its base URL ends in /openai/v1
     ANTHROPIC = "anthropic"  # or whoever speaks Messages natively
+    GEMINI = "gemini"  # Google's own dialect; its base URL ends in the version
     OPENAI_COMPATIBLE = "openai_compatible"
     ECHO = "echo"
 
@@ -20,6 +21,7 @@ class ProviderKind(StrEnum):
 DEFAULT_BASE_URLS = {
     ProviderKind.OPENAI: "https://api.openai.com/v1",
     ProviderKind.ANTHROPIC: "https://api.anthropic.com/v1",
+    ProviderKind.GEMINI: "https://generativelanguage.googleapis.com/v1beta",
 }
 
 
@@ -65,4 +67,5 @@ class ProviderRecord:
     first_token_timeout_s: float | None = None
     idle_timeout_s: float | None = None
     total_timeout_s: float | None = None
+    residency: str | None = None  # where it keeps what it is sent, such as `eu`
     capacity: Capacity = UNLIMITED  # of each of its accounts

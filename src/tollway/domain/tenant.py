@@ -20,3 +20,8 @@ class TenantRecord:
     timezone_before: str | None = None
     timezone_since_s: int = 0
     weight: float = 1.0  # of its share where a provider cannot take everybody
+    allowed_residency: tuple[str, ...] | None = None  # of providers that may see its data
+
+    def may_use(self, residency: str | None) -> bool:
+        """Whether a provider of this residency may see the tenant's data."""
+        return self.allowed_residency is None or residency in self.allowed_residency

@@ -27,7 +27,11 @@ _ELSEWHERE = {
     "keys": {"account", "not_before"},
     "quotas": {"account", "key", "end_user", "provider"},
 }
-VARIABLES = {"OPENAI_API_KEY": "sk-test", "PAGER_URL": "https://pager.example/way"}
+VARIABLES = {
+    "OPENAI_API_KEY": "sk-test",
+    "GEMINI_API_KEY": "sk-test",
+    "PAGER_URL": "https://pager.example/way",
+}
 _ID = re.compile(r"\b(ten|prc|quo)_0123456789abcdef\b")
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from tollway.dialects.faults import Fault, read_fault
+from tollway.domain.failure import CONTEXT_TOO_LONG
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,25 @@ from tollway.dialects.faults import Fault, read_fault
             Fault(400, "no", "BadRequestError"),
         ),
         ({"error": {"code": "429", "message": "slow"}}, Fault(429, "slow", None)),
+        *(
+            (
+                {"error": {"message": words, "code": 400}},
+                Fault(400, words, CONTEXT_TOO_LONG),
+            )
+            for words in (
+                "This model's maximum context length is 8192 tokens. However, you asked for 9000.",
+                "The decoder prompt (length 9) is longer than the maximum model length of 8.",
+                "prompt is too long: 210000 tokens > 200000 maximum",
+                "input length and `max_tokens` exceed context limit: 199000 + 9000 > 200000",
+                "Input is too long for requested model.",
+                "The input token count (9) exceeds the maximum number of tokens allowed (8).",
+                "the request exceeds the available context size. try increasing the context size",
+            )
+        ),
+        (
+            {"error": {"message": "the context window is being moved", "code": 503}},
+            Fault(503, "the context window is being moved", None),
+        ),
         (
             {"error": {"message": "x", "type": "rate_limit_error"}},
             Fault(429, "x", "rate_limit_error"),
@@ -41,6 +61,22 @@ from tollway.dialects.faults import Fault, read_fault
         ({"error": {}}, Fault(None, None, None)),
         ({"error": True, "message": "x"}, Fault(None, "x", None)),
         ([{"error": {"code": 404, "message": "gone"}}], Fault(404, "gone", None)),
+        (
+            {"error": {"code": 429, "message": "slow", "status": "RESOURCE_EXHAUSTED"}},
+            Fault(429, "slow", "RESOURCE_EXHAUSTED"),
+        ),
+        (
+            {
+                "error": {
+                    "code": 400,
+                    "message": "no",
+                    "status": "INVALID_ARGUMENT",
+                    "details": [5, {"reason": 5}, {"reason": "API_KEY_INVALID"}],
+                }
+            },
+            Fault(400, "no", "API_KEY_INVALID"),
+        ),
+        ({"error": {"message": "no", "status": "error"}}, Fault(None, "no", None)),
         (
             {"type": "error", "message": "Overloaded", "code": "overloaded_error"},
             Fault(503, "Overloaded", "overloaded_error"),

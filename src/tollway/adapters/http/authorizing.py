@@ -1,10 +1,14 @@
-"""How a secret goes onto a request, by kind of provider. Sources: Microsoft's and Anthropic's API
-references; everybody else takes a bearer token.
+"""How a secret goes onto a request, by kind of provider. Sources: Microsoft's, Anthropic's and
+Google's API references; everybody else takes a bearer token.
 """
 
 from tollway.domain.provider import ProviderKind
 
-_NAMES = {ProviderKind.ANTHROPIC: "x-api-key", ProviderKind.AZURE_OPENAI: "api-key"}
+_NAMES = {
+    ProviderKind.ANTHROPIC: "x-api-key",
+    ProviderKind.AZURE_OPENAI: "api-key",
+    ProviderKind.GEMINI: "x-goog-api-key",
+}
 # Ours to say, whatever the kind: a caller's own would stand beside it.
 SECRET_HEADERS = frozenset({b"authorization", *(name.encode() for name in _NAMES.values())})
 

@@ -25,6 +25,7 @@ from tollway.adapters.sql.tables import (
     tenants,
 )
 from tollway.domain.account import MemberScope, ProjectScope
+from tollway.domain.fair_share import Capacity
 from tollway.domain.grant import GrantRecord
 from tollway.domain.ids import (
     AccountId,
@@ -66,6 +67,8 @@ _TENANTS = (
         tenant_settings.c.timezone,
         tenant_settings.c.timezone_before,
         tenant_settings.c.timezone_since_s,
+        tenant_settings.c.weight,
+        cast(tenant_settings.c.allowed_residency, Text),
     )
     .join(tenant_settings, tenant_settings.c.tenant_id == tenants.c.id)
     .where(tenants.c.deleted_s.is_(None))
@@ -113,6 +116,10 @@ _PROVIDERS = (
         provider_config.c.first_token_timeout_s,
         provider_config.c.idle_timeout_s,
         provider_config.c.total_timeout_s,
+        providers.c.residency,
+        provider_config.c.requests_at_once,
+        provider_config.c.requests_per_minute,
+        provider_config.c.tokens_per_minute,
     )
     .join(provider_config, provider_config.c.provider_id == providers.c.id)
     .order_by(providers.c.id)
@@ -133,6 +140,7 @@ _MODELS = select(
     models.c.max_output_tokens,
     models.c.created_s,
     models.c.version,
+    cast(models.c.fallbacks, Text),
 ).order_by(models.c.id)
 _TARGETS = select(
     model_targets.c.model_id,
@@ -173,8 +181,8 @@ def read_tenants(
 ) -> tuple[TenantRecord, ...]:
     """Tenants by id, without the deleted."""
     return tuple(
-        TenantRecord(TenantId(id_), *rest)
-        for id_, *rest in connection.execute(_narrowed(_TENANTS, only, limit))
+        TenantRecord(TenantId(id_), *(*rest, _names(residency)))
+        for id_, *rest, residency in connection.execute(_narrowed(_TENANTS, only, limit))
     )
 
 
@@ -245,7 +253,7 @@ def read_providers(
             row[5],
             StreamUsage(row[6]),
             tuple(credentials[row[0]]),
-            *row[7:],
+            *(*row[7:13], Capacity(*row[13:])),
         )
         for row in found
     )
@@ -267,9 +275,9 @@ def read_models(
             tuple(targets[id_]),
             TenantId(owner) if owner is not None else None,
             Strategy(strategy),
-            *rest,
+            *(*rest, _names(fallbacks) or ()),
         )
-        for id_, name, owner, strategy, *rest in found
+        for id_, name, owner, strategy, *rest, fallbacks in found
     )
 
 

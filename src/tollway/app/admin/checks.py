@@ -14,6 +14,7 @@ from tollway.domain.result import Err
 
 MAX_NAME_CHARS = 200
 MAX_EMAIL_CHARS = 254  # RFC 5321, 4.5.3.1
+_MOST_CAPACITY = 2_000_000_000
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(?:\.[^@\s.]+)*")
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}")
@@ -94,6 +95,16 @@ def check_timeouts(timeouts: Mapping[str, float | None]) -> Rejected | None:
     for field, value in timeouts.items():
         if value is not None and not 0 < value < math.inf:
             return Rejected(field, f"{field} must be a number of seconds above 0, not {value}.")
+    return None
+
+
+def check_capacity(capacity: Mapping[str, int | None]) -> Rejected | None:
+    """What an account takes: whole numbers from 1; None is learned."""
+    for field, value in capacity.items():
+        if value is not None and not 1 <= value <= _MOST_CAPACITY:
+            return Rejected(
+                field, f"{field} is 1 to {_MOST_CAPACITY}, or null: then it is learned."
+            )
     return None
 
 

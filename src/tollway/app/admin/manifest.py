@@ -29,7 +29,8 @@ class Entry(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defau
 
 class TenantEntry(Entry):
     """One tenant and its settings. `models`: `all` platform models, or only `listed` (granted)
-    ones; `group`: whose grants it has too."""
+    ones; `group`: whose grants it has too; `weight`: its share where a provider cannot take
+    everybody; `allowed_residency`: of providers that may see its data."""
 
     slug: str
     name: str | None = None
@@ -40,6 +41,8 @@ class TenantEntry(Entry):
     retention_days: int | None = None
     content_logging: bool = False
     cache: dict[str, Any] | None = None
+    weight: float = 1.0
+    allowed_residency: tuple[str, ...] | None = None
 
 
 class MemberEntry(Entry):
@@ -76,7 +79,8 @@ class CredentialEntry(Entry):
 
 
 class ProviderEntry(Entry):
-    """One provider; without a tenant it is the platform's. Timeouts in seconds."""
+    """One provider; without a tenant it is the platform's. Timeouts in seconds. The last three are
+    what each of its accounts takes; left out, that is learned."""
 
     name: str
     kind: ProviderKind
@@ -91,6 +95,9 @@ class ProviderEntry(Entry):
     first_token_timeout_s: float | None = None
     idle_timeout_s: float | None = None
     total_timeout_s: float | None = None
+    requests_at_once: int | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
 
 
 class TargetEntry(Entry):

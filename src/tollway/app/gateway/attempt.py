@@ -19,12 +19,13 @@ from tollway.dialects.ask import Rewrite
 from tollway.dialects.carrier import SOUND, Carrier
 from tollway.dialects.registry import carrier_for
 from tollway.domain.estimate import estimated_input
-from tollway.domain.failure import Cause, Failure, Phase, may_try_another
+from tollway.domain.failure import Cause, Failure, Phase, may_fall_back, may_try_another
 from tollway.domain.hold import Hold
 from tollway.domain.model import Target
 from tollway.domain.provider import CredentialRecord, ProviderKind, ProviderRecord, StreamUsage
 from tollway.domain.receipt import Intent
 from tollway.domain.refusal import BadRequest, QuotaExceeded, Unavailable
+from tollway.domain.retry_budget import RetryBudget
 
 _JOURNAL_FULL = Unavailable(
     "Usage cannot be recorded at the moment, so no request is accepted. Try again shortly.",
@@ -51,17 +52,37 @@ async def attempt(gateway: Gateway, exchange: Exchange) -> Verdict:
     for position, (target, provider) in enumerate(targets):
         last = position == len(targets) - 1
         verdict = await _try_target(gateway, exchange, target, provider, last=last)
-        if last or not _may_go_on(verdict):
+        if last or not _may_go_on(exchange, verdict):
             return verdict
     return verdict
 
 
-def _may_go_on(verdict: Verdict) -> bool:
+def _may_go_on(exchange: Exchange, verdict: Verdict) -> bool:
     """Whether the next target may be asked: also when this one's own limit is reached, or its
     dialect has no words for what is asked."""
     if isinstance(verdict, Failure):
-        return may_try_another(verdict)
+        return exchange.retrying and may_try_another(verdict)
     return isinstance(verdict, QuotaExceeded | BadRequest)
+
+
+def _retries(gateway: Gateway, exchange: Exchange, failure: Failure, *, last: bool) -> bool:
+    """Whether another target or model is asked after this failure: if it could help, and if the
+    model's requests have not had too many attempts already."""
+    helps = (not last and may_try_another(failure)) or (
+        bool(exchange.fallbacks) and may_fall_back(failure)
+    )
+    if not helps:
+        return False
+    model_id = exchange.model.id
+    turn = gateway.turns.get(model_id, 0)
+    budget = exchange.retries
+    if budget is None:
+        budget = gateway.retries.get(model_id)
+        if budget is None:
+            budget = gateway.retries[model_id] = RetryBudget(turn)
+        exchange.retries = budget
+        return budget.take(turn)
+    return budget.take_more()
 
 
 async def _try_target(
@@ -151,9 +172,12 @@ async def _send(
     finally:
         # Also on a bug of ours: an attempt without an outcome would block its journal segment.
         gateway.running.discard(relay)
-        over = failure is not None and not last and may_try_another(failure)
+        over = failure is not None and _retries(gateway, exchange, failure, last=last)
+        exchange.retrying = over
         settle_attempt(gateway, exchange, relay, failure, failed_over=over)
     if failure is None:
+        if exchange.retries is not None:
+            exchange.retries.give_back()
         relay.deliver()
     return failure
 

@@ -15,6 +15,7 @@ from tollway.domain.hold import Hold
 from tollway.domain.model import ModelRecord, Target
 from tollway.domain.provider import ProviderRecord
 from tollway.domain.refusal import Refusal
+from tollway.domain.retry_budget import RetryBudget
 from tollway.domain.snapshot import Snapshot
 
 # Why a request ended without an answer of a provider: ours, or the provider's. None: it was served.
@@ -48,7 +49,9 @@ class Exchange:
         "claim",
         "client",
         "dropped",
+        "earlier",
         "facts",
+        "fallbacks",
         "hold",
         "inbound",
         "labels",
@@ -58,6 +61,8 @@ class Exchange:
         "receipted",
         "replayed",
         "request_id",
+        "retries",
+        "retrying",
         "snapshot",
         "started_ns",
         "targets",
@@ -90,6 +95,10 @@ class Exchange:
         self.claim: Claim | None = None  # on an Idempotency-Key
         self.attempts = 0
         self.dropped: tuple[str, ...] = ()  # fields that the last provider asked has no words for
+        self.fallbacks: tuple[ModelRecord, ...] = ()  # that may still answer in its model's place
+        self.earlier: Verdict = None  # what the models before this one came to
+        self.retries: RetryBudget | None = None  # once it has taken of it
+        self.retrying = False  # what failed last is made up for by another attempt
         self.receipted = False
         self.replayed = False  # the client has the answer to an earlier, equal request
 

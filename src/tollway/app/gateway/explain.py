@@ -82,7 +82,7 @@ class Explanation(NamedTuple):
     """`refused` is the first no, in the phase `at`; what comes after it is not known."""
 
     principal: dict[str, str | None] | None
-    model: dict[str, str] | None
+    model: dict[str, str | list[str]] | None
     cache: str | None
     limits: tuple[LimitFound, ...]
     targets: tuple[TargetFound, ...]
@@ -117,7 +117,7 @@ class _Walk:
             started_ns=self._now_ns,
         )
         self._principal: dict[str, str | None] | None = None
-        self._model: dict[str, str] | None = None
+        self._model: dict[str, str | list[str]] | None = None
         self._cache: str | None = None
 
     async def through(self) -> Explanation:
@@ -201,6 +201,8 @@ class _Walk:
         turns, model_id = self._gateway.turns, self._exchange.model.id
         before = turns.get(model_id)
         refusal = plan(self._gateway, self._exchange, looking=True)
+        assert self._model is not None, "it was admitted"
+        self._model["fallbacks"] = [model.name for model in self._exchange.fallbacks]
         if before is None:
             turns.pop(model_id, None)
         else:

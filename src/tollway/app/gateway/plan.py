@@ -2,29 +2,42 @@
 any money is held.
 """
 
+from collections.abc import Sequence
+
 from tollway.app.gateway.exchange import Exchange
+from tollway.app.gateway.fallback import find_fallbacks
 from tollway.app.gateway.health import healthy_first
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.gateway.sizing import expected_nusd
-from tollway.domain.model import Strategy
-from tollway.domain.refusal import Unavailable
+from tollway.domain.model import ModelRecord, Strategy
+from tollway.domain.refusal import Forbidden, Unavailable
 from tollway.domain.routing import by_cost, order_targets
 
 
-def plan(gateway: Gateway, exchange: Exchange, *, looking: bool = False) -> Unavailable | None:
+def plan(
+    gateway: Gateway, exchange: Exchange, *, looking: bool = False
+) -> Unavailable | Forbidden | None:
     """Fill `exchange.targets` with those whose provider may be used. `looking`: no request is
     made."""
+    assert exchange.principal is not None
+    tenant = exchange.principal.tenant
     model = exchange.model
     turn = 0
-    if len(model.targets) > 1:
+    if len(model.targets) > 1 or model.fallbacks:
         turn = gateway.turns.get(model.id, 0)
         gateway.turns[model.id] = turn + 1
+    if model.fallbacks and exchange.earlier is None:
+        exchange.fallbacks = find_fallbacks(exchange)
     providers = exchange.snapshot.providers
     exchange.targets = [
         (target, provider)
         for target in order_targets(model.strategy, model.targets, turn)
         if (provider := providers.get(target.provider_id)) is not None and provider.enabled
     ]
+    if tenant.allowed_residency is not None and exchange.targets:
+        exchange.targets = [one for one in exchange.targets if tenant.may_use(one[1].residency)]
+        if not exchange.targets:
+            return _not_there(model, tenant.allowed_residency)
     if len(exchange.targets) > 1:
         if model.strategy is Strategy.COST_OPTIMIZED:
             costs = [expected_nusd(gateway, exchange, served) for served in exchange.targets]
@@ -36,3 +49,11 @@ def plan(gateway: Gateway, exchange: Exchange, *, looking: bool = False) -> Unav
     if exchange.targets:
         return None
     return Unavailable(f"No provider behind the model '{model.name}' is enabled.", "no_target")
+
+
+def _not_there(model: ModelRecord, allowed: Sequence[str]) -> Forbidden:
+    return Forbidden(
+        f"No provider behind the model '{model.name}' may see your tenant's data, which is to stay "
+        f"in: {', '.join(allowed)}. Take another model.",
+        "residency_not_allowed",
+    )

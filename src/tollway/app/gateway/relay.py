@@ -17,6 +17,7 @@ from tollway.app.ports_answers import StoredAnswer
 from tollway.dialects.allowances import allowance_headers
 from tollway.dialects.ask import Heading
 from tollway.dialects.carrier import Carrier
+from tollway.dialects.faults import KEY_UNKNOWN
 from tollway.dialects.reply import read_error
 from tollway.domain.access import Principal
 from tollway.domain.brand import COMMAND
@@ -167,6 +168,8 @@ class BufferedRelay:
             reply = read_error(body)
             message = reply.message or f"The provider answered with status {status}."
             retry_s = retry_after_s(self._headers)
+            if reply.code == KEY_UNKNOWN:
+                status = 401  # about our credential, not the request
             failure = Failure(Phase.FIRST_EVENT, Cause.STATUS, message, status, retry_s, reply.code)
             return told(failure, flow)
         reply = self._carrier.read_reply(body, self._heading())
@@ -203,6 +206,9 @@ class BufferedRelay:
             (b"x-tollway-provider", self.call.provider.name.encode("ascii", "replace")),
         ]
         headers += [header for header in self._headers if header[0] in PASSED_HEADERS]
+        if self._exchange.earlier is not None:
+            name = self._exchange.model.name.encode("ascii", "replace")
+            headers.append((b"x-tollway-model", name))
         if self._exchange.dropped:
             headers.append(_warning(self._exchange.dropped))
         if self._exchange.hold is not None:

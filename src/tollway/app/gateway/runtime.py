@@ -27,6 +27,7 @@ from tollway.domain.health import Health
 from tollway.domain.ids import ModelId, ProviderId, QuotaId
 from tollway.domain.output_history import OutputHistory
 from tollway.domain.provider import ProviderKind
+from tollway.domain.retry_budget import RetryBudget
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class Gateway:
     newcomers: Newcomers = field(default_factory=Newcomers)  # keys
     new_models: Newcomers = field(default_factory=Newcomers)
     turns: dict[ModelId, int] = field(default_factory=dict)  # requests so far, per model
+    retries: dict[ModelId, RetryBudget] = field(default_factory=dict)
     accounts: Accounts = field(default_factory=Accounts)  # at providers
     health: dict[tuple[ProviderId, str], Health] = field(default_factory=dict)  # of ailing targets
     limits: Limits = field(default_factory=Limits)

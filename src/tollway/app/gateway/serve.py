@@ -6,6 +6,7 @@ from tollway.app.gateway.admit import WRONG_KEY, admit, arrived, issuer_answered
 from tollway.app.gateway.attempt import attempt
 from tollway.app.gateway.claim import claim
 from tollway.app.gateway.exchange import Exchange, Inbound, Verdict
+from tollway.app.gateway.fallback import fall_back
 from tollway.app.gateway.issued import KEYS_AWAITED
 from tollway.app.gateway.parse import parse
 from tollway.app.gateway.plan import plan
@@ -15,6 +16,7 @@ from tollway.app.gateway.runtime import Gateway
 from tollway.app.gateway.screen import screen
 from tollway.app.gateway.settle import settle
 from tollway.app.ports import Client
+from tollway.domain.failure import Failure
 from tollway.domain.hold import Undecided
 from tollway.domain.refusal import ModelNotFound, Refusal
 
@@ -40,13 +42,18 @@ async def serve(gateway: Gateway, inbound: Inbound, client: Client) -> tuple[str
             verdict = await _admit_newcomer(gateway, exchange, verdict)
         verdict = verdict or screen(gateway, exchange) or claim(gateway, exchange)
         if verdict is None and not (exchange.replayed or recall(gateway, exchange)):
-            planned = plan(gateway, exchange) or reserve(gateway, exchange)
-            if isinstance(planned, Undecided):
-                verdict = await reserve_later(gateway, exchange)
-            else:
-                verdict = planned
-            if verdict is None:
-                verdict = await attempt(gateway, exchange)
+            while True:
+                planned = plan(gateway, exchange) or reserve(gateway, exchange)
+                if isinstance(planned, Undecided):
+                    verdict = await reserve_later(gateway, exchange)
+                else:
+                    verdict = planned
+                if verdict is None:
+                    verdict = await attempt(gateway, exchange)
+                if verdict is None or not fall_back(gateway, exchange, verdict):
+                    break
+            if not (verdict is None or exchange.earlier is None or isinstance(verdict, Failure)):
+                verdict = exchange.earlier  # no other model was asked, so this stands
     finally:
         settle(gateway, exchange, verdict)
     return exchange.request_id, verdict

@@ -48,6 +48,18 @@ _SETTINGS = (
     Option(flag="--retention-days", field="settings.retention_days", kind=Kind.NUMBER),
     Option(flag="--content-logging", field="settings.content_logging", kind=Kind.SWITCH),
     Option(flag="--cache", field="settings.cache", kind=Kind.JSON),
+    Option(
+        flag="--weight",
+        field="settings.weight",
+        kind=Kind.NUMBER,
+        help="Its share where a provider cannot take everybody; 1 is usual.",
+    ),
+    Option(
+        flag="--allowed-residency",
+        field="settings.allowed_residency",
+        kind=Kind.LIST,
+        help="Of providers that may see its data; none: any.",
+    ),
 )
 
 TENANTS = Noun(

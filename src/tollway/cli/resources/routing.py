@@ -33,7 +33,7 @@ _SECRET = (
         help="Where the gateway finds the secret: env:NAME or file:/PATH. Platform's only.",
     ),
 )
-_KINDS = ("openai", "azure_openai", "anthropic", "openai_compatible", "echo")
+_KINDS = ("openai", "azure_openai", "anthropic", "gemini", "openai_compatible", "echo")
 _URL = Option(flag="--base-url", field="base_url", help="Such as https://api.example.com/v1.")
 _CONFIG = (
     _ENABLED,
@@ -52,6 +52,15 @@ _CONFIG = (
             help="Seconds.",
         )
         for name in ("connect", "headers", "first-token", "idle", "total")
+    ),
+    *(
+        Option(
+            flag=f"--{name}",
+            field=f"config.{name.replace('-', '_')}",
+            kind=Kind.NUMBER,
+            help="What each of its accounts takes; none: that is learned.",
+        )
+        for name in ("requests-at-once", "requests-per-minute", "tokens-per-minute")
     ),
 )
 

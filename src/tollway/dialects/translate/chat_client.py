@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 import msgspec
 
 from tollway.dialects.ask import Ask, Heading
-from tollway.dialects.translate.chat_writer import FINISHES, ChatEvents, usage_values
+from tollway.dialects.counts import details_of
+from tollway.dialects.translate.chat_writer import FINISHES, ChatEvents, signed, usage_values
 from tollway.dialects.translate.shapes import encode, split_data_url, text_of
 from tollway.dialects.translate.sides import ClientSide
 from tollway.dialects.translate.talk import (
@@ -199,9 +200,13 @@ def _spoken(message: dict[str, Any], at: str) -> tuple[Part, ...]:
         function = call.get("function") if isinstance(call, dict) else None
         if not isinstance(function, dict):
             _refuse(f"{place}.type", "must be a function for the provider behind this model.")
-        arguments = text_of(function, "arguments")
-        parts.append(ToolUse(_text(call, "id", place), _text(function, "name", place), arguments))
+        id_, name = _text(call, "id", place), _text(function, "name", place)
+        parts.append(ToolUse(id_, name, text_of(function, "arguments"), _signature(call)))
     return tuple(parts)
+
+
+def _signature(call: dict[str, Any]) -> str:
+    return text_of(details_of(details_of(call, "extra_content"), "google"), "thought_signature")
 
 
 def _tool(tool: Any, at: str) -> Tool:
@@ -318,7 +323,8 @@ def write_answer(answer: Answer, heading: Heading) -> bytes:
 
 def _call(part: ToolUse) -> dict[str, Any]:
     function = {"name": part.name, "arguments": part.arguments or "{}"}
-    return {"id": part.id, "type": "function", "function": function}
+    call = {"id": part.id, "type": "function", "function": function}
+    return {**call, **signed(part.signature)}
 
 
 CLIENT = ClientSide(read, _FIELDS, _IGNORED, _KNOWN, write_answer, ChatEvents)

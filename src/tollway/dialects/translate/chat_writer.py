@@ -47,6 +47,13 @@ def usage_values(usage: Usage) -> dict[str, Any]:
     }
 
 
+def signed(signature: str) -> dict[str, Any]:
+    """A call's signature, where Google puts it for clients of this dialect."""
+    if not signature:
+        return {}
+    return {"extra_content": {"google": {"thought_signature": signature}}}
+
+
 class ChatEvents:
     """A `PieceWriter`."""
 
@@ -78,7 +85,7 @@ class ChatEvents:
             place = self._calls.setdefault(piece.part, len(self._calls))
             function = {"name": piece.name, "arguments": ""}
             call = {"index": place, "id": piece.id, "type": "function", "function": function}
-            return {"tool_calls": [call]}
+            return {"tool_calls": [{**call, **signed(piece.signature)}]}
         if isinstance(piece, ToolPiece) and piece.part in self._calls:
             function = {"arguments": piece.arguments}
             return {"tool_calls": [{"index": self._calls[piece.part], "function": function}]}

@@ -31,6 +31,7 @@ from tollway.dialects.translate.shapes import (
 )
 from tollway.dialects.translate.sides import ProviderSide
 from tollway.dialects.translate.talk import (
+    GEMINI_SIGNED,
     Answer,
     Audio,
     CannotCarryError,
@@ -215,7 +216,7 @@ def _thought(part: Thinking) -> dict[str, Any] | None:
     """Only what Anthropic has signed goes back to it."""
     if part.sealed:
         return {"type": "redacted_thinking", "data": part.sealed}
-    if not part.signature:
+    if not part.signature or part.signature.startswith(GEMINI_SIGNED):
         return None
     return {"type": "thinking", "thinking": part.text, "signature": part.signature}
 

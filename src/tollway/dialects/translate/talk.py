@@ -17,6 +17,10 @@ from tollway.domain.usage import Usage
 Json = Any
 
 
+# What stands before a signature of Gemini's that travels with a thought: anybody else refuses it.
+GEMINI_SIGNED = "gemini."
+
+
 class Text(NamedTuple):
     """Words. `cached`: the prompt up to here is to be kept by the provider (a cache breakpoint)."""
 

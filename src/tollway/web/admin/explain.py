@@ -105,6 +105,9 @@ class ModelOut(BaseModel):
     id: str
     name: str
     strategy: str
+    fallbacks: Annotated[
+        list[str], Field(description="Models that may answer in its place, if this key may.")
+    ] = Field(default_factory=list)
 
 
 class ExplanationOut(BaseModel):

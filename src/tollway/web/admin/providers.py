@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, Field, StrictBool
+from pydantic import BaseModel, Field, StrictBool, StrictInt
 
 from tollway.app.admin.commands import providers as commands
 from tollway.app.admin.commands.credentials import Secret
@@ -36,10 +36,13 @@ Name = Annotated[str, Field(max_length=200, examples=["openai"])]
 BaseUrl = Annotated[str, Field(max_length=2048, examples=["https://api.openai.com/v1"])]
 Residency = Annotated[str | None, Field(max_length=200, examples=["eu"])]
 Seconds = Annotated[float | None, Field(gt=0, le=86_400, examples=[None])]
+Most = Annotated[StrictInt | None, Field(ge=1, le=2_000_000_000, examples=[None])]
 
 
 class ProviderConfig(Form):
-    """How a provider is spoken to. Timeouts in seconds; null takes the server's."""
+    """How a provider is spoken to. Timeouts in seconds; null takes the server's. What each of its
+    accounts takes, requests at once and requests and tokens a minute: tenants share it by weight;
+    null is learned from the provider's 429."""
 
     stream_usage: StreamUsage = StreamUsage.FORCE
     connect_timeout_s: Seconds = None
@@ -47,6 +50,9 @@ class ProviderConfig(Form):
     first_token_timeout_s: Seconds = None
     idle_timeout_s: Seconds = None
     total_timeout_s: Seconds = None
+    requests_at_once: Most = None
+    requests_per_minute: Most = None
+    tokens_per_minute: Most = None
 
 
 class ProviderIn(Form):
@@ -236,6 +242,9 @@ def _out(view: ProviderView) -> ProviderOut:
             first_token_timeout_s=view.first_token_timeout_s,
             idle_timeout_s=view.idle_timeout_s,
             total_timeout_s=view.total_timeout_s,
+            requests_at_once=view.requests_at_once,
+            requests_per_minute=view.requests_per_minute,
+            tokens_per_minute=view.tokens_per_minute,
         ),
         enabled=view.enabled,
         residency=view.residency,

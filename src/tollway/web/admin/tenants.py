@@ -25,7 +25,9 @@ Id = Annotated[str, Field(examples=["ten_0123456789abcdef"])]
 
 
 class Settings(Form):
-    """`models` and `group` are the platform's to decide."""
+    """`models`, `group`, `weight` (its share where a provider cannot take everybody) and
+    `allowed_residency` (of providers that may see its data; null: any) are the platform's to
+    decide."""
 
     timezone: str = Field(default="UTC", max_length=64, examples=["Europe/Berlin"])
     retention_days: StrictInt | None = Field(default=None, ge=1, le=36_500)
@@ -33,6 +35,10 @@ class Settings(Form):
     cache: dict[str, Any] | None = None
     models: Literal["all", "listed"] = "all"
     group: str | None = Field(default=None, max_length=200, examples=["gold"])
+    weight: float = Field(default=1.0, ge=0.001, le=1000)
+    allowed_residency: list[Annotated[str, Field(max_length=200)]] | None = Field(
+        default=None, min_length=1, max_length=50, examples=[["eu"]]
+    )
 
 
 class TenantIn(Form):
@@ -162,7 +168,14 @@ def _answer(tenant: TenantView, response: Response) -> TenantOut:
 
 
 def _settings(before: TenantSettings, form: Settings) -> TenantSettings:
-    return replace(before, **{name: getattr(form, name) for name in form.model_fields_set})
+    sent = {name: getattr(form, name) for name in form.model_fields_set}
+    if sent.get("allowed_residency") is not None:
+        sent["allowed_residency"] = tuple(sent["allowed_residency"])
+    return replace(before, **sent)
+
+
+def _listed(names: tuple[str, ...] | None) -> list[str] | None:
+    return None if names is None else list(names)
 
 
 def _out(view: TenantView) -> TenantOut:
@@ -179,6 +192,8 @@ def _out(view: TenantView) -> TenantOut:
             cache=None if settings.cache is None else dict(settings.cache),
             models="listed" if settings.models == "listed" else "all",
             group=settings.group,
+            weight=settings.weight,
+            allowed_residency=_listed(settings.allowed_residency),
         ),
         managed_by=view.managed_by,
         created_at=moment_of(view.created_s),

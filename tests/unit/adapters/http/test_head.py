@@ -37,6 +37,7 @@ def test_the_whole_request() -> None:
         (ProviderKind.OPENAI, b"authorization: Bearer sk-1"),
         (ProviderKind.AZURE_OPENAI, b"api-key: sk-1"),
         (ProviderKind.ANTHROPIC, b"x-api-key: sk-1"),
+        (ProviderKind.GEMINI, b"x-goog-api-key: sk-1"),
     ],
 )
 def test_where_a_kind_wants_its_secret(kind: ProviderKind, line: bytes) -> None:
@@ -44,9 +45,16 @@ def test_where_a_kind_wants_its_secret(kind: ProviderKind, line: bytes) -> None:
     at = replace(AT, kind=kind)
     sent = heads().render(make_call(at), "sk-1")
     assert sent.count(b"sk-1") == sent.count(line + b"\r\n") == 1
-    for name in (b"authorization", b"api-key", b"x-api-key"):
+    for name in (b"authorization", b"api-key", b"x-api-key", b"x-goog-api-key"):
         with pytest.raises(HeadError):
             heads().render(make_call(at, headers=((name, b"mine"),)), "sk-1")
+
+
+def test_a_path_that_asks_for_something() -> None:
+    """Gemini's says in its query how the answer is to be streamed."""
+    path = "/models/a%20b:streamGenerateContent?alt=sse"
+    sent = heads().render(make_call(AT)._replace(path=path), "sk-1")
+    assert sent.startswith(b"POST /v1/models/a%20b:streamGenerateContent?alt=sse HTTP/1.1\r\n")
 
 
 def test_no_credential_no_field() -> None:

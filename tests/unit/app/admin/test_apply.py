@@ -28,6 +28,8 @@ FULL = {
             "models": "listed",
             "group": "gold",
             "retention_days": 30,
+            "weight": 2.0,
+            "allowed_residency": ["eu"],
             "content_logging": True,
             "cache": {"ttl_s": 60},
         },
@@ -53,6 +55,7 @@ FULL = {
             "base_url": "https://cloud.example/v1",
             "residency": "eu",
             "connect_timeout_s": 2.5,
+            "requests_per_minute": 600,
             "credentials": [
                 {"reference": "env:CLOUD_KEY", "weight": 2},
                 {"reference": "file:/run/cloud.key"},
@@ -193,6 +196,14 @@ def test_what_is_there_is_given_back_in_the_same_form(work, tmp_path):
     [
         ("tenants", 0, {"timezone": "UTC", "group": None}, "acme", {"timezone", "group"}),
         ("tenants", 1, {"active": True}, "beta", {"active"}),
+        (
+            "tenants",
+            0,
+            {"weight": 1.0, "allowed_residency": None},
+            "acme",
+            {"weight", "allowed_residency"},
+        ),
+        ("providers", 0, {"requests_per_minute": 60}, "cloud", {"requests_per_minute"}),
         ("tenants", 0, {"name": "Other"}, "acme", {"name"}),
         ("accounts", 0, {"name": "Anna"}, "ann@acme.test", {"name"}),
         ("accounts", 0, {"platform_admin": True}, "ann@acme.test", {"platform_admin"}),

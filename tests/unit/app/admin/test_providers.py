@@ -55,7 +55,13 @@ def spec(name="new", kind=COMPATIBLE, base_url=URL, **fields):
 
 def test_a_provider_is_made_with_its_secret_at_once(theirs):
     """Their tenant's, unless said otherwise; the audit has every fact and no secret."""
-    fields = {"residency": "eu", "stream_usage": "none", "idle_timeout_s": 3.0, "enabled": False}
+    fields = {
+        "residency": "eu",
+        "stream_usage": "none",
+        "idle_timeout_s": 3.0,
+        "tokens_per_minute": 90_000,
+        "enabled": False,
+    }
     provider = done(create_provider(theirs, spec(base_url=URL + "/", **fields), KEY))
     assert (provider.tenant_id, provider.base_url) == ("ten_open", URL)
     assert (provider.stream_usage, provider.idle_timeout_s) == (StreamUsage.NONE, 3.0)
@@ -126,6 +132,9 @@ def test_the_platforms_own_may_be_private(work, url):
         (spec(connect_timeout_s=0.0), "connect_timeout_s"),
         (spec(total_timeout_s=float("nan")), "total_timeout_s"),
         (spec(residency="\n"), "residency"),
+        (spec(requests_at_once=0), "requests_at_once"),
+        (spec(requests_per_minute=-1), "requests_per_minute"),
+        (spec(tokens_per_minute=2_000_000_001), "tokens_per_minute"),
     ],
 )
 def test_what_is_refused_by_its_field(work, wrong, field):

@@ -50,7 +50,7 @@ def listed(work, who, **given):
 
 def test_a_tenant_is_made_with_an_id_of_its_own(work):
     """It is called by its slug until it is given a name; what was made is on record."""
-    settings = TenantSettings("Europe/Berlin", 30, True, None, "listed", "gold")
+    settings = TenantSettings("Europe/Berlin", 30, True, None, "listed", "gold", 2.5, ("eu", "ch"))
     one = done(create_tenant(work, TenantSpec("one", settings=settings, managed_by="file")))
     two = done(create_tenant(work, TenantSpec("two", "Second")))
     assert one.id.startswith("ten_")
@@ -112,6 +112,11 @@ def test_a_name_is_short_and_printable(work, name, message):
     [
         ({"models": "some"}, "models"),
         ({"retention_days": 0}, "retention_days"),
+        ({"weight": 0.0}, "weight"),
+        ({"weight": 1000.1}, "weight"),
+        ({"weight": float("nan")}, "weight"),
+        ({"allowed_residency": ()}, "allowed_residency"),
+        ({"allowed_residency": ("eu", "\n")}, "allowed_residency"),
         ({"retention_days": 36_501}, "retention_days"),
         ({"timezone": "Mars/Olympus"}, "timezone"),
         ({"timezone": ""}, "timezone"),
@@ -167,7 +172,7 @@ def test_nobody_else_changes_a_tenant(work):
 
 @pytest.mark.parametrize(
     "governed",
-    [{"models": "listed"}, {"group": "gold"}],
+    [{"models": "listed"}, {"group": "gold"}, {"weight": 9.0}, {"allowed_residency": ("us",)}],
     ids=str,
 )
 def test_what_the_platform_decides_a_tenant_may_send_along_but_not_change(work, governed):

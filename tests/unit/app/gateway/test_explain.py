@@ -92,7 +92,12 @@ async def test_a_request_that_would_pass():
         "account_id": None,
         "end_user": None,
     }
-    assert found["model"] == {"id": "mdl_m", "name": "m", "strategy": "priority"}
+    assert found["model"] == {
+        "id": "mdl_m",
+        "name": "m",
+        "strategy": "priority",
+        "fallbacks": [],
+    }
     assert (found["cache"], found["limits"]) == ("off", [])
     [target] = found["targets"]
     read = -(-len(BODY) // 4)

@@ -322,6 +322,20 @@ def test_a_stream():
     assert data.endswith(b"data: [DONE]\n\n")
 
 
+def test_a_signed_call():
+    """Its signature stands where Google puts it, whole and streamed, and is read from there."""
+    use = ToolUse("t1", "look", "{}", "sig")
+    whole = json.loads(CLIENT.write_answer(Answer((use,), Stop.TOOL), HEADING))
+    message = whole["choices"][0]["message"]
+    extra = {"google": {"thought_signature": "sig"}}
+    assert message["tool_calls"][0]["extra_content"] == extra
+    assert turns(message) == ((), (Message("assistant", (use,)),))
+    begun = ToolBegun(0, "t1", "look", "sig")
+    _, state, _ = stream_of(begun, ToolPiece(0, "{}"), PartEnded(0), Ended(Stop.TOOL))
+    [choice] = state.get_final_completion().choices
+    assert choice.message.tool_calls[0].extra_content == extra
+
+
 def test_usage_only_for_who_asks():
     """Without the chunk for it, nobody sees one."""
     heading = HEADING._replace(wants_usage=False)

@@ -175,6 +175,7 @@ def test_turns_alternate_and_results_go_first():
         (
             Message("user", (Text("look"), Text(""))),
             Message("assistant", (Thinking("hm"), Thinking("", sealed="z"), Text("I look"))),
+            Message("assistant", (Thinking("hm", "gemini.s"),)),
             Message("assistant", (ToolUse("c1", "look", '{"at": 1}'), Refusal("no"), Refusal(""))),
             Message("user", (Text("there"),)),
             Message("user", (ToolResult("c1", (Text("seen"),)), ToolResult("c2", (), failed=True))),

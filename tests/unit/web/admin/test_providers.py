@@ -18,6 +18,9 @@ CONFIG = {
     "first_token_timeout_s": None,
     "idle_timeout_s": None,
     "total_timeout_s": None,
+    "requests_at_once": None,
+    "requests_per_minute": None,
+    "tokens_per_minute": None,
 }
 
 

@@ -39,6 +39,9 @@ _EVERY = select(
     provider_config.c.first_token_timeout_s,
     provider_config.c.idle_timeout_s,
     provider_config.c.total_timeout_s,
+    provider_config.c.requests_at_once,
+    provider_config.c.requests_per_minute,
+    provider_config.c.tokens_per_minute,
     provider_config.c.extra,
 ).join(provider_config, provider_config.c.provider_id == providers.c.id)
 _PROVIDERS = _EVERY.where(living(providers))
@@ -208,6 +211,9 @@ def _config(provider: ProviderView) -> dict[str, Any]:
         "first_token_timeout_s": provider.first_token_timeout_s,
         "idle_timeout_s": provider.idle_timeout_s,
         "total_timeout_s": provider.total_timeout_s,
+        "requests_at_once": provider.requests_at_once,
+        "requests_per_minute": provider.requests_per_minute,
+        "tokens_per_minute": provider.tokens_per_minute,
         "extra": mapped(provider.config) or None,
     }
 
@@ -239,6 +245,9 @@ def _view(row: Row[Any], credentials: tuple[CredentialView, ...]) -> ProviderVie
         first_token_timeout_s=row.first_token_timeout_s,
         idle_timeout_s=row.idle_timeout_s,
         total_timeout_s=row.total_timeout_s,
+        requests_at_once=row.requests_at_once,
+        requests_per_minute=row.requests_per_minute,
+        tokens_per_minute=row.tokens_per_minute,
         config=row.extra or {},
         credentials=credentials,
         managed_by=row.managed_by,

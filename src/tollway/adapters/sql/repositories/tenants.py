@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Row, case, select, update
 
 from tollway.adapters.sql.repositories.purging import purge_tenant
-from tollway.adapters.sql.repositories.unit import Unit, contains, mapped, paged
+from tollway.adapters.sql.repositories.unit import Unit, contains, listed, mapped, paged
 from tollway.adapters.sql.tables import tenant_settings, tenants
 from tollway.app.ports_directory import Page
 from tollway.app.views import TenantSettings, TenantView
@@ -27,6 +27,8 @@ _TENANTS = select(
     tenant_settings.c.cache,
     tenant_settings.c.models,
     tenant_settings.c.grant_group,
+    tenant_settings.c.weight,
+    tenant_settings.c.allowed_residency,
 ).join(tenant_settings, tenant_settings.c.tenant_id == tenants.c.id)
 
 
@@ -116,6 +118,8 @@ def _settings(settings: TenantSettings) -> dict[str, Any]:
         "cache": mapped(settings.cache),
         "models": settings.models,
         "grant_group": settings.group,
+        "weight": settings.weight,
+        "allowed_residency": listed(settings.allowed_residency),
     }
 
 
@@ -133,6 +137,8 @@ def _view(row: Row[Any] | None) -> TenantView | None:
             row.cache,
             row.models,
             row.grant_group,
+            row.weight,
+            None if row.allowed_residency is None else tuple(row.allowed_residency),
         ),
         active=row.active,
         deleted_s=row.deleted_s,

@@ -8,6 +8,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Float,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -47,6 +48,8 @@ tenant_settings = Table(
     Column("cache", JSON(none_as_null=True)),
     Column("models", Text, nullable=False),
     Column("grant_group", Text),
+    Column("weight", Float, nullable=False, server_default="1"),
+    Column("allowed_residency", JSON(none_as_null=True)),
     # Nothing reads it: a quota with `per` says the same. It goes with the next release.
     Column("default_quotas", JSON(none_as_null=True)),
     Column("version", BigInteger, nullable=False),

@@ -50,6 +50,10 @@ provider_config = Table(
     Column("first_token_timeout_s", Float),
     Column("idle_timeout_s", Float),
     Column("total_timeout_s", Float),
+    # What each of its accounts takes; NULL: that is learned.
+    Column("requests_at_once", Integer),
+    Column("requests_per_minute", Integer),
+    Column("tokens_per_minute", Integer),
     Column("extra", JSON(none_as_null=True)),
     Column("version", BigInteger, nullable=False),
 )

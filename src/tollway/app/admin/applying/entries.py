@@ -53,6 +53,8 @@ def tenant_entry(view: TenantView) -> TenantEntry:
         retention_days=settings.retention_days,
         content_logging=settings.content_logging,
         cache=None if settings.cache is None else dict(settings.cache),
+        weight=settings.weight,
+        allowed_residency=settings.allowed_residency,
     )
 
 
@@ -70,6 +72,8 @@ def settings_of(entry: TenantEntry) -> TenantSettings:
         entry.cache,
         entry.models,
         entry.group,
+        entry.weight,
+        entry.allowed_residency,
     )
 
 
@@ -120,6 +124,9 @@ def provider_entry(view: ProviderView, tenant: str | None) -> ProviderEntry:
         first_token_timeout_s=view.first_token_timeout_s,
         idle_timeout_s=view.idle_timeout_s,
         total_timeout_s=view.total_timeout_s,
+        requests_at_once=view.requests_at_once,
+        requests_per_minute=view.requests_per_minute,
+        tokens_per_minute=view.tokens_per_minute,
     )
 
 

@@ -40,6 +40,9 @@ def apply_provider(run: Run, entry: ProviderEntry) -> None:
             first_token_timeout_s=wanted.first_token_timeout_s,
             idle_timeout_s=wanted.idle_timeout_s,
             total_timeout_s=wanted.total_timeout_s,
+            requests_at_once=wanted.requests_at_once,
+            requests_per_minute=wanted.requests_per_minute,
+            tokens_per_minute=wanted.tokens_per_minute,
             managed_by=BY_FILE,
         )
         found = run.take(providers.create_provider(run.work, spec))
@@ -65,6 +68,9 @@ def _update_provider(run: Run, found: ProviderView, wanted: ProviderEntry) -> Pr
         first_token_timeout_s=wanted.first_token_timeout_s,
         idle_timeout_s=wanted.idle_timeout_s,
         total_timeout_s=wanted.total_timeout_s,
+        requests_at_once=wanted.requests_at_once,
+        requests_per_minute=wanted.requests_per_minute,
+        tokens_per_minute=wanted.tokens_per_minute,
         managed_by=BY_FILE,
     )
     secret = credentials.NO_SECRET

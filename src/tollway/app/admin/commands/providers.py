@@ -4,7 +4,12 @@ never travel to an origin they were not given for.
 
 from dataclasses import dataclass, replace
 
-from tollway.app.admin.checks import check_base_url, check_name, check_timeouts
+from tollway.app.admin.checks import (
+    check_base_url,
+    check_capacity,
+    check_name,
+    check_timeouts,
+)
 from tollway.app.admin.commands.credentials import (
     NO_SECRET,
     Secret,
@@ -32,14 +37,15 @@ _TIMEOUTS = (
     "idle_timeout_s",
     "total_timeout_s",
 )
-_FACTS = ("name", "base_url", "enabled", "residency", "stream_usage", *_TIMEOUTS)
+_CAPACITY = ("requests_at_once", "requests_per_minute", "tokens_per_minute")
+_FACTS = ("name", "base_url", "enabled", "residency", "stream_usage", *_TIMEOUTS, *_CAPACITY)
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderSpec:
     """What a provider shall be. Without a tenant it is the platform's, or of the one tenant whose
     administrator makes it; without a base URL it is where its kind usually is. Timeouts in seconds;
-    None takes the server's."""
+    None takes the server's. What an account takes is learned where it is None."""
 
     name: str
     kind: str
@@ -53,6 +59,9 @@ class ProviderSpec:
     first_token_timeout_s: float | None = None
     idle_timeout_s: float | None = None
     total_timeout_s: float | None = None
+    requests_at_once: int | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
     managed_by: str | None = None
 
 
@@ -82,6 +91,9 @@ def create_provider(
         spec.first_token_timeout_s,
         spec.idle_timeout_s,
         spec.total_timeout_s,
+        spec.requests_at_once,
+        spec.requests_per_minute,
+        spec.tokens_per_minute,
         managed_by=spec.managed_by,
     )
     wrong = _check(work, provider, None) or check_secret(provider, secret)
@@ -183,6 +195,7 @@ def _check(work: Work, provider: ProviderView, before: ProviderView | None) -> R
         check_name(provider.name)
         or (None if provider.residency is None else check_name(provider.residency, "residency"))
         or check_timeouts({name: getattr(provider, name) for name in _TIMEOUTS})
+        or check_capacity({name: getattr(provider, name) for name in _CAPACITY})
     )
     if wrong is not None:
         return wrong

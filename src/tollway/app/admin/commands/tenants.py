@@ -16,7 +16,9 @@ MODEL_VIEWS = ("all", "listed")
 RESTORABLE_S = 30 * 86_400
 _SALT_BYTES = 32
 _MAX_RETENTION_DAYS = 36_500
-_GOVERNED = ("models", "group")  # settings that the platform decides
+# Settings that the platform decides.
+_GOVERNED = ("models", "group", "weight", "allowed_residency")
+_MOST_WEIGHT = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,22 @@ def check_settings(settings: TenantSettings) -> Rejected | None:
         return Rejected(
             "timezone", f"{settings.timezone!r} is no time zone such as Europe/Berlin or UTC."
         )
-    return None if settings.group is None else check_name(settings.group, "group")
+    if not 1 / _MOST_WEIGHT <= settings.weight <= _MOST_WEIGHT:
+        return Rejected("weight", f"weight is {1 / _MOST_WEIGHT} to {_MOST_WEIGHT:.0f}.")
+    return (
+        None if settings.group is None else check_name(settings.group, "group")
+    ) or _check_residency(settings.allowed_residency)
+
+
+def _check_residency(allowed: tuple[str, ...] | None) -> Rejected | None:
+    if allowed is None:
+        return None
+    if not allowed:
+        return Rejected(
+            "allowed_residency", "allowed_residency names one residency at least, or is null: any."
+        )
+    wrong = (check_name(name, "allowed_residency") for name in allowed)
+    return next((one for one in wrong if one is not None), None)
 
 
 def living_tenant(work: Work, tenant_id: TenantId) -> Result[TenantView, Rejected]:

@@ -26,6 +26,9 @@ OWN = ProviderView(
     first_token_timeout_s=3.0,
     idle_timeout_s=4.0,
     total_timeout_s=5.0,
+    requests_at_once=6,
+    requests_per_minute=70,
+    tokens_per_minute=80_000,
     config={"region": "eu-west-1"},
     managed_by="file",
 )
