@@ -65,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     keepalive_timeout_s: Seconds = 75.0
     write_stall_timeout_s: Seconds = 30.0
     body_bytes: Bytes = 10 * 1024 * 1024
+    upload_bytes: Bytes = 26 * 1024 * 1024  # of forms with files: OpenAI takes 25 MB of sound
     connections: Count = 20_000
     connections_per_ip: Count = 10_000
     drain_timeout_s: Seconds = 600.0

@@ -21,6 +21,7 @@ from types import TracebackType
 
 from tests.fakes.provider_answer import Answer
 from tests.fakes.provider_faults import FAULTS
+from tests.fakes.provider_media import MEDIA
 from tests.fakes.provider_script import read_ask
 from tests.fakes.provider_shapes import error_body, head
 from tests.fakes.provider_wire import Connection, ReceivedRequest
@@ -30,6 +31,7 @@ _ENDPOINTS = {
     "/v1/chat/completions": "chat",
     "/v1/completions": "completions",
     "/v1/embeddings": "embeddings",
+    **MEDIA,
 }
 MODELS = ("small", "large")
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 from tests.fakes.provider_faults import POINTED, SECOND_RESPONSE, VARIANTS
+from tests.fakes.provider_media import SILENCE
 from tests.fakes.provider_script import ProviderAsk
 from tests.fakes.provider_shapes import DONE, EventMaker, error_body, head, usage_of, whole_body
 from tests.fakes.provider_wire import Connection
@@ -39,6 +40,8 @@ class Answer:
             await self._refuse()
         elif self._fault == "html":
             await self._sized(200, "text/html; charset=utf-8", _HTML)
+        elif self._ask.endpoint == "speech":
+            await self._sound()
         elif self._ask.stream:
             await self._stream()
         else:
@@ -136,7 +139,7 @@ class Answer:
     async def _whole(self) -> None:
         body = whole_body(self._ask)
         usage = usage_of(self._ask)
-        if self._ask.endpoint != "embeddings":
+        if self._ask.endpoint in ("chat", "completions"):
             self._log.tokens(self._request, self.script.tokens)
         if usage is not None:
             self._log.note("usage", req=self._request, usage=usage)
@@ -155,6 +158,16 @@ class Answer:
         await self.body(body[half:])
         if await self._point("end"):
             await self.finish()
+
+    async def _sound(self) -> None:
+        """One piece for each token."""
+        await self.raw(self._head("audio/mpeg"))
+        for position in range(self.script.tokens):
+            if not await self._point(str(position)):
+                return
+            await asyncio.sleep(self.script.gap_ms / 1000)
+            await self.body(SILENCE)
+        await self.finish()
 
     async def _refuse(self) -> None:
         script, status = self.script, self.script.status

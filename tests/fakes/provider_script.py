@@ -20,6 +20,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from tests.fakes.provider_media import MEDIA, form_fields, media_texts
 from tollway.adapters.echo.directives import read_words
 
 NAMES = frozenset(
@@ -73,7 +74,7 @@ _PLAIN = ProviderScript()
 class ProviderAsk:
     """What was asked: the fields that shape the answer."""
 
-    endpoint: str  # chat | completions | embeddings
+    endpoint: str  # chat | completions | embeddings, or one of provider_media.py
     model: str
     stream: bool
     include_usage: bool
@@ -90,7 +91,7 @@ def token_text(position: int) -> str:
 
 def read_ask(endpoint: str, body: bytes, seen: Counter[str]) -> ProviderAsk:
     """Read a request; `seen` counts requests per id. Raises `ValueError` on what is not one."""
-    fields = json.loads(body)
+    fields = form_fields(body) if body[:2] == b"--" else json.loads(body)
     if not isinstance(fields, dict):
         raise ValueError("the body is not an object")
     texts = _texts(endpoint, fields)
@@ -112,6 +113,8 @@ def read_ask(endpoint: str, body: bytes, seen: Counter[str]) -> ProviderAsk:
 def _texts(endpoint: str, fields: dict[str, Any]) -> list[str]:
     if endpoint == "chat":
         return [_plain(message.get("content")) for message in fields["messages"]]
+    if endpoint in MEDIA.values():
+        return media_texts(endpoint, fields)
     value = fields["prompt" if endpoint == "completions" else "input"]
     items = value if isinstance(value, list) else [value]
     return [item if isinstance(item, str) else json.dumps(item) for item in items]

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
+from tests.fakes.provider_media import MEDIA, media_body, media_usage
 from tests.fakes.provider_script import ProviderAsk, token_text
 
 DONE = b"data: [DONE]\n\n"
@@ -32,6 +33,8 @@ def error_body(status: int, message: str = "simulated") -> bytes:
 
 def usage_of(ask: ProviderAsk) -> dict[str, Any] | None:
     """The usage this answer reports, true or not as its script says."""
+    if ask.endpoint in MEDIA.values():
+        return media_usage(ask)
     mode, prompt = ask.script.usage, ask.prompt_tokens
     output = 0 if ask.endpoint == "embeddings" else ask.script.tokens
     if mode == "none":
@@ -51,6 +54,8 @@ def usage_of(ask: ProviderAsk) -> dict[str, Any] | None:
 
 def whole_body(ask: ProviderAsk) -> bytes:
     """The body of an answer that is not streamed."""
+    if ask.endpoint in MEDIA.values():
+        return media_body(ask)
     usage = usage_of(ask)
     tail = {} if usage is None else {"usage": usage}
     if ask.endpoint == "embeddings":

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from msgspec import Raw
 
+from tollway.dialects.multipart import Upload
+
 
 class Ask(NamedTuple):
     """A judged request. `fields` is the top level: name -> the value's bytes as they came, in
@@ -23,6 +25,7 @@ class Ask(NamedTuple):
     fields: dict[str, Raw]
     input_bytes: int  # for the input estimate
     choices: int = 1  # answers that are written for it: prompts x (n or best_of)
+    upload: Upload | None = None  # of a form; `fields` has what was judged of it
 
 
 class Rewrite(NamedTuple):

@@ -7,20 +7,26 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from tollway.dialects.ask import Ask, Heading, Rewrite
+from tollway.dialects.multipart import form_type
 from tollway.dialects.reading import EventReader
-from tollway.dialects.reply import Reply
+from tollway.dialects.reply import Reply, read_text
 from tollway.domain.refusal import BadRequest
 
 EVENT_STREAM = b"text/event-stream"
+SOUND = b"audio/"
+_TEXT_FORMATS = frozenset({b'"text"', b'"srt"', b'"vtt"'})
+Headers = tuple[tuple[bytes, bytes], ...]
 
 
 class Rendered(NamedTuple):
     """A request as a provider gets it. `path` is joined to its base URL. `dropped` are fields of
-    the client's that this provider has no words for."""
+    the client's that this provider has no words for. `headers` name the types of body and answer
+    where those are not JSON's and that of events."""
 
     path: str
     body: bytes
     dropped: tuple[str, ...] = ()
+    headers: Headers | None = None
 
 
 class Carrier(Protocol):
@@ -33,7 +39,7 @@ class Carrier(Protocol):
 
     @property
     def stream_type(self) -> bytes:
-        """What a stream calls itself."""
+        """What a stream calls itself, or how that begins."""
 
     def render(self, ask: Ask, rewrite: Rewrite) -> Rendered | BadRequest:
         """The request, or what in it cannot be carried."""
@@ -55,10 +61,11 @@ class Passing:
     read: Callable[[bytes], Reply]
     same: bool = True
     stream_type: bytes = EVENT_STREAM
+    headers: Headers | None = None
 
     def render(self, ask: Ask, rewrite: Rewrite) -> Rendered:
         """The same request, but for what `Rewrite` lists."""
-        return Rendered(self.path, self.write(ask, rewrite))
+        return Rendered(self.path, self.write(ask, rewrite), (), self.headers)
 
     def stream_reader(self, heading: Heading) -> EventReader:
         """Events keep their bytes."""
@@ -67,4 +74,23 @@ class Passing:
 
     def read_reply(self, body: bytes, heading: Heading) -> Reply:
         """Read, and not changed."""
+        return self.read(body)
+
+
+@dataclass(frozen=True, slots=True)
+class Uploading(Passing):
+    """The same, of a form. Its answer is text where that was asked for."""
+
+    def render(self, ask: Ask, rewrite: Rewrite) -> Rendered:
+        """The same form, but for what `Rewrite` lists."""
+        assert ask.upload is not None, "a form was parsed"
+        kind = form_type(ask.upload.boundary)
+        headers = ((b"content-type", kind), (b"accept", b"*/*"))
+        return Rendered(self.path, self.write(ask, rewrite), (), headers)
+
+    def read_reply(self, body: bytes, heading: Heading) -> Reply:
+        """Read, and not changed."""
+        wanted = heading.fields.get("response_format")
+        if wanted is not None and bytes(wanted) in _TEXT_FORMATS:
+            return read_text(body)
         return self.read(body)

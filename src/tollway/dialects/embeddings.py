@@ -1,23 +1,17 @@
 """`/v1/embeddings` of the OpenAI dialect: which fields are judged. Nothing here can stream."""
 
-from msgspec import Raw
-
 from tollway.dialects import rules
 from tollway.dialects.ask import Ask, Rewrite
 from tollway.dialects.limits import Caps
 from tollway.dialects.request import COMMON_RULES, Form, read_request, write_request
 from tollway.domain.refusal import BadRequest
 
-
-def _no_stream(name: str, raw: Raw) -> object:
-    value = rules.flag(name, raw)
-    if value is True:
-        return BadRequest("Embeddings cannot be streamed.", "invalid_value", name)
-    return value
-
-
 FORM = Form(
-    rules={**COMMON_RULES, "input": rules.prompts(2048), "stream": _no_stream},
+    rules={
+        **COMMON_RULES,
+        "input": rules.prompts(2048),
+        "stream": rules.never_streamed("Embeddings"),
+    },
     required="input",
     # OpenAI takes 300,000 tokens in one request, and clients send token ids.
     caps=Caps(nodes=400_000),

@@ -33,6 +33,11 @@ def link_problem(name: str, raw: Raw) -> BadRequest | None:
     return None
 
 
+def part_link_problem(name: str, raw: Raw) -> BadRequest | None:
+    """The same for an array of parts that stands by itself."""
+    return link_problem(name, Raw(b'[{"content":' + bytes(raw) + b"}]"))
+
+
 def _addresses(messages: object) -> Iterator[str]:
     for message in messages if isinstance(messages, list) else ():
         content = message.get("content") if isinstance(message, dict) else None

@@ -5,14 +5,32 @@ carrier: the one list of what goes where.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tollway.dialects import chat, completions, embeddings, messages, responses
+from tollway.dialects import (
+    chat,
+    completions,
+    embeddings,
+    images,
+    messages,
+    moderations,
+    rerank,
+    responses,
+    speech,
+    uploads,
+)
 from tollway.dialects.ask import Ask, Rewrite
-from tollway.dialects.carrier import Carrier, Passing
+from tollway.dialects.carrier import EVENT_STREAM, SOUND, Carrier, Headers, Passing, Uploading
 from tollway.dialects.errors import Shape
 from tollway.dialects.reading import EventReader
-from tollway.dialects.reply import Reply, read_completion, read_embeddings
+from tollway.dialects.reply import Reply, read_completion, read_embeddings, read_error
+from tollway.dialects.reply_media import (
+    read_moderation,
+    read_pictures,
+    read_ranking,
+    read_transcription,
+)
 from tollway.dialects.reply_messages import read_message, read_token_count
 from tollway.dialects.reply_responses import read_response
+from tollway.dialects.sound import SoundReader
 from tollway.dialects.stream import StreamReader
 from tollway.dialects.stream_messages import MessagesReader
 from tollway.dialects.stream_responses import ResponsesReader
@@ -51,6 +69,10 @@ class Endpoint:
     read_reply: Callable[[bytes], Reply]
     is_bounded: Callable[[Ask], bool] = _always
     writes: bool = True  # whether answers have output tokens
+    large: bool = False  # whether whole answers are megabytes as a rule
+    stream_type: bytes = EVENT_STREAM
+    file: str | None = None  # its usual name, where the body is a form
+    headers: Headers | None = None  # to the provider, where they are not JSON's
 
 
 _ALL = (
@@ -125,13 +147,112 @@ _ALL = (
         read_reply=read_token_count,
         writes=False,
     ),
+    Endpoint(
+        name="moderations",
+        path=b"/v1/moderations",
+        upstream_path="/moderations",
+        shape="openai",
+        can_stream=False,
+        parse=moderations.parse,
+        render=moderations.render,
+        stream_reader=None,
+        read_reply=read_moderation,
+        is_bounded=moderations.is_bounded,
+        writes=False,
+    ),
+    Endpoint(
+        name="rerank",
+        path=b"/v1/rerank",
+        upstream_path="/rerank",
+        shape="openai",
+        can_stream=False,
+        parse=rerank.parse,
+        render=rerank.render,
+        stream_reader=None,
+        read_reply=read_ranking,
+        is_bounded=rerank.is_bounded,
+        writes=False,
+    ),
+    Endpoint(
+        name="images_generations",
+        path=b"/v1/images/generations",
+        upstream_path="/images/generations",
+        shape="openai",
+        can_stream=False,
+        parse=images.parse,
+        render=images.render,
+        stream_reader=None,
+        read_reply=read_pictures,
+        is_bounded=images.is_bounded,
+        large=True,
+    ),
+    Endpoint(
+        name="audio_speech",
+        path=b"/v1/audio/speech",
+        upstream_path="/audio/speech",
+        shape="openai",
+        can_stream=True,
+        parse=speech.parse,
+        render=speech.render,
+        stream_reader=lambda _: SoundReader(),
+        read_reply=read_error,
+        writes=False,
+        stream_type=SOUND,
+        headers=((b"content-type", b"application/json"), (b"accept", b"*/*")),
+    ),
+    Endpoint(
+        name="audio_transcriptions",
+        path=b"/v1/audio/transcriptions",
+        upstream_path="/audio/transcriptions",
+        shape="openai",
+        can_stream=False,
+        parse=uploads.parse_sound,
+        render=uploads.render,
+        stream_reader=None,
+        read_reply=read_transcription,
+        is_bounded=uploads.is_bounded,
+        file="file",
+    ),
+    Endpoint(
+        name="audio_translations",
+        path=b"/v1/audio/translations",
+        upstream_path="/audio/translations",
+        shape="openai",
+        can_stream=False,
+        parse=uploads.parse_sound,
+        render=uploads.render,
+        stream_reader=None,
+        read_reply=read_transcription,
+        is_bounded=uploads.is_bounded,
+        file="file",
+    ),
+    Endpoint(
+        name="images_edits",
+        path=b"/v1/images/edits",
+        upstream_path="/images/edits",
+        shape="openai",
+        can_stream=False,
+        parse=uploads.parse_pictures,
+        render=uploads.render,
+        stream_reader=None,
+        read_reply=read_pictures,
+        is_bounded=uploads.is_bounded,
+        large=True,
+        file="image",
+    ),
 )
 ENDPOINTS: dict[bytes, Endpoint] = {endpoint.path: endpoint for endpoint in _ALL}
 
 
 def _passing(endpoint: Endpoint) -> Passing:
-    return Passing(
-        endpoint.upstream_path, endpoint.render, endpoint.stream_reader, endpoint.read_reply
+    carrier = Passing if endpoint.file is None else Uploading
+    return carrier(
+        endpoint.upstream_path,
+        endpoint.render,
+        endpoint.stream_reader,
+        endpoint.read_reply,
+        stream_type=endpoint.stream_type,
+        headers=endpoint.headers,
     )
 
 
@@ -141,12 +262,20 @@ _OPENAI_KINDS = (
     ProviderKind.OPENAI_COMPATIBLE,
     ProviderKind.ECHO,
 )
+_NOT_ECHO = tuple(kind for kind in _OPENAI_KINDS if kind is not ProviderKind.ECHO)
 # Who is sent what unchanged. Of the servers that follow OpenAI some speak Messages too, but all
 # speak Chat Completions; one that is Anthropic's double is of the kind `anthropic`.
 _KINDS: dict[str, tuple[ProviderKind, ...]] = {
-    "responses": tuple(kind for kind in _OPENAI_KINDS if kind is not ProviderKind.ECHO),
+    "responses": _NOT_ECHO,
     "messages": (ProviderKind.ANTHROPIC,),
     "count_tokens": (ProviderKind.ANTHROPIC, ProviderKind.OPENAI_COMPATIBLE),
+    "moderations": tuple(kind for kind in _OPENAI_KINDS if kind is not ProviderKind.AZURE_OPENAI),
+    "rerank": (ProviderKind.OPENAI_COMPATIBLE, ProviderKind.ECHO),
+    "images_generations": _NOT_ECHO,
+    "audio_speech": _NOT_ECHO,
+    "audio_transcriptions": _NOT_ECHO,
+    "audio_translations": _NOT_ECHO,
+    "images_edits": _NOT_ECHO,
 }
 
 # What is chat-shaped reaches every provider that chats: through these sides where it must.

@@ -19,7 +19,7 @@ _MAX_FAULT_BYTES = 64 * 1024  # an error longer than this is not read, only its 
 
 class Reply(NamedTuple):
     """`message` and `code` tell of an error; the message is safe to show. `body` is what the client
-    gets where that is not what the provider sent."""
+    gets where that is not what the provider sent, `kind` its type where that is not JSON."""
 
     valid: bool
     usage: Usage | None
@@ -27,6 +27,7 @@ class Reply(NamedTuple):
     message: str | None
     code: str | None
     body: bytes | None = None
+    kind: bytes | None = None
 
 
 class _Vectors(msgspec.Struct, gc=False):
@@ -54,6 +55,15 @@ def read_embeddings(body: bytes) -> Reply:
     if vectors is None or memoryview(vectors.data)[:1].tobytes() != b"[" or vectors.error:
         return read_error(body)
     return Reply(True, read_usage(vectors.usage), 0, None, None)
+
+
+def read_text(body: bytes) -> Reply:
+    """An answer that is plain text, which may be empty. Who sends it reports no usage."""
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return read_error(body)
+    return Reply(True, None, len(body), None, None, kind=b"text/plain; charset=utf-8")
 
 
 def read_error(body: bytes) -> Reply:

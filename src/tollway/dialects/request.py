@@ -30,7 +30,7 @@ COMMON_RULES: Mapping[str, rules.Rule] = {
     "extra_headers": rules.forbidden,
     "custom_llm_provider": rules.forbidden,
 }
-_NAMESPACED = ("user", "prompt_cache_key", "safety_identifier")
+NAMESPACED = ("user", "prompt_cache_key", "safety_identifier")
 
 _load_members = msgspec.json.Decoder(dict[str, Raw]).decode
 _load_text = msgspec.json.Decoder(str | None).decode
@@ -63,7 +63,7 @@ def read_request(form: Form, body: bytes) -> Ask | BadRequest:
                 return value
         elif len(name) > 64 and len(name.encode()) > MAX_NAME_BYTES:
             return BadRequest(f"A field's name is longer than {MAX_NAME_BYTES} bytes.")
-    return _ask(form, fields, values, len(body))
+    return ask_of(form, fields, values, size=len(body))
 
 
 def write_request(form: Form, ask: Ask, rewrite: Rewrite) -> bytes:
@@ -75,7 +75,7 @@ def write_request(form: Form, ask: Ask, rewrite: Rewrite) -> bytes:
         fields["stream_options"] = {**(options or {}), "include_usage": True}
     namespace = rewrite.namespace
     if namespace is not None:
-        for name in _NAMESPACED:
+        for name in NAMESPACED:
             raw = ask.fields.get(name)
             text = None if raw is None else _load_text(raw)
             if text is not None:
@@ -102,9 +102,10 @@ def _read_fields(body: bytes, caps: Caps) -> dict[str, Raw] | BadRequest:
         return BadRequest(f"The body is not valid JSON: {error}.", "invalid_json")
 
 
-def _ask(
-    form: Form, fields: dict[str, Raw], values: dict[str, object], size: int
+def ask_of(
+    form: Form, fields: dict[str, Raw], values: dict[str, object], *, size: int
 ) -> Ask | BadRequest:
+    """The request with these fields, judged one by one, as a whole; `size` in bytes."""
     model = values.get("model")
     if not isinstance(model, str):
         return missing("model")

@@ -52,6 +52,18 @@ def flag(name: str, raw: Raw) -> bool | BadRequest | None:
     return value if value is None or isinstance(value, bool) else _wrong_type(name, "true or false")
 
 
+def never_streamed(what: str) -> Rule:
+    """`stream` where it may only say no."""
+
+    def rule(name: str, raw: Raw) -> object:
+        value = flag(name, raw)
+        if value is True:
+            return BadRequest(f"{what} cannot be streamed.", "invalid_value", name)
+        return value
+
+    return rule
+
+
 def whole_number(low: int, high: int) -> Rule:
     """An integer from `low` to `high`, written as one."""
 
@@ -70,14 +82,14 @@ def whole_number(low: int, high: int) -> Rule:
 
 def members(name: str, raw: Raw) -> dict[str, Raw] | BadRequest | None:
     """An object, its values unread."""
-    if _first_byte(raw) == b"n":
+    if first_byte(raw) == b"n":
         return None
-    return _load_members(raw) if _first_byte(raw) == b"{" else _wrong_type(name, "an object")
+    return _load_members(raw) if first_byte(raw) == b"{" else _wrong_type(name, "an object")
 
 
 def array(name: str, raw: Raw) -> bool | BadRequest | None:
     """An array, its items unread."""
-    first = _first_byte(raw)
+    first = first_byte(raw)
     if first == b"n":
         return None
     if first != b"[":
@@ -104,7 +116,7 @@ def prompts(most: int) -> Rule:
     are."""
 
     def rule(name: str, raw: Raw) -> int | BadRequest | None:
-        first = _first_byte(raw)
+        first = first_byte(raw)
         if first == b"n":
             return None
         if first == b'"':
@@ -112,7 +124,7 @@ def prompts(most: int) -> Rule:
         if first != b"[":
             return _wrong_type(name, "a string or an array")
         items = _load_items(raw)
-        if not items or _first_byte(items[0]).isdigit():
+        if not items or first_byte(items[0]).isdigit():
             return 1
         return len(items) if len(items) <= most else _too_long(name, most)
 
@@ -126,7 +138,8 @@ def _load(raw: Raw) -> object:
         return float("inf")  # a number that no type holds: no rule takes a float
 
 
-def _first_byte(raw: Raw) -> bytes:
+def first_byte(raw: Raw) -> bytes:
+    """What tells the type of a JSON value."""
     return memoryview(raw)[:1].tobytes()
 
 

@@ -32,6 +32,7 @@ from tollway.app.ports import SecretError, StoreUnavailableError
 from tollway.app.ports_identity import JwtVerifier
 from tollway.app.pricing import Pricing
 from tollway.config import Settings, SettingsError
+from tollway.dialects.registry import ENDPOINTS
 from tollway.domain.brand import COMMAND
 from tollway.domain.provider import ProviderKind
 from tollway.web.gateway.handler import GatewayHandler
@@ -108,7 +109,8 @@ class Worker:
             answers=DiskAnswers(answers_dir(settings), box),
         )
         self.server = GatewayServer(
-            GatewayHandler(self.gateway, settings.body_bytes, {}), server_options(settings)
+            GatewayHandler(self.gateway, settings.body_bytes, _uploads(settings)),
+            server_options(settings),
         )
         self.tls: ssl.SSLContext | None = None
         if settings.tls_cert_file is not None:
@@ -241,6 +243,12 @@ def _verifier(settings: Settings, clock: SystemClock) -> JwtVerifier | None:
         return None
     verifier: JwtVerifier = import_module("tollway.wiring.issuers").build_verifier(settings, clock)
     return verifier
+
+
+def _uploads(settings: Settings) -> dict[bytes, int]:
+    """How large a form with files may be, by path."""
+    forms = (path for path, endpoint in ENDPOINTS.items() if endpoint.file is not None)
+    return dict.fromkeys(forms, settings.upload_bytes)
 
 
 def _day_text(day: int) -> str:

@@ -22,4 +22,11 @@ def test_the_names_are_the_ledgers():
         "responses",
         "messages",
         "count_tokens",
+        "moderations",
+        "rerank",
+        "images_generations",
+        "audio_speech",
+        "audio_transcriptions",
+        "audio_translations",
+        "images_edits",
     ]

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tollway.dialects.reply import Reply
 from tollway.dialects.reply_messages import read_message, read_token_count
 from tollway.dialects.reply_responses import read_response
 from tollway.domain.usage import Usage
@@ -46,8 +47,8 @@ def as_bytes(value, **changes):
 
 def test_answers_and_their_usage():
     """What was used is read; sizes are for estimates, and none is needed then."""
-    assert read_message(as_bytes(MESSAGE)) == (True, Usage(3, 5, None, 7), 0, None, None, None)
-    assert read_response(as_bytes(RESPONSE)) == (True, Usage(3, output=7), 0, None, None, None)
+    assert read_message(as_bytes(MESSAGE)) == Reply(True, Usage(3, 5, None, 7), 0, None, None)
+    assert read_response(as_bytes(RESPONSE)) == Reply(True, Usage(3, output=7), 0, None, None)
 
 
 @pytest.mark.parametrize("usage", [None, {}, 5, {"input_tokens": "x"}])

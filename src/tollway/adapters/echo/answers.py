@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tollway.adapters.echo.asks import EmbeddingAsk, TextAsk
+from tollway.adapters.echo.asks import EmbeddingAsk, ListAsk, TextAsk
 from tollway.dialects.errors import error_event
 
 DONE = b"data: [DONE]\n\n"
@@ -118,6 +118,28 @@ def embedding(ask: EmbeddingAsk) -> bytes:
     if ask.script.usage:
         tokens = sum(len(text.split()) for text in ask.texts)
         body["usage"] = {"prompt_tokens": tokens, "total_tokens": tokens}
+    return _encode(body)
+
+
+def moderation(ask: ListAsk) -> bytes:
+    """The body of a judgement: nothing is ever flagged."""
+    result = {"flagged": False, "categories": {}, "category_scores": {}}
+    results = [result] * len(ask.texts)
+    answer_id = f"modr-{ask.script.id or 'echo'}"
+    return _encode({"id": answer_id, "model": ask.model, "results": results})
+
+
+def ranking(ask: ListAsk) -> bytes:
+    """The body of a ranking: documents that share words with the query come first."""
+    wanted = set(ask.query.lower().split())
+    ranks: list[dict[str, Any]] = []
+    for index, text in enumerate(ask.texts):
+        shared = len(wanted.intersection(text.lower().split()))
+        ranks.append({"index": index, "relevance_score": round(shared / max(1, len(wanted)), 6)})
+    ranks.sort(key=lambda rank: -rank["relevance_score"])
+    body: dict[str, Any] = {"model": ask.model, "results": ranks[: ask.top_n]}
+    if ask.script.usage:
+        body["usage"] = {"total_tokens": sum(len(text.split()) for text in (ask.query, *ask.texts))}
     return _encode(body)
 
 

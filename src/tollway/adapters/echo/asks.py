@@ -49,6 +49,18 @@ class _Embedding(msgspec.Struct):
     encoding_format: str | None = None
 
 
+class _Moderation(msgspec.Struct):
+    model: str = ""
+    input: str | list[Any] = ""
+
+
+class _Ranking(msgspec.Struct):
+    model: str = ""
+    query: str = ""
+    documents: list[Any] = []
+    top_n: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class TextAsk:
     """A request for text: the words of the answer are already known."""
@@ -73,8 +85,21 @@ class EmbeddingAsk:
     script: Script
 
 
+@dataclass(frozen=True, slots=True)
+class ListAsk:
+    """Texts to be judged, or to be ranked by how near they are to the query."""
+
+    model: str
+    texts: list[str]
+    query: str
+    top_n: int | None
+    script: Script
+
+
 _decode_text = msgspec.json.Decoder(_Text, strict=False).decode
 _decode_embedding = msgspec.json.Decoder(_Embedding, strict=False).decode
+_decode_moderation = msgspec.json.Decoder(_Moderation, strict=False).decode
+_decode_ranking = msgspec.json.Decoder(_Ranking, strict=False).decode
 
 
 def read_chat(body: bytes) -> TextAsk:
@@ -110,6 +135,25 @@ def read_embedding(body: bytes) -> EmbeddingAsk:
     return EmbeddingAsk(
         fields.model, [*texts[:-1], rest], dimensions, fields.encoding_format == "base64", script
     )
+
+
+def read_moderation(body: bytes) -> ListAsk:
+    """Texts to be judged; pictures count as no words. Raises as `read_chat`."""
+    fields = _decoded(_decode_moderation, body)
+    items = fields.input if isinstance(fields.input, list) else [fields.input]
+    texts = [item if isinstance(item, str) else _plain([item]) for item in items]
+    if not texts:
+        raise AskError("The input is empty.")
+    rest, script = read_script(texts[-1], fields.model)
+    return ListAsk(fields.model, [*texts[:-1], rest], "", None, script)
+
+
+def read_ranking(body: bytes) -> ListAsk:
+    """Documents and a query, which may direct the answer. Raises as `read_chat`."""
+    fields = _decoded(_decode_ranking, body)
+    texts = [item if isinstance(item, str) else _plain([item]) for item in fields.documents]
+    query, script = read_script(fields.query, fields.model)
+    return ListAsk(fields.model, texts, query, fields.top_n, script)
 
 
 def _text_ask(fields: _Text, last: str, prompt_tokens: int) -> TextAsk:

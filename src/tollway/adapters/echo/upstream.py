@@ -15,6 +15,8 @@ from tollway.adapters.echo.asks import (
     read_chat,
     read_completion,
     read_embedding,
+    read_moderation,
+    read_ranking,
 )
 from tollway.adapters.echo.directives import DirectiveError, Script
 from tollway.adapters.echo.flow import EchoFlow
@@ -23,6 +25,10 @@ from tollway.dialects.errors import error_body
 from tollway.domain.failure import Cause, Failure, Phase
 
 _EVENTS: list[Header] = [(b"content-type", b"text/event-stream; charset=utf-8")]
+_LISTS = {
+    "/moderations": (read_moderation, answers.moderation),
+    "/rerank": (read_ranking, answers.ranking),
+}
 _BATCH_BYTES = 16 * 1024  # like one read of a socket
 
 
@@ -72,6 +78,11 @@ class EchoUpstream:
             ask = read_embedding(call.body)
             if await answer.begin(ask.script):
                 answer.whole(200, answers.embedding(ask))
+        elif call.path in _LISTS:
+            read, write = _LISTS[call.path]
+            listed = read(call.body)
+            if await answer.begin(listed.script):
+                answer.whole(200, write(listed))
         elif call.path == "/models" and call.method == "GET":
             answer.whole(200, answers.model_list(self._created_s()))
         else:

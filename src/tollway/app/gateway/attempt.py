@@ -14,10 +14,11 @@ from tollway.app.gateway.reserve import attempt_rules, reserve_attempt
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.gateway.settle import settle_attempt
 from tollway.app.gateway.sharing import take_turn
+from tollway.app.gateway.sound_relay import SoundRelay
 from tollway.app.gateway.stream_relay import StreamRelay
 from tollway.app.ports import Header, UpstreamCall
 from tollway.dialects.ask import Rewrite
-from tollway.dialects.carrier import Carrier
+from tollway.dialects.carrier import SOUND, Carrier
 from tollway.dialects.registry import carrier_for
 from tollway.domain.estimate import estimated_input
 from tollway.domain.failure import Cause, Failure, Phase, may_fall_back, may_try_another
@@ -152,11 +153,18 @@ def _begin(
         exchange.attempts += 1
         intent = _intent(exchange, call, target, slot, ticket)
         if gateway.journal.intend(intent):
-            make_relay = StreamRelay if call.stream else BufferedRelay
-            return make_relay(gateway, exchange, intent, call=call, carrier=carrier, hold=hold)
+            return _relay_for(carrier, call)(
+                gateway, exchange, intent, call=call, carrier=carrier, hold=hold
+            )
     if hold is not None:
         gateway.quotas.void(hold)
     return refusal
+
+
+def _relay_for(carrier: Carrier, call: UpstreamCall) -> type[BufferedRelay]:
+    if not call.stream:
+        return BufferedRelay
+    return SoundRelay if carrier.stream_type == SOUND else StreamRelay
 
 
 async def _send(
@@ -203,7 +211,7 @@ def _call(
     if isinstance(rendered, BadRequest):
         return rendered
     exchange.dropped = rendered.dropped
-    headers = _events(carrier.stream_type) if ask.stream else _JSON
+    headers = rendered.headers or (_events(carrier.stream_type) if ask.stream else _JSON)
     forwarded = _FORWARDED if carrier.same else _FOR_ANYBODY
     if not forwarded.isdisjoint(exchange.facts):
         headers += tuple(one for one in exchange.inbound.headers if one[0] in forwarded)

@@ -32,7 +32,8 @@ _RUNNING = Conflict(
     _SOON_S,
 )
 _STREAMED = Conflict(
-    "The request with this 'Idempotency-Key' was answered by a stream, which cannot be repeated.",
+    "The request with this 'Idempotency-Key' was answered by a stream or a text, "
+    "which cannot be repeated.",
     "stream_not_replayable",
 )
 
@@ -45,9 +46,9 @@ def claim(gateway: Gateway, exchange: Exchange) -> BadRequest | Conflict | None:
     given = raw.decode("latin-1")
     if not 0 < len(given) <= _MAX_CHARS or not given.isprintable():
         return _ILL_FORMED
-    principal, inbound = exchange.principal, exchange.inbound
+    principal = exchange.principal
     assert principal is not None
-    digest = sha256(inbound.endpoint.path + b"\x00" + inbound.body).digest()
+    digest = _digest(exchange)
     asker = principal.subject or principal.key_id
     scope = AnswerScope(principal.tenant_id, asker, given)
     found = gateway.answers.claim(scope, digest)
@@ -62,3 +63,16 @@ def claim(gateway: Gateway, exchange: Exchange) -> BadRequest | Conflict | None:
     headers = [*_REPLAYED, (b"x-request-id", exchange.request_id.encode())]
     exchange.client.respond(found.status, headers, found.body)
     return None
+
+
+def _digest(exchange: Exchange) -> bytes:
+    """What stands for what is asked. Of a form its parts: clients draw its boundary anew each
+    time."""
+    inbound, upload = exchange.inbound, exchange.ask.upload
+    if upload is None:
+        return sha256(inbound.endpoint.path + b"\x00" + inbound.body).digest()
+    digest = sha256(inbound.endpoint.path + b"\x00")
+    for part in upload.parts:
+        digest.update(b"%d:" % len(part.raw))
+        digest.update(part.raw)
+    return digest.digest()

@@ -1,6 +1,7 @@
 """Phase 1, pure: the body becomes an `Ask`. What was judged here is exactly what is sent on."""
 
 from tollway.app.gateway.exchange import Exchange
+from tollway.dialects.multipart import boundary_problem
 from tollway.domain.refusal import BadRequest
 
 
@@ -11,4 +12,6 @@ def parse(exchange: Exchange) -> BadRequest | None:
     if isinstance(ask, BadRequest):
         return ask
     exchange.ask = ask
+    if ask.upload is not None:
+        return boundary_problem(inbound.headers, ask.upload.boundary)
     return None

@@ -30,6 +30,7 @@ from tollway.domain.usage import Usage
 # Provider headers a client may see; all others (cookies, our account's limits) stay here. The type
 # is ours to say: a body is sent only once it was read as JSON or as events, whatever it was called.
 PASSED_HEADERS = frozenset({b"openai-processing-ms", b"openai-version"})
+_MIB = 1024 * 1024
 _JSON_TYPE: Header = (b"content-type", b"application/json")
 
 
@@ -60,6 +61,7 @@ class BufferedRelay:
         "_flow",
         "_gateway",
         "_headers",
+        "_kind",
         "_limit",
         "_pieces",
         "_size",
@@ -96,8 +98,10 @@ class BufferedRelay:
         self._pieces: list[bytes] = []
         self._size = 0
         self._content_bytes = 0
-        self._limit = gateway.options.reply_bytes
+        options, large = gateway.options, exchange.inbound.endpoint.large
+        self._limit = options.large_reply_bytes if large else options.reply_bytes
         self._headers: Sequence[Header] = ()
+        self._kind: bytes | None = None  # None: JSON
         self.status = 0  # the provider's; 0 before its head
         self.usage: Usage | None = None
         self.input_usage: Usage | None = None  # of an answer that was cut
@@ -125,7 +129,7 @@ class BufferedRelay:
         """A piece of the body."""
         self._size += len(data)
         if self._size > self._limit:
-            self.stop(self._protocol_failure("The provider's answer is too large."))
+            self.stop(self._too_large())
         else:
             self._pieces.append(data)
 
@@ -174,6 +178,7 @@ class BufferedRelay:
             return self._protocol_failure("The provider's answer is not the JSON it should be.")
         self.usage = reply.usage
         self._content_bytes = reply.content_bytes
+        self._kind = reply.kind
         if reply.body is not None:
             self._pieces = [reply.body]
         return None
@@ -183,11 +188,12 @@ class BufferedRelay:
         if not self.answered:
             self.answered = True
             body = b"".join(self._pieces)
-            if self._exchange.claim is not None:
-                self._exchange.claim.keep(StoredAnswer(self.status, body))
-            self._client.respond(self.status, [_JSON_TYPE, *self.answer_headers()], body)
-            cache = self._gateway.cache
-            if cache.enabled:
+            kind, cache = self._kind, self._gateway.cache
+            if self._exchange.claim is not None:  # what is kept is JSON when it is told again
+                self._exchange.claim.keep(StoredAnswer(self.status, None if kind else body))
+            named = _JSON_TYPE if kind is None else (b"content-type", kind)
+            self._client.respond(self.status, [named, *self.answer_headers()], body)
+            if cache.enabled and kind is None:
                 cache.store(scope_of(self._exchange), self._exchange.inbound.body, body)
 
     def produced(self) -> tuple[int, int]:
@@ -214,6 +220,12 @@ class BufferedRelay:
         ask, intent = self._exchange.ask, self.intent
         created_s = intent.started_ns // 1_000_000_000
         return Heading(ask.model, intent.request_id, created_s, ask.wants_usage, ask.fields)
+
+    def _too_large(self) -> Failure:
+        most = f"{self._limit // _MIB} MiB" if self._limit >= _MIB else f"{self._limit} bytes"
+        return self._protocol_failure(
+            f"The provider's answer is larger than {most}, which is the most that is held here."
+        )
 
     def _protocol_failure(self, message: str) -> Failure:
         return Failure(Phase.FIRST_EVENT, Cause.PROTOCOL, message)

@@ -35,6 +35,7 @@ class GatewayOptions:
     """Bounds of the data plane. Sizes in bytes, times in seconds."""
 
     reply_bytes: int = 8 * 1024 * 1024  # a whole JSON answer held in memory
+    large_reply_bytes: int = 64 * 1024 * 1024  # one of pictures
     error_bytes: int = 256 * 1024  # an upstream error body
     attempts: int = 3  # one and at most two more
 

@@ -32,6 +32,7 @@ class StreamRelay(BufferedRelay):
     """The sink of one streamed attempt. An answer that is no event stream is read whole."""
 
     __slots__ = ("_events", "_held", "_read", "_reader", "_streaming")
+    wanted = "an event stream"
 
     def __init__(
         self,
@@ -104,7 +105,7 @@ class StreamRelay(BufferedRelay):
         if not self._streaming:
             if failure is None and 200 <= self.status < 300:
                 self._flow = None
-                return self._protocol_failure("The provider did not answer with an event stream.")
+                return self._protocol_failure(f"The provider did not answer with {self.wanted}.")
             return super().end(failure)
         reader = self._reader
         was_done = reader.done
@@ -120,9 +121,7 @@ class StreamRelay(BufferedRelay):
             self._client.finish()
             return None
         if failure.cause is not Cause.CLIENT_GONE:
-            shape = self._exchange.inbound.endpoint.shape
-            self._client.write(error_event(shape, client_status(failure), failure.message))
-            self._client.abort()
+            self._break_off(failure)
         return failure
 
     def _advance(self, reader: EventReader) -> Failure | None:
@@ -145,7 +144,16 @@ class StreamRelay(BufferedRelay):
         if self._exchange.claim is not None:
             self._exchange.claim.keep(StoredAnswer(200, None))
         self.first_byte_ns = self._gateway.clock.wall_ns()
-        self._client.start(200, _STREAM_HEADERS + self.answer_headers())
+        self._client.start(200, self._stream_headers() + self.answer_headers())
+
+    def _stream_headers(self) -> list[Header]:
+        return _STREAM_HEADERS
+
+    def _break_off(self, failure: Failure) -> None:
+        """The client has a part of the answer, and there will be no more."""
+        shape = self._exchange.inbound.endpoint.shape
+        self._client.write(error_event(shape, client_status(failure), failure.message))
+        self._client.abort()
 
     def _judge_tail(self) -> Failure | None:
         """The body is complete without `[DONE]`: was that the end, or was it cut?"""

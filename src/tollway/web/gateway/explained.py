@@ -5,6 +5,7 @@ from typing import Any
 
 from tollway.app.gateway.explain import Asked, Explanation, LimitFound, TargetFound
 from tollway.dialects.registry import ENDPOINTS
+from tollway.dialects.uploads import form_like
 from tollway.domain.ids import KeyId
 from tollway.web.gateway.problems import render_refusal
 
@@ -21,6 +22,9 @@ def asked_of(question: dict[str, Any]) -> Asked | None:
     )
     body = str(question["body"]).encode()
     peer_ip = question["peer_ip"]
+    if endpoint.file is not None:
+        body, kind = form_like(body, endpoint.file)
+        headers += ((b"content-type", kind),)
     return Asked(KeyId(str(question["key_id"])), endpoint, body, headers, peer_ip)
 
 

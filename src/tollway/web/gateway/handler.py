@@ -16,6 +16,7 @@ from tollway.app.ports import Header
 from tollway.dialects.errors import Shape, error_body
 from tollway.dialects.me import render_me, render_usage
 from tollway.dialects.models import render_model, render_models
+from tollway.dialects.multipart import MEDIA_TYPE
 from tollway.dialects.registry import ENDPOINTS, Endpoint
 from tollway.domain.failure import Cause, Failure
 from tollway.domain.model import ModelRecord
@@ -30,7 +31,8 @@ _MODEL = b"/v1/models/"
 _ME = b"/v1/me"
 _MY_USAGE = b"/v1/me/usage"
 _LISTS = frozenset({_MODELS, _ME, _MY_USAGE})
-_JSON_HEADERS: list[Header] = [(b"content-type", b"application/json")]
+_JSON = b"application/json"
+_JSON_HEADERS: list[Header] = [(b"content-type", _JSON)]
 _ALLOW_GET: Header = (b"allow", b"GET")
 _ALLOW_POST: Header = (b"allow", b"POST")
 _KEY_IN_QUERY = BadRequest(
@@ -65,8 +67,8 @@ class GatewayHandler:
             self._handle_other(request, client)
         elif request.method != b"POST":
             self._fail(request, client, 405, "Use POST.", _ALLOW_POST)
-        elif not _is_json(request):
-            self._fail(request, client, 415, "Send the body as 'content-type: application/json'.")
+        elif not _is(wanted := _JSON if endpoint.file is None else MEDIA_TYPE, request):
+            self._fail(request, client, 415, f"Send the body as 'content-type: {wanted.decode()}'.")
         else:
             self._tasks[client] = self._loop.create_task(self._run(endpoint, request, client))
 
@@ -144,13 +146,11 @@ def _shape_of(request: Request) -> Shape:
     return "openai" if request.header(b"anthropic-version") is None else "anthropic"
 
 
-def _is_json(request: Request) -> bool:
+def _is(kind: bytes, request: Request) -> bool:
     value = request.header(b"content-type")
     if value is None:
         return False
-    return value == b"application/json" or (
-        value.partition(b";")[0].strip().lower() == b"application/json"
-    )
+    return value == kind or value.partition(b";")[0].strip().lower() == kind
 
 
 def _render(client: Answer, verdict: Refusal | Failure, shape: Shape, request_id: str) -> None:

@@ -196,6 +196,32 @@ async def test_embeddings_are_unit_vectors_that_follow_the_words() -> None:
     assert list(struct.unpack("<64f", packed)) == pytest.approx(one, rel=1e-6)
 
 
+async def test_nothing_is_ever_flagged() -> None:
+    """One verdict for each text or picture, and the last may direct the answer."""
+    sink, _ = await run(a_call("/moderations", {"input": "bad [[id=7]]"}))
+    assert [one["flagged"] for one in sink.json["results"]] == [False]
+    assert sink.json["id"] == "modr-7"
+    parts = [{"type": "text", "text": "x"}, {"type": "image_url", "image_url": {"url": "data:"}}]
+    sink, _ = await run(a_call("/moderations", {"model": "m", "input": parts}))
+    assert (len(sink.json["results"]), sink.json["id"]) == (2, "modr-echo")
+    sink, _ = await run(a_call("/moderations", {"input": "x [[status=503]]"}))
+    assert sink.status == 503
+
+
+@pytest.mark.parametrize(
+    ("script", "usage"), [("", {"total_tokens": 9}), (" [[usage=none]]", None)]
+)
+async def test_rankings_follow_the_words(script: str, usage: dict[str, int] | None) -> None:
+    """Documents that share words with the query come first."""
+    documents = ["blue sky", {"text": "a red car"}, "Red sky"]
+    body = {"model": "m", "query": f"red{script}", "documents": documents}
+    sink, _ = await run(a_call("/rerank", {**body, "documents": [*documents, "x"]}))
+    assert [one["index"] for one in sink.json["results"]] == [1, 2, 0, 3]
+    assert sink.json.get("usage") == usage
+    sink, _ = await run(a_call("/rerank", {**body, "top_n": 1}))
+    assert sink.json["results"] == [{"index": 1, "relevance_score": 1.0}]
+
+
 async def test_it_lists_its_model() -> None:
     """`GET /models` names one model."""
     sink, _ = await run(a_call("/models", b"", method="GET"))
@@ -224,6 +250,8 @@ async def test_a_status_is_an_error_body() -> None:
         (a_call("/embeddings", {"input": ["a", 3]}), 400),
         (a_call("/embeddings", {"input": [{}]}), 400),
         (a_call("/embeddings", {"input": "x", "dimensions": 0}), 400),
+        (a_call("/moderations", {"input": []}), 400),
+        (a_call("/rerank", {"query": 5}), 400),
         (chat("x [[tokens=many]]"), 400),
     ],
 )

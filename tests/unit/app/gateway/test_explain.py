@@ -219,3 +219,30 @@ def test_a_question_as_it_travels():
     assert asked.endpoint is ENDPOINTS[b"/v1/embeddings"]
     assert asked.headers == ((b"x-tollway-end-user", b"ann"),)
     assert asked_of({**question, "endpoint": "/v1/nothing"}) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/v1/audio/transcriptions", {"language": "en"}),
+        ("/v1/images/edits", {"prompt": "a hat", "n": 2}),
+        ("/v1/audio/speech", {"input": "hi"}),
+        ("/v1/images/generations", {"prompt": "a hat"}),
+    ],
+)
+async def test_forms_are_explained_by_their_fields(path, fields):
+    """What would go up in a form is asked as JSON, without the file."""
+    question = {
+        "key_id": KEY_ID,
+        "endpoint": path,
+        "body": json.dumps({"model": "m", **fields}),
+        "headers": [],
+        "peer_ip": None,
+    }
+    asked = asked_of(question)
+    found = explanation_values(await explain(bench().gateway, asked))
+    assert found["refusal"] is None
+    assert found["targets"][0]["problem"] is None
+    question["body"] = json.dumps({**fields, "model": "nope"})
+    found = explanation_values(await explain(bench().gateway, asked_of(question)))
+    assert found["refusal"]["status"] == 404

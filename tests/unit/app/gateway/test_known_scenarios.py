@@ -3,6 +3,7 @@ and that it cannot happen here. The numbers are those of the list they were coll
 """
 
 import asyncio
+import json
 import re
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from tollway.app.gateway.serve import serve
 from tollway.app.ports import Counted
 from tollway.app.pricing import PriceList, Pricing
 from tollway.dialects.registry import ENDPOINTS
+from tollway.dialects.uploads import form_like
 from tollway.domain.failure import Cause, Failure, Phase
 from tollway.domain.gateways import GatewayRecord, counting_problem
 from tollway.domain.hold import UNDECIDED, Bound
@@ -269,9 +271,13 @@ async def test_row_16_every_endpoint_is_limited(path):
     """There is no way to a provider beside the limits."""
     made = bench(quotas=[quota(0)])
     body = {"model": "m", "messages": ASK["messages"], "input": "x", "max_tokens": 5}
-    if path == b"/v1/completions":
-        body["prompt"] = "x"
-    _, verdict = await made.ask(body, endpoint=ENDPOINTS[path])
+    if path != b"/v1/responses":
+        body |= {"prompt": "x", "query": "x", "documents": ["x"]}
+    endpoint, headers = ENDPOINTS[path], None
+    if endpoint.file is not None:
+        body, kind = form_like(json.dumps(body).encode(), endpoint.file)
+        headers = [*HEADERS, (b"content-type", kind)]
+    _, verdict = await made.ask(body, endpoint=endpoint, headers=headers)
     assert isinstance(verdict, QuotaExceeded)
     assert made.upstream.calls == []
 

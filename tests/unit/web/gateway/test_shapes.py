@@ -10,6 +10,7 @@ from tollway.web.gateway.handler import GatewayHandler
 from tollway.web.gateway.request import Request
 
 JSON = {b"content-type": b"application/json"}
+FORM = {b"content-type": b"Multipart/Form-Data; boundary=b"}
 VERSION = {b"anthropic-version": b"2023-06-01"}
 
 
@@ -52,6 +53,10 @@ async def test_anthropics_clients_read_their_own(method, path, fields, status):
         (b"GET", b"/v1/responses", JSON, 405),
         (b"POST", b"/v1/responses", {**JSON, **VERSION}, 400),
         (b"POST", b"/v1/chat/completions", {}, 415),
+        (b"POST", b"/v1/audio/transcriptions", JSON, 415),
+        (b"POST", b"/v1/audio/transcriptions", FORM, 400),
+        (b"POST", b"/v1/chat/completions", FORM, 415),
+        (b"GET", b"/v1/images/edits", FORM, 405),
         (b"GET", b"/v1/nothing", {}, 404),
         (b"GET", b"/v1/models", {}, 401),
     ],
