@@ -14,6 +14,7 @@ class Strategy(StrEnum):
     WEIGHTED = "weighted"
     FAILOVER = "failover"
     COST_OPTIMIZED = "cost_optimized"
+    LEAST_LATENCY = "least_latency"
 
 
 @dataclass(frozen=True, slots=True)

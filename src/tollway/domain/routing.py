@@ -13,12 +13,12 @@ _MASK = 0xFFFFFFFFFFFFFFFF
 
 
 def order_targets(strategy: Strategy, targets: Sequence[Target], turn: int) -> Sequence[Target]:
-    """All targets, the first choice of this turn first, then the rest by priority. By cost they
-    are ordered afterwards (`by_cost`), for those that cost the same."""
+    """All targets, the first choice of this turn first, then the rest by priority. By cost and by
+    latency they are ordered afterwards, from the order of their priorities."""
     if len(targets) <= 1 or strategy is Strategy.FAILOVER:
         return targets
     ranked = sorted(targets, key=_priority)
-    if strategy in (Strategy.PRIORITY, Strategy.COST_OPTIMIZED):
+    if strategy in (Strategy.PRIORITY, Strategy.COST_OPTIMIZED, Strategy.LEAST_LATENCY):
         return ranked
     if strategy is Strategy.ROUND_ROBIN:
         start = turn % len(ranked)

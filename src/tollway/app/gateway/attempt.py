@@ -16,6 +16,7 @@ from tollway.app.gateway.settle import settle_attempt
 from tollway.app.gateway.sharing import take_turn
 from tollway.app.gateway.sound_relay import SoundRelay
 from tollway.app.gateway.stream_relay import StreamRelay
+from tollway.app.gateway.timing import Timing
 from tollway.app.ports import Header, UpstreamCall
 from tollway.dialects.ask import Rewrite
 from tollway.dialects.carrier import SOUND, Carrier
@@ -23,7 +24,7 @@ from tollway.dialects.registry import carrier_for
 from tollway.domain.estimate import estimated_input
 from tollway.domain.failure import Cause, Failure, Phase, may_fall_back, may_try_another
 from tollway.domain.hold import Hold
-from tollway.domain.model import Target
+from tollway.domain.model import Strategy, Target
 from tollway.domain.provider import CredentialRecord, ProviderKind, ProviderRecord, StreamUsage
 from tollway.domain.receipt import Intent
 from tollway.domain.refusal import BadRequest, QuotaExceeded, Unavailable
@@ -172,6 +173,7 @@ async def _send(
 ) -> Failure | None:
     journal, call = gateway.journal, relay.call
     gateway.running.add(relay)
+    timing = Timing(gateway, relay) if exchange.model.strategy is Strategy.LEAST_LATENCY else None
     failure: Failure | None = _OUR_BUG
     try:
         if journal.needs_wait:
@@ -181,6 +183,8 @@ async def _send(
     finally:
         # Also on a bug of ours: an attempt without an outcome would block its journal segment.
         gateway.running.discard(relay)
+        if timing is not None:
+            timing.end(failure)
         over = failure is not None and _retries(gateway, exchange, failure, last=last)
         exchange.retrying = over
         settle_attempt(gateway, exchange, relay, failure, failed_over=over)

@@ -9,6 +9,7 @@ from tollway.app.gateway.fallback import find_fallbacks
 from tollway.app.gateway.health import healthy_first
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.gateway.sizing import expected_nusd
+from tollway.app.gateway.timing import by_latency
 from tollway.domain.model import ModelRecord, Strategy
 from tollway.domain.refusal import Forbidden, Unavailable
 from tollway.domain.routing import by_cost, order_targets
@@ -42,6 +43,9 @@ def plan(
         if model.strategy is Strategy.COST_OPTIMIZED:
             costs = [expected_nusd(gateway, exchange, served) for served in exchange.targets]
             exchange.targets = [exchange.targets[place] for place in by_cost(costs)]
+        elif model.strategy is Strategy.LEAST_LATENCY:
+            places = by_latency(gateway, exchange, turn)
+            exchange.targets = [exchange.targets[place] for place in places]
         if gateway.health:
             exchange.targets = healthy_first(gateway, exchange.targets, looking=looking)
     # Nobody asks it again, and a long stream must not keep a whole configuration mapped.

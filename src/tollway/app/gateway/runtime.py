@@ -25,6 +25,7 @@ from tollway.app.ports_answers import AnswerStore
 from tollway.app.pricing import Pricing
 from tollway.domain.health import Health
 from tollway.domain.ids import ModelId, ProviderId, QuotaId
+from tollway.domain.latency import PeakEwma
 from tollway.domain.output_history import OutputHistory
 from tollway.domain.provider import ProviderKind
 from tollway.domain.retry_budget import RetryBudget
@@ -60,6 +61,8 @@ class Gateway:
     newcomers: Newcomers = field(default_factory=Newcomers)  # keys
     new_models: Newcomers = field(default_factory=Newcomers)
     turns: dict[ModelId, int] = field(default_factory=dict)  # requests so far, per model
+    # What targets of models that ask for it take; whether streamed is the last part.
+    latencies: dict[tuple[ProviderId, str, bool], PeakEwma] = field(default_factory=dict)
     credential_turns: dict[ProviderId, int] = field(default_factory=dict)
     retries: dict[ModelId, RetryBudget] = field(default_factory=dict)
     accounts: Accounts = field(default_factory=Accounts)  # at providers
