@@ -171,7 +171,8 @@ class ProviderView:
 
 @dataclass(frozen=True, slots=True)
 class ModelView:
-    """A model with its targets in order; `fallbacks` are names of other models."""
+    """A model with its targets in order; `fallbacks` are names of other models; with
+    `cache_affinity` one conversation goes to one target, for the provider's prompt cache."""
 
     id: ModelId
     name: str
@@ -180,6 +181,7 @@ class ModelView:
     strategy: Strategy = Strategy.PRIORITY
     fallbacks: tuple[str, ...] = ()
     max_output_tokens: int | None = None
+    cache_affinity: bool = False
     enabled: bool = True
     managed_by: str | None = None
     created_s: int = 0

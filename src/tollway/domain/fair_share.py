@@ -168,6 +168,10 @@ class FairQueue(Generic[T]):
         elif tenant in self._asleep:
             self._asleep[tenant] = max(0.0, self._asleep[tenant] + more_tokens / weight)
 
+    def has_room(self, now_s: float) -> bool:
+        """Whether somebody who comes now would go at once."""
+        return not self._size and self._blocked_s(now_s) <= now_s
+
     def ready_s(self, now_s: float) -> float | None:
         """When to ask `next` again if nothing ends before; None: not before something ends."""
         at_s = self._blocked_s(now_s)

@@ -40,4 +40,5 @@ class ModelRecord:
     max_output_tokens: int | None = None
     created_s: int = 0
     version: int = 0
+    cache_affinity: bool = False  # one conversation goes to one target
     fallbacks: tuple[str, ...] = ()  # names of models that may answer in its place

@@ -5,6 +5,8 @@ with the lowest discrepancy a deterministic sequence can have, with no state but
 """
 
 from collections.abc import Sequence
+from hashlib import blake2b
+from math import log
 
 from tollway.domain.model import Strategy, Target
 
@@ -18,7 +20,9 @@ def order_targets(strategy: Strategy, targets: Sequence[Target], turn: int) -> S
     if len(targets) <= 1 or strategy is Strategy.FAILOVER:
         return targets
     ranked = sorted(targets, key=_priority)
-    if strategy in (Strategy.PRIORITY, Strategy.COST_OPTIMIZED, Strategy.LEAST_LATENCY):
+    if strategy is Strategy.PRIORITY:
+        return _in_turn_among_equals(ranked, turn)
+    if strategy in (Strategy.COST_OPTIMIZED, Strategy.LEAST_LATENCY):
         return ranked
     if strategy is Strategy.ROUND_ROBIN:
         start = turn % len(ranked)
@@ -44,6 +48,26 @@ def weighted_place(weights: Sequence[int], turn: int) -> int:
         if point < 0:
             return place
     return len(weights) - 1
+
+
+def sticky_place(key: bytes, names: Sequence[str], weights: Sequence[int]) -> int:
+    """The place that this key always has, by weight; when another one goes, only its keys move
+    (rendezvous hashing, Thaler and Ravishankar 1998; weights after Schindelhauer and Schomaker)."""
+
+    def score(place: int) -> float:
+        digest = blake2b(names[place].encode(), digest_size=8, key=key[:64]).digest()
+        point = (int.from_bytes(digest, "big") + 1) / (2**64 + 1)
+        return max(weights[place], 0) / -log(point)
+
+    return max(range(len(names)), key=score)
+
+
+def _in_turn_among_equals(ranked: Sequence[Target], turn: int) -> Sequence[Target]:
+    equals = sum(target.priority == ranked[0].priority for target in ranked)
+    if equals == 1:
+        return ranked
+    start = turn % equals
+    return [*ranked[start:equals], *ranked[:start], *ranked[equals:]]
 
 
 def _priority(target: Target) -> int:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tollway.domain.model import Strategy, Target
-from tollway.domain.routing import order_targets
+from tollway.domain.routing import order_targets, sticky_place
 
 
 def target(name, weight=1, priority=0):
@@ -21,10 +21,27 @@ def names(targets):
 A, B, C = target("a", 5, 2), target("b", 3, 1), target("c", 2, 1)
 
 
-def test_priority_is_stable():
-    """The lowest number first, equal ones as they stand, whatever the turn."""
-    for turn in range(5):
-        assert names(order_targets(Strategy.PRIORITY, [A, B, C], turn)) == "bca"
+def test_priority_shares_among_equals():
+    """The lowest number first; equal ones take turns, the others follow as they stand."""
+    orders = [names(order_targets(Strategy.PRIORITY, [A, B, C], turn)) for turn in range(4)]
+    assert orders == ["bca", "cba", "bca", "cba"]
+    alone = [B, target("x", 1, 2), target("y", 1, 2)]
+    for turn in range(3):
+        assert names(order_targets(Strategy.PRIORITY, alone, turn)) == "bxy"
+
+
+def test_a_key_stays_where_it_is():
+    """By weight; when a place goes, only its keys move, and nobody weighs less than nothing."""
+    places, weights = ["one", "two", "three"], [1, 2, 1]
+    keys = [f"key {number}".encode() for number in range(4000)]
+    found = {key: sticky_place(key, places, weights) for key in keys}
+    shares = Counter(found.values())
+    assert [abs(shares[at] - 1000 * weights[at]) < 150 for at in range(3)] == [True] * 3
+    for key, place in found.items():
+        if place != 2:
+            assert sticky_place(key, places[:2], weights[:2]) == place
+    assert sticky_place(b"", ["one"], [0]) == 0
+    assert sticky_place(b"k" * 100, ["one", "two"], [-1, 1]) == 1
 
 
 def test_round_robin_takes_turns():

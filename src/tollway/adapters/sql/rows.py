@@ -140,6 +140,7 @@ _MODELS = select(
     models.c.max_output_tokens,
     models.c.created_s,
     models.c.version,
+    models.c.cache_affinity,
     cast(models.c.fallbacks, Text),
 ).order_by(models.c.id)
 _TARGETS = select(

@@ -112,7 +112,8 @@ class TargetEntry(Entry):
 
 
 class ModelEntry(Entry):
-    """One model; without a tenant it is the platform's. `fallbacks` are names of models."""
+    """One model; without a tenant it is the platform's. `fallbacks` are names of models; with
+    `cache_affinity` one conversation goes to one target."""
 
     name: str
     targets: tuple[TargetEntry, ...]
@@ -120,6 +121,7 @@ class ModelEntry(Entry):
     strategy: Strategy = Strategy.PRIORITY
     fallbacks: tuple[str, ...] = ()
     max_output_tokens: int | None = None
+    cache_affinity: bool = False
     enabled: bool = True
 
 

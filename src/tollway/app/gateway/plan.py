@@ -4,10 +4,12 @@ any money is held.
 
 from collections.abc import Sequence
 
+from tollway.app.gateway.affinity import stick
 from tollway.app.gateway.exchange import Exchange
 from tollway.app.gateway.fallback import find_fallbacks
 from tollway.app.gateway.health import healthy_first
 from tollway.app.gateway.runtime import Gateway
+from tollway.app.gateway.sharing import roomy_first
 from tollway.app.gateway.sizing import expected_nusd
 from tollway.app.gateway.timing import by_latency
 from tollway.domain.model import ModelRecord, Strategy
@@ -40,12 +42,7 @@ def plan(
         if not exchange.targets:
             return _not_there(model, tenant.allowed_residency)
     if len(exchange.targets) > 1:
-        if model.strategy is Strategy.COST_OPTIMIZED:
-            costs = [expected_nusd(gateway, exchange, served) for served in exchange.targets]
-            exchange.targets = [exchange.targets[place] for place in by_cost(costs)]
-        elif model.strategy is Strategy.LEAST_LATENCY:
-            places = by_latency(gateway, exchange, turn)
-            exchange.targets = [exchange.targets[place] for place in places]
+        _order(gateway, exchange, turn)
         if gateway.health:
             exchange.targets = healthy_first(gateway, exchange.targets, looking=looking)
     # Nobody asks it again, and a long stream must not keep a whole configuration mapped.
@@ -53,6 +50,20 @@ def plan(
     if exchange.targets:
         return None
     return Unavailable(f"No provider behind the model '{model.name}' is enabled.", "no_target")
+
+
+def _order(gateway: Gateway, exchange: Exchange, turn: int) -> None:
+    """What goes by more than the configuration."""
+    model, targets = exchange.model, exchange.targets
+    if model.strategy is Strategy.COST_OPTIMIZED:
+        costs = [expected_nusd(gateway, exchange, served) for served in targets]
+        exchange.targets = [targets[place] for place in by_cost(costs)]
+    elif model.strategy is Strategy.LEAST_LATENCY and not model.cache_affinity:
+        exchange.targets = [targets[place] for place in by_latency(gateway, exchange, turn)]
+    elif model.cache_affinity and model.strategy is not Strategy.FAILOVER:
+        stick(exchange)
+    if model.strategy is Strategy.PRIORITY:
+        exchange.targets = roomy_first(gateway.accounts, exchange.targets)
 
 
 def _not_there(model: ModelRecord, allowed: Sequence[str]) -> Forbidden:

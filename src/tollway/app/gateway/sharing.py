@@ -3,7 +3,7 @@ that is saturated tenants take turns by weight (`domain/fair_share.py`), for sec
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import ceil
 
 from tollway.app.gateway.exchange import Exchange
@@ -11,6 +11,7 @@ from tollway.domain.estimate import estimated_input
 from tollway.domain.failure import Cause, Failure
 from tollway.domain.fair_share import UNLIMITED, Capacity, FairQueue, LearnedCapacity
 from tollway.domain.ids import ModelId
+from tollway.domain.model import Target
 from tollway.domain.output_history import UNKNOWN_TOKENS, OutputHistory
 from tollway.domain.provider import CredentialRecord, ProviderRecord
 from tollway.domain.refusal import QuotaExceeded
@@ -93,6 +94,14 @@ class Account:
     def waiting(self) -> int:
         """Requests that have not."""
         return len(self._queue)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a request would have its turn at once."""
+        if self.free:
+            return True
+        now_s = self._loop.time()
+        return now_s >= self._learned.blocked_until_s and self._queue.has_room(now_s)
 
     @property
     def is_well(self) -> bool:
@@ -229,6 +238,28 @@ class Accounts:
         if account.configured is not capacity:
             account.configure(capacity)
         return account
+
+
+def roomy_first(
+    accounts: Accounts, targets: Sequence[tuple[Target, ProviderRecord]]
+) -> Sequence[tuple[Target, ProviderRecord]]:
+    """The same targets, those last whose accounts are all taken up: their turn is the next one's
+    before anybody waits."""
+    room = [
+        any(
+            accounts.get(provider, credential, target.model).has_room
+            for credential in provider.credentials or (None,)
+        )
+        for target, provider in targets
+    ]
+    if all(room):
+        return targets
+    return [
+        one
+        for wanted in (True, False)
+        for one, free in zip(targets, room, strict=True)
+        if free is wanted
+    ]
 
 
 async def take_turn(outputs: Outputs, exchange: Exchange, account: Account) -> Turn | QuotaExceeded:

@@ -159,6 +159,12 @@ _MODEL = (
     ),
     Option(flag="--fallbacks", field="fallbacks", kind=Kind.LIST, help="Names of models."),
     Option(flag="--max-output-tokens", field="max_output_tokens", kind=Kind.NUMBER),
+    Option(
+        flag="--cache-affinity",
+        field="cache_affinity",
+        kind=Kind.SWITCH,
+        help="One conversation goes to one target, for its prompt cache.",
+    ),
     _ENABLED,
 )
 _TARGET = Option(

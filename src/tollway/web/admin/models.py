@@ -42,6 +42,9 @@ class TargetForm(Form):
 Targets = Annotated[list[TargetForm], Field(min_length=1, max_length=commands.MAX_TARGETS)]
 Fallbacks = Annotated[list[ModelName], Field(max_length=8, examples=[[]])]
 MaxOutputTokens = Annotated[StrictInt | None, Field(ge=1, le=_FIT, examples=[4096])]
+Affinity = Annotated[
+    StrictBool, Field(description="One conversation goes to one target, for its prompt cache.")
+]
 
 
 class ModelIn(Form):
@@ -52,6 +55,7 @@ class ModelIn(Form):
     strategy: Strategy = Strategy.PRIORITY
     fallbacks: Fallbacks = Field(default_factory=list)
     max_output_tokens: MaxOutputTokens = None
+    cache_affinity: Affinity = False
     enabled: StrictBool = True
     tenant_id: str | None = Field(default=None, max_length=64, examples=[None])
 
@@ -64,6 +68,7 @@ class ModelChange(Form):
     strategy: Strategy | None = None
     fallbacks: Fallbacks | None = None
     max_output_tokens: MaxOutputTokens = None
+    cache_affinity: StrictBool | None = None
     enabled: StrictBool | None = None
 
 
@@ -77,6 +82,7 @@ class ModelOut(BaseModel):
     strategy: Strategy
     fallbacks: list[str]
     max_output_tokens: int | None
+    cache_affinity: bool
     enabled: bool
     managed_by: str | None
     created_at: datetime
@@ -111,6 +117,7 @@ def create_model(caller: Caller, body: ModelIn) -> Response:
         body.strategy.value,
         tuple(body.fallbacks),
         body.max_output_tokens,
+        body.cache_affinity,
         body.enabled,
     )
     return caller.create(
@@ -158,6 +165,8 @@ def _changed(model: ModelView, body: ModelChange) -> ModelView:
         model = replace(model, fallbacks=tuple(body.fallbacks))
     if "max_output_tokens" in body.model_fields_set:
         model = replace(model, max_output_tokens=body.max_output_tokens)
+    if body.cache_affinity is not None:
+        model = replace(model, cache_affinity=body.cache_affinity)
     return replace(
         model,
         name=body.name or model.name,
@@ -190,6 +199,7 @@ def _out(view: ModelView) -> ModelOut:
         strategy=view.strategy,
         fallbacks=list(view.fallbacks),
         max_output_tokens=view.max_output_tokens,
+        cache_affinity=view.cache_affinity,
         enabled=view.enabled,
         managed_by=view.managed_by,
         created_at=moment_of(view.created_s),

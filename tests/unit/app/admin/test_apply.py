@@ -71,6 +71,7 @@ FULL = {
             "targets": [{"provider": "cloud", "model": "big", "priority": 1}],
             "fallbacks": ["small"],
             "max_output_tokens": 100,
+            "cache_affinity": True,
         },
         {
             "name": "small",

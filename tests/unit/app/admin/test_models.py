@@ -76,6 +76,7 @@ def test_a_tenants_administrator_makes_their_tenants_models(theirs):
                 "strategy": "weighted",
                 "fallbacks": ["listed-model"],
                 "max_output_tokens": 5,
+                "cache_affinity": False,
                 "enabled": True,
             },
         )

@@ -40,6 +40,7 @@ def test_a_model_is_made_read_changed_and_deleted(plane):
         "strategy": "priority",
         "fallbacks": [],
         "max_output_tokens": None,
+        "cache_affinity": False,
         "enabled": True,
         "managed_by": None,
         "created_at": "2023-11-14T22:13:20Z",
@@ -47,7 +48,12 @@ def test_a_model_is_made_read_changed_and_deleted(plane):
     path = f"/models/{model['id']}"
     read = plane.ask("GET", path)
     assert read.json == model
-    change = {"enabled": False, "max_output_tokens": 7, "fallbacks": ["platform-model"]}
+    change = {
+        "enabled": False,
+        "max_output_tokens": 7,
+        "cache_affinity": True,
+        "fallbacks": ["platform-model"],
+    }
     changed = plane.ask("PATCH", path, body=change, headers={"if-match": read.headers["etag"]})
     assert (changed.status, changed.json) == (200, {**model, **change})
     stale = plane.ask("PATCH", path, body={}, headers={"if-match": read.headers["etag"]})

@@ -14,6 +14,7 @@ from tests.fakes.world import build
 from tests.isolation.document import application, operations
 from tests.isolation.walk import ask
 from tollway.dialects.registry import ENDPOINTS
+from tollway.dialects.uploads import form_like
 from tollway.domain.policy import POLICY, Action, Standing, Verdict, decide
 from tollway.web.admin.callers import PUBLIC
 from tollway.web.gateway import handler
@@ -186,8 +187,8 @@ def owner(world, operation, who):
 # --- the data plane --------------------------------------------------------------------------
 
 # What any endpoint asks for; a response has no prompt but an empty one.
-BODY = b"""{"model": "m", "prompt": %s, "input": "x", "max_tokens": 5,
-"messages": [{"role": "user", "content": "x"}]}"""
+BODY = b"""{"model": "m", "prompt": %s, "input": "x", "max_tokens": 5, "query": "x",
+"documents": ["x"], "messages": [{"role": "user", "content": "x"}]}"""
 LISTS = {b"/v1/models", b"/v1/models/m", b"/v1/me", b"/v1/me/usage"}
 
 
@@ -197,12 +198,15 @@ async def test_every_endpoint_takes_a_key(path):
     bench = make_bench()
     takes = handler.GatewayHandler(bench.gateway, 1_000_000, {})
     method = b"GET" if path in LISTS else b"POST"
+    body, kind = BODY % (b"null" if path == b"/v1/responses" else b'"x"'), b"application/json"
+    if path in ENDPOINTS and ENDPOINTS[path].file is not None:
+        body, kind = form_like(b'{"model": "m", "prompt": "x"}', ENDPOINTS[path].file)
     for credential in (None, b"Bearer twp_x", b"Bearer tw_live_abc", b"Basic eDp5"):
-        fields = {b"content-type": b"application/json"}
+        fields = {b"content-type": kind}
         if credential is not None:
             fields[b"authorization"] = credential
         request = Request((method, path, b"", b"HTTP/1.1"), list(fields.items()), fields, "::1")
-        request.body = BODY % (b"null" if path == b"/v1/responses" else b'"x"')
+        request.body = body
         client = FakeClient()
         takes.handle(request, client)
         while client.ended is None:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     LargeBinary,
     Table,
     Text,
+    false,
 )
 
 from tollway.adapters.sql.tables.base import (
@@ -80,6 +81,7 @@ models = Table(
     Column("strategy", Text, nullable=False),
     Column("max_output_tokens", Integer),
     Column("fallbacks", JSON(none_as_null=True)),
+    Column("cache_affinity", Boolean, nullable=False, server_default=false()),
     Column("enabled", Boolean, nullable=False),
     Column("managed_by", Text),
     *created_and_version(),

@@ -150,6 +150,7 @@ def model_entry(run: Run, view: ModelView, tenant: str | None) -> ModelEntry:
         strategy=view.strategy,
         fallbacks=view.fallbacks,
         max_output_tokens=view.max_output_tokens,
+        cache_affinity=view.cache_affinity,
         enabled=view.enabled,
     )
 

@@ -113,6 +113,7 @@ def apply_model(run: Run, entry: ModelEntry) -> None:
             tenant_id=owner,
             strategy=entry.strategy.value,
             max_output_tokens=entry.max_output_tokens,
+            cache_affinity=entry.cache_affinity,
             enabled=entry.enabled,
             managed_by=BY_FILE,
         )
@@ -130,6 +131,7 @@ def apply_model(run: Run, entry: ModelEntry) -> None:
             strategy=entry.strategy,
             fallbacks=tuple(kept for kept in found.fallbacks if kept in entry.fallbacks),
             max_output_tokens=entry.max_output_tokens,
+            cache_affinity=entry.cache_affinity,
             enabled=entry.enabled,
             managed_by=BY_FILE,
         )

@@ -36,6 +36,7 @@ class ModelSpec:
     strategy: str = Strategy.PRIORITY.value
     fallbacks: tuple[str, ...] = ()
     max_output_tokens: int | None = None
+    cache_affinity: bool = False
     enabled: bool = True
     managed_by: str | None = None
 
@@ -59,6 +60,7 @@ def create_model(work: Work, spec: ModelSpec) -> Result[ModelView, Rejected]:
         Strategy(spec.strategy),
         spec.fallbacks,
         spec.max_output_tokens,
+        spec.cache_affinity,
         spec.enabled,
         spec.managed_by,
     )
@@ -170,6 +172,7 @@ def _facts(model: ModelView) -> dict[str, Any]:
         "strategy": model.strategy.value,
         "fallbacks": list(model.fallbacks),
         "max_output_tokens": model.max_output_tokens,
+        "cache_affinity": model.cache_affinity,
         "enabled": model.enabled,
     }
 

@@ -18,6 +18,7 @@ OWN = ModelView(
     strategy=Strategy.WEIGHTED,
     fallbacks=("large", "larger"),
     max_output_tokens=100,
+    cache_affinity=True,
     enabled=False,
     managed_by="file",
 )

@@ -17,3 +17,7 @@ def upgrade() -> None:
         "tenant_settings", sa.Column("weight", sa.Float(), nullable=False, server_default="1")
     )
     op.add_column("tenant_settings", sa.Column("allowed_residency", sa.JSON(), nullable=True))
+    op.add_column(
+        "models",
+        sa.Column("cache_affinity", sa.Boolean(), nullable=False, server_default=sa.false()),
+    )
