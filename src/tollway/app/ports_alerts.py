@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 from tollway.app.ports_directory import Page
 from tollway.app.views import DeliveryView, WebhookView
 from tollway.domain.event import Event, EventRecord
-from tollway.domain.ids import EventId, KeyId, TenantId, WebhookId
+from tollway.domain.ids import EventId, KeyId, ProviderId, TenantId, WebhookId
 from tollway.domain.notice import Notice
 from tollway.domain.notice_delivery import Outcome
 from tollway.domain.quota import QuotaRecord
@@ -74,6 +74,16 @@ class KeyEnd(NamedTuple):
     name: str
     created_s: int
     expires_s: int
+
+
+class Ejected(NamedTuple):
+    """A target that does not answer: a provider's model, and what it failed with last."""
+
+    provider_id: ProviderId
+    provider: str
+    tenant_id: TenantId | None
+    model: str
+    cause: str
 
 
 class WatchedQuota(NamedTuple):

@@ -18,6 +18,7 @@ import uvloop
 from tollway.adapters.control.lifeline import FINISH, ChildLifeline
 from tollway.adapters.control.server import Ask, ControlServer
 from tollway.app.gateway.explain import explain
+from tollway.app.gateway.health import ejected
 from tollway.app.gateway.standing import look_at
 from tollway.app.ports import SecretError
 from tollway.cli.logs import configure_logs
@@ -127,6 +128,9 @@ def _actions(worker: Worker, leave: Any) -> dict[str, Any]:
     async def reopen(_: Ask) -> Ask:
         return {"done": await worker.reopen()}
 
+    async def ejected_now(_: Ask) -> Ask:
+        return {"targets": ejected(worker.gateway)}
+
     async def drain(_: Ask) -> Ask:
         leave()
         return {}
@@ -138,6 +142,7 @@ def _actions(worker: Worker, leave: Any) -> dict[str, Any]:
         "counters": counters,
         "hand_over": hand_over,
         "reopen": reopen,
+        "ejected": ejected_now,
         "drain": drain,
         **_looks(worker),
     }

@@ -17,6 +17,7 @@ class EventKind(StrEnum):
     INCREASE_ENDED = "quota.increase_ended"
     KEY_EXPIRING = "key.expiring"
     KEY_EXPIRED = "key.expired"
+    TARGET_EJECTED = "provider.ejected"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,17 +17,19 @@ _TRIAL_S = 10.0  # a trial that nobody heard of for so long is none
 class Health:
     """One target's, from its first failure on."""
 
-    __slots__ = ("_ejections", "_failures", "_trial_until_s", "ejected_until_s")
+    __slots__ = ("_ejections", "_failures", "_trial_until_s", "cause", "ejected_until_s")
 
     def __init__(self) -> None:
         self._failures = 0
         self._ejections = 0
         self._trial_until_s = 0.0
         self.ejected_until_s: float | None = None  # None: it is not
+        self.cause = ""  # of its last failure
 
-    def failed(self, now_s: float) -> bool:
+    def failed(self, now_s: float, cause: str = "") -> bool:
         """An attempt failed. True: this ejects it."""
         self._failures += 1
+        self.cause = cause
         if self.ejected_until_s is not None and now_s < self.ejected_until_s:
             return False  # it was asked before it was ejected, or for want of another
         if self.ejected_until_s is None and self._failures < EJECT_AFTER:

@@ -7,9 +7,11 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from tollway.adapters.control.price_file import publish_prices
+from tollway.adapters.control.standing import ejected_targets
 from tollway.adapters.disk.answers import tidy_answers
 from tollway.adapters.journal.opening import recover_slot
 from tollway.adapters.journal.options import JournalUnusableError
@@ -82,7 +84,13 @@ class Keeper:
             SqlRetention(self._engine), SystemClock(), settings.ledger_retention_days
         )
         store = SqlAlerts(self._engine)
-        self._alerts = Alerts(store, self._counts, SystemClock(), system_entropy)
+        self._alerts = Alerts(
+            store,
+            self._counts,
+            SystemClock(),
+            system_entropy,
+            ejected=partial(ejected_targets, self._run_dir),
+        )
         self._telling = Telling(
             store,
             Notices(settings, master_box(settings)),

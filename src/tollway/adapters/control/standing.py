@@ -1,9 +1,10 @@
-"""How limits stand, asked of this machine's workers."""
+"""How limits and targets stand, asked of this machine's workers."""
 
 import logging
 import os
 
 from tollway.adapters.control.client import ControlError, ask_now
+from tollway.app.ports_alerts import Ejected
 from tollway.domain.hold import Stand
 from tollway.domain.quota import QuotaRecord, place_of
 
@@ -45,6 +46,19 @@ class WorkerStands:
             except ControlError as error:
                 _log.debug("worker not reached", extra={"error": str(error)})
         return False
+
+
+def ejected_targets(run_dir: str) -> list[Ejected]:
+    """The targets that do not answer, as this machine's workers have seen it."""
+    found: dict[Ejected, None] = {}
+    for path in worker_sockets(run_dir):
+        try:
+            answer = ask_now(path, "ejected", timeout_s=_TIMEOUT_S)
+        except ControlError as error:
+            _log.debug("worker not reached", extra={"error": str(error)})
+            continue
+        found.update(dict.fromkeys(Ejected(*one) for one in answer["targets"]))
+    return list(found)
 
 
 def worker_sockets(run_dir: str) -> list[str]:

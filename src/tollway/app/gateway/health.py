@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from tollway.app.gateway.runtime import Gateway
+from tollway.app.ports_alerts import Ejected
 from tollway.domain.failure import Failure
 from tollway.domain.health import Health, blames_target
 from tollway.domain.model import Target
@@ -33,7 +34,7 @@ def note_health(gateway: Gateway, served: Served, failure: Failure | None) -> No
         if len(gateway.health) >= _MOST_KNOWN:
             gateway.health.clear()
         health = gateway.health[place] = Health()
-    if health.failed(gateway.clock.monotonic()):
+    if health.failed(gateway.clock.monotonic(), failure.cause.value):
         _log.warning(
             "a target does not answer: it is asked last for a while",
             extra={**_names(provider, target), "cause": failure.cause.value},
@@ -57,6 +58,18 @@ def healthy_first(gateway: Gateway, targets: Sequence[Served], *, looking: bool)
             well = health.may_be_first(now_s, looking=looking)
         (lead if well else last).append(served)
     return lead + last
+
+
+def ejected(gateway: Gateway) -> list[Ejected]:
+    """The targets that are asked last at the moment."""
+    providers, found = gateway.source.current.providers, []
+    for (provider_id, model), health in gateway.health.items():
+        provider = providers.get(provider_id)
+        if provider is not None and health.ejected_until_s is not None:
+            found.append(
+                Ejected(provider_id, provider.name, provider.tenant_id, model, health.cause)
+            )
+    return found
 
 
 def _names(provider: ProviderRecord, target: Target) -> dict[str, str]:

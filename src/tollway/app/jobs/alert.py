@@ -1,13 +1,14 @@
 """Notices what is to be told: limits that have used a share, increases that ended, keys whose time
-ends. What was used is what the ledger has. Everything between the mark of the last run and now is
-looked at, windows that ended meanwhile too, so a gateway that was away misses nothing.
+ends, targets that do not answer. What was used is what the ledger has. Everything between the mark
+of the last run and now is looked at, windows that ended meanwhile too, so a gateway that was away
+misses nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from tollway.app.ports import Clock
 from tollway.app.ports_admin import Entropy
-from tollway.app.ports_alerts import AlertStore, KeyEnd, MemberSums, WatchedQuota
+from tollway.app.ports_alerts import AlertStore, Ejected, KeyEnd, MemberSums, WatchedQuota
 from tollway.domain.event import Event, EventKind, event_id
 from tollway.domain.money import usd_text
 from tollway.domain.quota import Metric, QuotaRecord, limit_at
@@ -17,6 +18,7 @@ KEPT_S = 30 * 86_400
 _LATE_S = 900  # outcomes may reach the ledger so long after the window they count in has ended
 _MOST_WINDOWS = 100  # of one limit in one run: the oldest are left out
 _DAY_S = 86_400
+_HOUR_S = 3600
 _KNOWN_S = KEPT_S + _DAY_S  # longer than anybody looks back
 _KEY_NOTICES = ((7 * _DAY_S, "in 7 days"), (_DAY_S, "in a day"), (0, ""))
 _WORTH_S = _DAY_S  # a key that was made for less than this expires as it was meant to
@@ -25,11 +27,20 @@ _WORTH_S = _DAY_S  # a key that was made for less than this expires as it was me
 class Alerts:
     """Run every few seconds, in as many gateways as there are."""
 
-    def __init__(self, store: AlertStore, sums: MemberSums, clock: Clock, entropy: Entropy) -> None:
+    def __init__(
+        self,
+        store: AlertStore,
+        sums: MemberSums,
+        clock: Clock,
+        entropy: Entropy,
+        *,
+        ejected: Callable[[], Sequence[Ejected]] = tuple,
+    ) -> None:
         self._store = store
         self._sums = sums
         self._clock = clock
         self._entropy = entropy
+        self._ejected = ejected
 
     def run_once(self) -> int:
         """How many events were new. Raises StoreUnavailableError; then the next run finds them."""
@@ -38,6 +49,7 @@ class Alerts:
         since_s = now_s if mark_s is None else max(min(mark_s, now_s), now_s - KEPT_S)
         found = [*self._reached(since_s, now_s), *self._ended(since_s, now_s)]
         found += self._key_ends(since_s, now_s)
+        found += [_ejection(one, now_s) for one in self._ejected()]
         named = [(event_id(now_s, self._entropy(5)), event) for event in found]
         return self._store.keep(named, at_s=now_s)
 
@@ -140,6 +152,24 @@ def _key_end(key: KeyEnd, ahead_s: int, when: str) -> Event:
         title,
         (("Key", f"{key.name} ({key.key_id})"), ("Expires", at)),
         {"key_id": key.key_id, "name": key.name, "expires_at": at},
+    )
+
+
+def _ejection(ejected: Ejected, now_s: int) -> Event:
+    """Once an hour, however many workers see it and however often it comes and goes."""
+    return Event(
+        EventKind.TARGET_EJECTED,
+        f"{ejected.provider_id}|{ejected.model}|{now_s // _HOUR_S}",
+        now_s + _KNOWN_S,
+        ejected.tenant_id,
+        f"Provider {ejected.provider}: {ejected.model} does not answer",
+        (("Provider", f"{ejected.provider} ({ejected.provider_id})"), ("Cause", ejected.cause)),
+        {
+            "provider_id": ejected.provider_id,
+            "provider": ejected.provider,
+            "model": ejected.model,
+            "cause": ejected.cause,
+        },
     )
 
 

@@ -18,6 +18,7 @@ from tests.fakes.pipeline import (
     whole,
 )
 from tollway.app.gateway.explain import Asked, explain
+from tollway.app.gateway.health import ejected
 from tollway.app.pricing import PriceList, Pricing
 from tollway.domain.failure import Failure
 from tollway.domain.health import EJECT_AFTER, FIRST_S
@@ -226,3 +227,15 @@ async def test_when_all_is_down_attempts_are_few():
     payers = [receipt.payer for receipt in made.journal.receipts]
     assert payers.count("failed") == 1000
     assert payers.count("failed_over") == len(made.upstream.calls) - 1000
+
+
+async def test_who_is_ejected_is_known():
+    """For an alert: the target, whose its provider is, and what it failed with last."""
+    made = bench(*[script for _ in range(EJECT_AFTER) for script in (DOWN, whole())])
+    for _ in range(EJECT_AFTER - 1):
+        await made.ask(BODY)
+    assert ejected(made.gateway) == []
+    await made.ask(BODY)
+    assert ejected(made.gateway) == [("prv_one", "one", None, "one-model", "refused")]
+    made.gateway.source.current = snapshot(("two",))
+    assert ejected(made.gateway) == []

@@ -19,6 +19,7 @@ from tollway.adapters.sql.ledger import SqlLedger
 from tollway.adapters.sql.tables import api_keys, events, peppers, quotas
 from tollway.adapters.system.entropy import system_entropy
 from tollway.app.jobs.alert import KEPT_S, Alerts
+from tollway.app.ports_alerts import Ejected
 from tollway.app.views import QuotaView, TenantSettings, TenantView
 from tollway.domain.ids import TenantId
 from tollway.domain.quota import Scope
@@ -282,3 +283,28 @@ def test_no_alert_without_an_alert_at(world):
     assert world.look() == []
     with reading(world.engine) as connection:
         assert connection.execute(select(quotas)).all()
+
+
+def test_a_target_that_does_not_answer_is_told_once_an_hour(world):
+    """Whoever sees it; its provider's owner is told."""
+    seen = [
+        Ejected("prv_1", "lab", None, "big", "timeout"),
+        Ejected("prv_2", "own", "ten_a", "small", "refused"),
+    ]
+    for job in world.jobs:
+        job._ejected = lambda: seen
+    assert [job.run_once() for job in world.jobs] == [2, 0]
+    with reading(world.engine) as connection:
+        rows = connection.execute(select(events).order_by(events.c.title)).all()
+    assert [(row.title, row.tenant_id, row.data["cause"]) for row in rows] == [
+        ("Provider lab: big does not answer", None, "timeout"),
+        ("Provider own: small does not answer", "ten_a", "refused"),
+    ]
+    world.at(NOON_S + HOUR_S - 1)
+    for job in world.jobs:
+        job._ejected = lambda: seen
+    assert [job.run_once() for job in world.jobs] == [0, 0]
+    world.at(NOON_S + HOUR_S)
+    for job in world.jobs:
+        job._ejected = lambda: seen[:1]
+    assert [job.run_once() for job in world.jobs] == [1, 0]
