@@ -57,8 +57,8 @@ async def attempt(gateway: Gateway, exchange: Exchange) -> Verdict:
         exchange.spare = tried < most
         last = position == len(targets) - 1 or tried == most
         verdict = await _try_target(gateway, exchange, *targets[position], last=last)
-        if not _may_go_on(exchange, verdict):
-            break
+        if verdict is None or not _may_go_on(exchange, verdict):
+            return verdict
         if not (isinstance(verdict, Failure) and exchange.spare and is_credentials_fault(verdict)):
             position += 1  # else the same once more, with another credential
     return verdict
@@ -100,8 +100,11 @@ async def _try_target(
     if exchange.client.gone:
         return Failure(Phase.CONNECT, Cause.CLIENT_GONE, "The client left.")
     assert exchange.principal is not None
-    credential, others = choose_credential(gateway, provider, target.model)
-    exchange.spare = exchange.spare and others
+    if len(provider.credentials) == 1:
+        credential, exchange.spare = provider.credentials[0], False
+    else:
+        credential, others = choose_credential(gateway, provider, target.model)
+        exchange.spare = exchange.spare and others
     account = gateway.accounts.get(provider, credential, target.model)
     if account.free:
         turn = account.enter_free(exchange.principal.tenant)
