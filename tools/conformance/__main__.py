@@ -10,8 +10,10 @@ import time
 from tools.conformance.clients import run_clients
 from tools.conformance.model import MissingError
 from tools.conformance.report import clients_section, worse, write_section
+from tools.conformance.suites import run_suites
+from tools.conformance.suites_report import suites_section, unexplained
 
-_PARTS = ("clients",)
+_PARTS = ("clients", "suites")
 
 
 def main() -> int:
@@ -26,6 +28,8 @@ def main() -> int:
     try:
         if "clients" in (given.only or _PARTS):
             complaints += _clients(given.client, write=not given.no_page and not given.client)
+        if "suites" in (given.only or _PARTS) and not given.client:
+            complaints += _suites(write=not given.no_page)
     except MissingError as error:
         print(error)
         return 2
@@ -36,11 +40,24 @@ def main() -> int:
 
 def _clients(chosen: str, *, write: bool) -> list[str]:
     run = run_clients(chosen, _say)
-    text = clients_section(run, time.strftime("%Y-%m-%d", time.gmtime()))
+    text = clients_section(run, _today())
     print(text)
     if write:
         write_section("clients", text)
     return worse(run)
+
+
+def _suites(*, write: bool) -> list[str]:
+    runs = run_suites(_say)
+    text = suites_section(runs, _today())
+    print(text)
+    if write:
+        write_section("suites", text)
+    return unexplained(runs)
+
+
+def _today() -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime())
 
 
 def _say(text: str) -> None:

@@ -21,7 +21,7 @@ from tools.conformance.stage import Upstream, gateway
 FOLDER = Path("tests/conformance_clients")
 _VENV = Path(".venv")
 _TIMEOUT_S = 300
-_NOTE_LENGTH = 160
+_NOTE_LENGTH = 120
 STRAIGHT, AS_CHAT, AS_MESSAGES = "straight", "openai_compatible", "anthropic"
 WAYS = (STRAIGHT, AS_CHAT, AS_MESSAGES)
 # Model's name at the gateway, by the kind of provider that it leads to.

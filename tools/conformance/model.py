@@ -16,6 +16,7 @@ from tollway.cli.model_server import MODEL_ALIAS, find_weights, missing_reason
 _TEMPLATE = Path(__file__).with_name("tools.jinja")
 _CONTEXT_TOKENS = 16_384
 _SLOTS = 2  # each has half of the context
+_LONGEST_ANSWER_TOKENS = 256  # it may never come to an end, and some clients set no limit
 
 
 class MissingError(Exception):
@@ -60,6 +61,7 @@ def _serve() -> object:
     params.port = 0
     params.n_parallel = _SLOTS
     params.n_ctx = _CONTEXT_TOKENS
+    params.n_predict = _LONGEST_ANSWER_TOKENS
     params.cpuparams.n_threads = 1  # two wait for each other where others use the cores
     params.cache_ram_mib = 0
     params.verbosity = 1

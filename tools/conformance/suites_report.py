@@ -1,0 +1,100 @@
+"""What the vendors' suites found, as tables in Markdown. Each difference between the two runs has
+its reason here; one without a reason fails the target.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from tools.conformance.report import table
+from tools.conformance.suites import Outcome, SuiteRun
+
+# Text of a failure with the gateway in front -> why it is so.
+REASONS = {
+    r"'model' is required": "OpenAI's document lets `responses.create` come without a model. The "
+    "gateway routes and counts by model, and keeps no prompt that could name one: 400.",
+    r"in the background through the gateway": "`background: true` would keep the answer at the "
+    "provider, where other tenants of the same account could ask for it: 400.",
+    r"'max_completion_tokens' must be between 1 ": "The suite's made-up value is 0, on which the "
+    "document has no bound. The gateway holds a quota for what may come and asks for 1: 400.",
+    r"'best_of' must be between 1 ": "The suite's made-up value is 0, which the document allows "
+    "and which makes no answer. The gateway asks for at least 1: 400.",
+}
+
+
+def suites_section(runs: Sequence[SuiteRun], date: str) -> str:
+    """Counts by endpoint, then what differs, then what fails without the gateway as well."""
+    rows = [row for run in runs for row in _rows(run)]
+    head = ["suite", "endpoint", "tests", "pass without the gateway", "pass through the gateway"]
+    tests = [test for run in runs for test in run.tests]
+    return "\n\n".join(
+        [
+            f"Run of {date}.",
+            table(head, rows),
+            "Passed without the gateway and failed through it:",
+            _differences(tests),
+            "Failed without the gateway, most frequent first:",
+            _straight(tests),
+        ]
+    ) + "\n"  # fmt: skip
+
+
+def unexplained(runs: Sequence[SuiteRun]) -> list[str]:
+    """Tests that the gateway makes fail for no reason that is known."""
+    return [
+        f"{test.suite} {test.name}: {test.through}"
+        for run in runs
+        for test in run.tests
+        if _is_worse(test) and _reason(test) is None
+    ]
+
+
+def _rows(run: SuiteRun) -> list[list[str]]:
+    endpoints = dict.fromkeys(test.endpoint for test in run.tests)
+    told = [
+        _row(run, name, [one for one in run.tests if one.endpoint == name]) for name in endpoints
+    ]
+    return [*told, _row(run, "**all**", run.tests)]
+
+
+def _row(run: SuiteRun, endpoint: str, tests: Sequence[Outcome]) -> list[str]:
+    straight = sum(test.straight is None for test in tests)
+    through = sum(test.through is None for test in tests)
+    name = f"{run.package} {run.version}"
+    return [name, endpoint, str(len(tests)), str(straight), str(through)]
+
+
+def _is_worse(test: Outcome) -> bool:
+    return test.straight is None and test.through is not None
+
+
+def _reason(test: Outcome) -> str | None:
+    for pattern, reason in REASONS.items():
+        if re.search(pattern, test.through or ""):
+            return reason
+    return None
+
+
+def _differences(tests: Iterable[Outcome]) -> str:
+    counted = Counter(
+        (test.suite, test.endpoint, _reason(test) or f"**not explained**: {_short(test.through)}")
+        for test in tests
+        if _is_worse(test)
+    )
+    rows = [[suite, where, str(n), why] for (suite, where, why), n in counted.most_common()]
+    return table(["suite", "endpoint", "tests", "why"], rows) if rows else "None."
+
+
+def _straight(tests: Iterable[Outcome]) -> str:
+    counted = Counter(
+        (test.suite, test.endpoint, f"`{_short(test.straight)}`") for test in tests if test.straight
+    )
+    rows = [[suite, where, str(n), what] for (suite, where, what), n in counted.most_common(12)]
+    return table(["suite", "endpoint", "tests", "failure"], rows) if rows else "None."
+
+
+def _short(failure: str | None) -> str:
+    """Enough to recognise it: the last field that a mock complains of, or the beginning."""
+    text = (failure or "").replace("`", "")
+    found = re.search(r"'path': '([^']+)', 'message': '([^']+)'", text)
+    return f"{found[1]}: {found[2]}" if found else text[:110]
