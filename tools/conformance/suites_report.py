@@ -13,6 +13,8 @@ from tools.conformance.suites import Outcome, SuiteRun
 REASONS = {
     r"'model' is required": "OpenAI's document lets `responses.create` come without a model. The "
     "gateway routes and counts by model, and keeps no prompt that could name one: 400.",
+    r"kept at a provider cannot be referred to": "What a provider keeps of a request belongs to no "
+    "tenant that the gateway could check, so none can be named in the next: 400.",
     r"in the background through the gateway": "`background: true` would keep the answer at the "
     "provider, where other tenants of the same account could ask for it: 400.",
     r"'max_completion_tokens' must be between 1 ": "The suite's made-up value is 0, on which the "
@@ -25,15 +27,18 @@ REASONS = {
 def suites_section(runs: Sequence[SuiteRun], date: str) -> str:
     """Counts by endpoint, then what differs, then what fails without the gateway as well."""
     rows = [row for run in runs for row in _rows(run)]
-    head = ["suite", "endpoint", "tests", "pass without the gateway", "pass through the gateway"]
+    head = ["suite", "endpoint", "tests", "pass straight", "pass through the gateway"]
+    head.append("with its values adjusted")
     tests = [test for run in runs for test in run.tests]
     return "\n\n".join(
         [
             f"Run of {date}.",
             table(head, rows),
-            "Passed without the gateway and failed through it:",
-            _differences(tests),
-            "Failed without the gateway, most frequent first:",
+            "Passed straight and failed through the gateway:",
+            _differences([(test, test.through) for test in tests]),
+            "Passed straight and failed through the gateway with the values adjusted:",
+            _differences([(test, test.adjusted) for test in tests]),
+            "Failed straight, most frequent first:",
             _straight(tests),
         ]
     ) + "\n"  # fmt: skip
@@ -42,10 +47,11 @@ def suites_section(runs: Sequence[SuiteRun], date: str) -> str:
 def unexplained(runs: Sequence[SuiteRun]) -> list[str]:
     """Tests that the gateway makes fail for no reason that is known."""
     return [
-        f"{test.suite} {test.name}: {test.through}"
+        f"{test.suite} {test.name}: {why}"
         for run in runs
         for test in run.tests
-        if _is_worse(test) and _reason(test) is None
+        for why in dict.fromkeys((test.through, test.adjusted))
+        if test.straight is None and why is not None and _reason(why) is None
     ]
 
 
@@ -60,26 +66,23 @@ def _rows(run: SuiteRun) -> list[list[str]]:
 def _row(run: SuiteRun, endpoint: str, tests: Sequence[Outcome]) -> list[str]:
     straight = sum(test.straight is None for test in tests)
     through = sum(test.through is None for test in tests)
+    adjusted = sum(test.adjusted is None for test in tests)
     name = f"{run.package} {run.version}"
-    return [name, endpoint, str(len(tests)), str(straight), str(through)]
+    return [name, endpoint, *map(str, (len(tests), straight, through, adjusted))]
 
 
-def _is_worse(test: Outcome) -> bool:
-    return test.straight is None and test.through is not None
-
-
-def _reason(test: Outcome) -> str | None:
+def _reason(why: str) -> str | None:
     for pattern, reason in REASONS.items():
-        if re.search(pattern, test.through or ""):
+        if re.search(pattern, why):
             return reason
     return None
 
 
-def _differences(tests: Iterable[Outcome]) -> str:
+def _differences(found: Iterable[tuple[Outcome, str | None]]) -> str:
     counted = Counter(
-        (test.suite, test.endpoint, _reason(test) or f"**not explained**: {_short(test.through)}")
-        for test in tests
-        if _is_worse(test)
+        (test.suite, test.endpoint, _reason(why) or f"**not explained**: {_short(why)}")
+        for test, why in found
+        if test.straight is None and why is not None
     )
     rows = [[suite, where, str(n), why] for (suite, where, why), n in counted.most_common()]
     return table(["suite", "endpoint", "tests", "why"], rows) if rows else "None."

@@ -54,7 +54,7 @@ def test_a_difference_without_a_reason_is_named() -> None:
     run = SuiteRun("openai", "3.0", [known, other, outdated])
     assert unexplained([run]) == ["openai b: 502"]
     text = suites_section([run], "today")
-    assert "| openai 3.0 | **all** | 3 | 2 | 0 |" in text
+    assert "| openai 3.0 | **all** | 3 | 2 | 0 | 3 |" in text
     assert "**not explained**: 502" in text
     assert "`body.x: Unknown`" in text
 
