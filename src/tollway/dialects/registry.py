@@ -41,6 +41,7 @@ from tollway.dialects.translate import (
     gemini_provider,
     messages_client,
     messages_provider,
+    ollama_provider,
     responses_client,
 )
 from tollway.dialects.translate.translation import Translation
@@ -289,6 +290,7 @@ _PROVIDER_SIDES = {
     ProviderKind.ANTHROPIC: messages_provider.PROVIDER,
     ProviderKind.GEMINI: gemini_provider.PROVIDER,
     ProviderKind.BEDROCK: bedrock_provider.PROVIDER,
+    ProviderKind.OLLAMA: ollama_provider.PROVIDER,
 }
 
 _CARRIERS: dict[tuple[str, ProviderKind], Carrier] = {

@@ -1,6 +1,7 @@
 """One cheap real call to a provider, for the admin process: `GET {base}/models` by the client that
 makes all calls, so that the same guard, checks and bounds hold, on a loop of its own. Bedrock lists
-no models where it is asked for answers, but what runs in the background.
+no models where it is asked for answers, but what runs in the background; Ollama lists them at
+another path.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from tollway.domain.provider import CredentialRecord, ProviderKind, ProviderReco
 MAX_BODY_BYTES = 64 * 1024
 _DEADLINE_S = 10.0
 _VERSION: tuple[Header, ...] = ((b"anthropic-version", b"2023-06-01"),)
-_PATHS = {ProviderKind.BEDROCK: "/async-invoke"}
+_PATHS = {ProviderKind.BEDROCK: "/async-invoke", ProviderKind.OLLAMA: "/api/tags"}
 _ANSWERED = ProbeReport(True, None, "The provider is built in and answers.")
 _ENOUGH = Failure(Phase.FIRST_EVENT, Cause.PROTOCOL, "The answer is longer than is looked at.")
 

@@ -196,3 +196,11 @@ def test_few_are_tried_at_once():
         assert [report.ok for report in reports[4:]] == [True, True]
         assert one.probe(slow, KEY).ok
         assert len(asked) == 3
+
+
+def test_ollama_lists_its_models_elsewhere():
+    """And needs no secret."""
+    with provider() as (good, asked):
+        theirs = record(good.base_url.removesuffix("/v1"), kind=ProviderKind.OLLAMA)
+        assert probe().probe(theirs, None).ok
+        assert asked == [("/api/tags", None)]
