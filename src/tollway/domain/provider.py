@@ -14,6 +14,7 @@ class ProviderKind(StrEnum):
     AZURE_OPENAI = "azure_openai"  # its base URL ends in /openai/v1
     ANTHROPIC = "anthropic"  # or whoever speaks Messages natively
     GEMINI = "gemini"  # Google's own dialect; its base URL ends in the version
+    VERTEX = "vertex"  # the same models in Google's cloud; its base URL names project and place
     BEDROCK = "bedrock"  # its base URL names the region
     OLLAMA = "ollama"  # its own API, not the one that is OpenAI's double
     OPENAI_COMPATIBLE = "openai_compatible"

@@ -34,8 +34,8 @@ _SECRET = (
     ),
 )
 _KINDS = (
-    "openai", "azure_openai", "anthropic", "gemini", "bedrock", "ollama", "openai_compatible",
-    "echo",
+    "openai", "azure_openai", "anthropic", "gemini", "vertex", "bedrock", "ollama",
+    "openai_compatible", "echo",
 )  # fmt: skip
 _URL = Option(flag="--base-url", field="base_url", help="Such as https://api.example.com/v1.")
 _CONFIG = (
