@@ -259,3 +259,9 @@ def test_a_service_account_in_a_file(tmp_path: Path) -> None:
     path = tmp_path / "none.json"
     path.write_text("{\n")
     assert Secrets().look_up(f"file:{path}") == "{"
+
+
+def test_a_sealed_service_account() -> None:
+    """Has spaces in it, as keys have not, and opens all the same."""
+    secret = '{"private_key":"-----BEGIN PRIVATE KEY-----\\nx"}'
+    assert Secrets(BOX).resolve(TENANTS, sealed(TENANTS, secret)) == secret
