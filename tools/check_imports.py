@@ -22,6 +22,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
     "tollway.web.gateway": frozenset({"httptools", "msgspec", "uvloop"}),
     "tollway.adapters": frozenset({"msgspec"}),
     "tollway.adapters.http": frozenset({"httptools", "msgspec"}),
+    "tollway.adapters.http.assertions": frozenset({"cryptography", "msgspec"}),
     "tollway.adapters.identity": frozenset({"argon2", "cryptography", "joserfc", "msgspec"}),
     "tollway.adapters.prometheus": frozenset({"msgspec", "prometheus_client"}),
     "tollway.adapters.redis": frozenset({"hiredis", "redis"}),

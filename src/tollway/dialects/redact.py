@@ -18,7 +18,8 @@ _SECRETS = re.compile(
     # Keys by their makers' prefixes (OpenAI, Anthropic, Groq, xAI, Hugging Face, Google, AWS, ...),
     # stars included: a masked key still shows its ends.
     + r"|\b(?:sk|pk|rk|gsk|xai|hf|r8|pplx|nvapi|csk|fw|tgp)[-_][\w*-]{6,}"
-    + r"|\bAIza[\w-]{20,}|\b(?:AKIA|ASIA)[0-9A-Z]{12,}|\bey[\w-]{10,}\.[\w.-]{10,}"
+    + r"|\bya29\.[\w.-]{10,}|\bAIza[\w-]{20,}"
+    + r"|\b(?:AKIA|ASIA)[0-9A-Z]{12,}|\bey[\w-]{10,}\.[\w.-]{10,}"
     + r"|(?i:\b(?:bearer|basic)\s+)[^\s\"',;]{6,}"
     + r"|(?i:(?<=key provided: )|(?<=api-key: )|(?<=api_key=))[^\s\"',;]{4,}"
 )

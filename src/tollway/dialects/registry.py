@@ -41,7 +41,9 @@ from tollway.dialects.translate import (
     gemini_provider,
     messages_client,
     messages_provider,
+    ollama_provider,
     responses_client,
+    vertex_provider,
 )
 from tollway.dialects.translate.translation import Translation
 from tollway.domain.provider import ProviderKind
@@ -288,7 +290,9 @@ _PROVIDER_SIDES = {
     **dict.fromkeys(_OPENAI_KINDS, chat_provider.PROVIDER),
     ProviderKind.ANTHROPIC: messages_provider.PROVIDER,
     ProviderKind.GEMINI: gemini_provider.PROVIDER,
+    ProviderKind.VERTEX: vertex_provider.PROVIDER,
     ProviderKind.BEDROCK: bedrock_provider.PROVIDER,
+    ProviderKind.OLLAMA: ollama_provider.PROVIDER,
 }
 
 _CARRIERS: dict[tuple[str, ProviderKind], Carrier] = {

@@ -14,7 +14,9 @@ class ProviderKind(StrEnum):
     AZURE_OPENAI = "azure_openai"  # its base URL ends in /openai/v1
     ANTHROPIC = "anthropic"  # or whoever speaks Messages natively
     GEMINI = "gemini"  # Google's own dialect; its base URL ends in the version
+    VERTEX = "vertex"  # the same models in Google's cloud; its base URL names project and place
     BEDROCK = "bedrock"  # its base URL names the region
+    OLLAMA = "ollama"  # its own API, not the one that is OpenAI's double
     OPENAI_COMPATIBLE = "openai_compatible"
     ECHO = "echo"
 
@@ -23,6 +25,7 @@ DEFAULT_BASE_URLS = {
     ProviderKind.OPENAI: "https://api.openai.com/v1",
     ProviderKind.ANTHROPIC: "https://api.anthropic.com/v1",
     ProviderKind.GEMINI: "https://generativelanguage.googleapis.com/v1beta",
+    ProviderKind.OLLAMA: "http://127.0.0.1:11434",
 }
 
 

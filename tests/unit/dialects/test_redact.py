@@ -18,6 +18,7 @@ KEY = make_key("live", bytes(range(41)))[1]
         "gsk_abcdefghijklmnop",
         "hf_abcdefghijklmnop",
         "AIzaSyA0123456789abcdefghijklmnopq",
+        "ya29.c.c0ASRK0Ga0123456789",
         "AKIAIOSFODNN7EXAMPLE",
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc",
     ],

@@ -17,6 +17,8 @@ _NAMES = {
     ProviderKind.AZURE_OPENAI: "api-key",
     ProviderKind.GEMINI: "x-goog-api-key",
 }
+# How Google's API keys begin. As bearer tokens, which service accounts get, they are refused.
+_GOOGLE_KEYS = ("AIza", "AQ.")
 # Ours to say, whatever the kind: a caller's own would stand beside it.
 SECRET_HEADERS = frozenset(
     {
@@ -35,6 +37,8 @@ def secret_line(kind: ProviderKind, secret: str) -> str:
     if not secret or _keys(kind, secret) is not None:
         return ""
     name = _NAMES.get(kind)
+    if kind is ProviderKind.VERTEX and secret.startswith(_GOOGLE_KEYS):
+        name = _NAMES[ProviderKind.GEMINI]
     return f"authorization: Bearer {secret}\r\n" if name is None else f"{name}: {secret}\r\n"
 
 

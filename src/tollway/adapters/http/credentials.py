@@ -9,6 +9,7 @@ import time
 from tollway.app.ports import SecretBox, SecretError
 from tollway.domain.origin import origin_of
 from tollway.domain.provider import CredentialRecord, ProviderRecord, credential_purpose
+from tollway.domain.vertex import one_line
 
 _RECHECK_S = 1.0
 _MAX_FILE_BYTES = 64 * 1024
@@ -94,6 +95,7 @@ class Secrets:
         else:
             # What was given is not repeated: it may be the secret itself.
             raise CredentialError("A credential is a reference: env:NAME or file:PATH.")
+        secret = one_line(secret)  # a service account's file is written with line breaks
         if not secret.isprintable() or not secret.isascii():
             raise CredentialError(f"The secret behind {reference} has characters no key has.")
         return secret

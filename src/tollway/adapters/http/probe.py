@@ -1,6 +1,7 @@
 """One cheap real call to a provider, for the admin process: `GET {base}/models` by the client that
 makes all calls, so that the same guard, checks and bounds hold, on a loop of its own. Bedrock lists
-no models where it is asked for answers, but what runs in the background.
+no models where it is asked for answers, but what runs in the background; Ollama lists them at
+another path, and Vertex counts a word's tokens, which costs nothing.
 """
 
 import asyncio
@@ -19,7 +20,13 @@ from tollway.domain.provider import CredentialRecord, ProviderKind, ProviderReco
 MAX_BODY_BYTES = 64 * 1024
 _DEADLINE_S = 10.0
 _VERSION: tuple[Header, ...] = ((b"anthropic-version", b"2023-06-01"),)
-_PATHS = {ProviderKind.BEDROCK: "/async-invoke"}
+_JSON: tuple[Header, ...] = ((b"content-type", b"application/json"),)
+_PATHS = {
+    ProviderKind.BEDROCK: "/async-invoke",
+    ProviderKind.OLLAMA: "/api/tags",
+    ProviderKind.VERTEX: "/models/gemini-2.5-flash:countTokens",
+}
+_A_WORD = b'{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}'
 _ANSWERED = ProbeReport(True, None, "The provider is built in and answers.")
 _ENOUGH = Failure(Phase.FIRST_EVENT, Cause.PROTOCOL, "The answer is longer than is looked at.")
 
@@ -59,8 +66,10 @@ class HttpProbe:
         # The provider's own deadlines are for real work: a person is waiting here.
         hurried = replace(provider, headers_timeout_s=None, total_timeout_s=None)
         headers = _VERSION if provider.kind is ProviderKind.ANTHROPIC else ()
-        path = _PATHS.get(provider.kind, "/models")
-        call = UpstreamCall(hurried, credential, "GET", path, headers, b"", False)
+        method, path, body = "GET", _PATHS.get(provider.kind, "/models"), b""
+        if provider.kind is ProviderKind.VERTEX:
+            method, body, headers = "POST", _A_WORD, _JSON
+        call = UpstreamCall(hurried, credential, method, path, headers, body, False)
         upstream = HttpUpstream(self._options, self._box, lookup=self._lookup)
         answer = _Answer()
         try:

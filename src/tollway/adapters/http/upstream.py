@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
+from tollway.adapters.http.access_tokens import AccessTokens
 from tollway.adapters.http.connection import UpstreamConnection
 from tollway.adapters.http.credentials import CredentialError, Secrets
 from tollway.adapters.http.dialing import Dialer, DialError
@@ -19,11 +20,12 @@ from tollway.app.ports import ResponseSink, SecretBox, UpstreamCall
 from tollway.domain.brand import COMMAND
 from tollway.domain.failure import Cause, Failure, Phase
 from tollway.domain.origin import Origin, parse_base_url
-from tollway.domain.provider import ProviderRecord
+from tollway.domain.provider import ProviderKind, ProviderRecord
 from tollway.domain.result import Err
 
 _MAX_ROUTES = 4096
 _CLOSING = "The gateway is shutting down."
+_DRAINED = Failure(Phase.CONNECT, Cause.DRAINED, _CLOSING)
 _PoolKey = tuple[str, Origin, bool]
 
 
@@ -59,6 +61,7 @@ class HttpUpstream:
         self._secrets = Secrets(box)
         self._resolver = Resolver(lookup)
         self._dialer = Dialer(options, self._resolver)
+        self._tokens = AccessTokens(self.call)
         self._routes: dict[str, _Route] = {}
         self._pools: dict[_PoolKey, Pool] = {}
         self._running: set[Run] = set()
@@ -80,6 +83,8 @@ class HttpUpstream:
         try:
             sink.attach(run)
             fresh = False
+            if request is None:
+                request = await self._authorized(route, run, call)
             while run.failure is None:
                 connection = None if fresh else route.pool.take_idle()
                 if connection is None:
@@ -123,6 +128,7 @@ class HttpUpstream:
             obtaining.cancel()
         if self._obtaining:
             await asyncio.wait(self._obtaining)
+        await self._tokens.close()
         self._resolver.close()
         # A transport closes its socket in the turn after `abort`, and tells its encryption, which
         # tells us in the one after that.
@@ -134,7 +140,9 @@ class HttpUpstream:
         """Of all pools, busy and idle."""
         return sum(pool.open_connections for pool in self._pools.values())
 
-    def _prepare(self, call: UpstreamCall) -> tuple[_Route, bytes, str] | Failure:
+    def _prepare(self, call: UpstreamCall) -> tuple[_Route, bytes | None, str] | Failure:
+        """The way, the request and the secret in it. Without a request: the secret is a service
+        account, and its token must be fetched."""
         provider = call.provider
         route = self._routes.get(provider.id)
         if route is None or route.provider is not provider:
@@ -144,15 +152,40 @@ class HttpUpstream:
             route = made
         try:
             secret = self._secrets.resolve(provider, call.credential)
+            if provider.kind is ProviderKind.VERTEX:
+                token = self._tokens.at_hand(provider, secret)
+                if token is None:
+                    return route, None, secret
+                if isinstance(token, Failure):
+                    return token
+                secret = token
             return route, route.heads.render(call, secret), secret
         except CredentialError as error:
             return Failure(Phase.CONNECT, Cause.CREDENTIAL, str(error))
         except HeadError as error:
             return Failure(Phase.CONNECT, Cause.PROTOCOL, str(error))
 
+    async def _authorized(self, route: _Route, run: Run, call: UpstreamCall) -> bytes:
+        """The request with an access token in it; nothing when the call is cancelled first, or
+        fails for want of one."""
+        obtaining = self._tokens.obtain(call.provider, run.secret)
+        await asyncio.wait((obtaining, run.done), return_when=asyncio.FIRST_COMPLETED)
+        if run.done.done():
+            return b""
+        token = _DRAINED if obtaining.cancelled() else obtaining.result()
+        if isinstance(token, Failure):
+            run.fail(token)
+            return b""
+        run.secret = token
+        try:
+            return route.heads.render(call, token)
+        except HeadError as error:
+            run.fail(Failure(Phase.CONNECT, Cause.PROTOCOL, str(error)))
+            return b""
+
     def _make_route(self, provider: ProviderRecord) -> _Route | Failure:
         if self._closed:
-            return Failure(Phase.CONNECT, Cause.DRAINED, _CLOSING)
+            return _DRAINED
         guarded = provider.tenant_id is not None
         parsed = parse_base_url(provider.base_url, tenant_owned=guarded)
         if isinstance(parsed, Err):

@@ -33,7 +33,10 @@ _SECRET = (
         help="Where the gateway finds the secret: env:NAME or file:/PATH. Platform's only.",
     ),
 )
-_KINDS = ("openai", "azure_openai", "anthropic", "gemini", "bedrock", "openai_compatible", "echo")
+_KINDS = (
+    "openai", "azure_openai", "anthropic", "gemini", "vertex", "bedrock", "ollama",
+    "openai_compatible", "echo",
+)  # fmt: skip
 _URL = Option(flag="--base-url", field="base_url", help="Such as https://api.example.com/v1.")
 _CONFIG = (
     _ENABLED,

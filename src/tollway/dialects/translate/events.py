@@ -3,6 +3,7 @@ event says is theirs; what is no event, or too large, or said twice in a row bad
 """
 
 from abc import ABC, abstractmethod
+from typing import Protocol
 
 import msgspec
 
@@ -13,18 +14,32 @@ from tollway.dialects.translate.pieces import Failed, Piece
 from tollway.dialects.typed_stream import MAX_TYPED_EVENT_BYTES
 
 _UNREADABLE = StreamError(None, "The provider sent events that cannot be read.", "malformed_stream")
-_TOO_LARGE = StreamError(None, "The provider sent an event that is too large.", None)
+TOO_LARGE = StreamError(None, "The provider sent an event that is too large.", None)
 _load = msgspec.json.Decoder().decode
+
+
+class Buffer(Protocol):
+    """Holds back what is not yet a whole event."""
+
+    def __len__(self) -> int:
+        """Bytes held back."""
+
+    def take(self, data: bytes) -> bytes:
+        """Everything up to the end of the last whole event."""
+
+    def rest(self) -> bytes:
+        """What is left when no more will come."""
 
 
 class EventReader(ABC):
     """A `PieceReader` over events that hold JSON objects. A side reads each in `_read`; it sets
     `_over` with its last piece."""
 
-    def __init__(self) -> None:
+    def __init__(self, buffer: Buffer | None = None) -> None:
+        """Without a buffer, events are server-sent ones."""
         self.malformed = 0
         self._garbled = 0  # in a row
-        self._buffer = EventBuffer()
+        self._buffer: Buffer = EventBuffer() if buffer is None else buffer
         self._fresh = True
         self._over = False
 
@@ -34,7 +49,7 @@ class EventReader(ABC):
             return []
         pieces = self._pieces(self._buffer.take(data))
         if len(self._buffer) > MAX_TYPED_EVENT_BYTES and not self._over:
-            pieces.append(self._failed(_TOO_LARGE))
+            pieces.append(self._failed(TOO_LARGE))
         return pieces
 
     def end(self) -> list[Piece]:
@@ -73,6 +88,9 @@ class EventReader(ABC):
         if payload == b"[DONE]":
             self._over = True
             return self._finish()
+        return self._read_payload(name, payload)
+
+    def _read_payload(self, name: bytes, payload: bytes) -> list[Piece]:
         event = _object(payload)
         if event is None:
             self.malformed += 1

@@ -27,6 +27,7 @@ from tollway.dialects.translate.talk import (
     Audio,
     CannotCarryError,
     Document,
+    Feature,
     Image,
     Message,
     Part,
@@ -69,6 +70,13 @@ _MEDIA_TYPES = {
 
 def write(talk: Talk, model: str) -> Written:
     """The request. Raises CannotCarryError."""
+    body, dropped = request_of(talk, model)
+    return Written(encode(body), dropped)
+
+
+def request_of(talk: Talk, model: str) -> tuple[dict[str, Any], tuple[Feature, ...]]:
+    """The request as values that nobody else holds, and what was left out. Raises
+    CannotCarryError."""
     thinking, told = thinking_of(talk.reasoning, model)
     dropped = ["reasoning"] if told else []
     if talk.tools and talk.parallel_tools is False:
@@ -82,7 +90,7 @@ def write(talk: Talk, model: str) -> Written:
         config["thinkingConfig"] = thinking
     if config:
         body["generationConfig"] = config
-    return Written(encode(body), tuple(dropped))
+    return body, tuple(dropped)
 
 
 def path(model: str, stream: bool) -> str:

@@ -7,12 +7,12 @@ back. Source: Google's GenerateContentResponse and its pages on thought signatur
 """
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 from tollway.dialects.counts import details_of
 from tollway.dialects.event_stream import StreamError
 from tollway.dialects.translate.events import EventReader
+from tollway.dialects.translate.folding import folded
 from tollway.dialects.translate.pieces import (
     Begun,
     Ended,
@@ -27,11 +27,7 @@ from tollway.dialects.translate.shapes import arguments_text, objects_of, text_o
 from tollway.dialects.translate.talk import (
     GEMINI_SIGNED,
     Answer,
-    Part,
     Stop,
-    Text,
-    Thinking,
-    ToolUse,
 )
 from tollway.dialects.usage_gemini import read_gemini_usage
 from tollway.domain.usage import Usage
@@ -180,30 +176,4 @@ class GeminiPieces(EventReader):
 
 def answer_of(value: dict[str, Any]) -> Answer | None:
     """A whole answer; None for what is none."""
-    pieces = GeminiPieces().whole(value)
-    if not pieces or not isinstance(pieces[-1], Ended):
-        return None
-    first, last = pieces[0], pieces[-1]
-    id_ = first.id if isinstance(first, Begun) else ""
-    return Answer(_folded(pieces), last.stop, last.usage, id_)
-
-
-def _folded(pieces: Sequence[Piece]) -> tuple[Part, ...]:
-    parts: dict[int, Part] = {}
-    for piece in pieces:
-        if isinstance(piece, TextPiece):
-            known = parts.get(piece.part, Text(""))
-            assert isinstance(known, Text), "a part is of one kind"
-            parts[piece.part] = Text(known.text + piece.text)
-        elif isinstance(piece, ThinkingPiece):
-            thought = parts.get(piece.part, Thinking(""))
-            assert isinstance(thought, Thinking), "a part is of one kind"
-            told, signature = thought.text + piece.text, thought.signature + piece.signature
-            parts[piece.part] = Thinking(told, signature)
-        elif isinstance(piece, ToolBegun):
-            parts[piece.part] = ToolUse(piece.id, piece.name, "", piece.signature)
-        elif isinstance(piece, ToolPiece):
-            call = parts[piece.part]
-            assert isinstance(call, ToolUse), "a part is of one kind"
-            parts[piece.part] = call._replace(arguments=piece.arguments)
-    return tuple(parts.values())
+    return folded(GeminiPieces().whole(value))

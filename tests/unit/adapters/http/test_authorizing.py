@@ -140,3 +140,17 @@ async def test_over_the_wire(monkeypatch: pytest.MonkeyPatch) -> None:
         assert failure is not None
         assert (failure.phase, failure.cause) == (Phase.CONNECT, Cause.CREDENTIAL)
         assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("secret", "line"),
+    [
+        ("ya29.token", b"authorization: Bearer ya29.token\r\n"),
+        ("AIzaKey", b"x-goog-api-key: AIzaKey\r\n"),
+        ("AQ.key", b"x-goog-api-key: AQ.key\r\n"),
+    ],
+)
+def test_tokens_and_keys_of_vertex(secret: str, line: bytes) -> None:
+    """Google takes a key by its own header only."""
+    at = replace(provider("https://aiplatform.googleapis.com"), kind=ProviderKind.VERTEX)
+    assert line in heads().render(make_call(at), secret)

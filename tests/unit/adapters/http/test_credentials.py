@@ -249,3 +249,19 @@ async def test_a_provider_is_sent_what_was_sealed_for_it() -> None:
     assert asked == ["Bearer word-of-the-tenant"]
     assert sink.flow is not None
     assert sink.flow.redact("bad key word-of-the-tenant!") == "bad key [redacted]!"
+
+
+def test_a_service_account_in_a_file(tmp_path: Path) -> None:
+    """Is written with line breaks; in a header, or as an envelope, it would have none."""
+    path = tmp_path / "key.json"
+    path.write_text('{\n  "private_key": "a\\nb",\n  "n": "c d"\n}\n')
+    assert Secrets().look_up(f"file:{path}") == '{"private_key":"a\\nb","n":"c d"}'
+    path = tmp_path / "none.json"
+    path.write_text("{\n")
+    assert Secrets().look_up(f"file:{path}") == "{"
+
+
+def test_a_sealed_service_account() -> None:
+    """Has spaces in it, as keys have not, and opens all the same."""
+    secret = '{"private_key":"-----BEGIN PRIVATE KEY-----\\nx"}'
+    assert Secrets(BOX).resolve(TENANTS, sealed(TENANTS, secret)) == secret

@@ -29,6 +29,12 @@ def provider(status=200, *, body=b'{"data": []}', headers=(), gate=None):
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["content-length"]))
+            assert self.headers["content-type"] == "application/json"
+            assert b'"hi"' in body
+            self.do_GET()
+
         def do_GET(self):
             asked.append((self.path, self.headers["authorization"]))
             if gate is not None:
@@ -196,3 +202,20 @@ def test_few_are_tried_at_once():
         assert [report.ok for report in reports[4:]] == [True, True]
         assert one.probe(slow, KEY).ok
         assert len(asked) == 3
+
+
+def test_ollama_lists_its_models_elsewhere():
+    """And needs no secret."""
+    with provider() as (good, asked):
+        theirs = record(good.base_url.removesuffix("/v1"), kind=ProviderKind.OLLAMA)
+        assert probe().probe(theirs, None).ok
+        assert asked == [("/api/tags", None)]
+
+
+def test_vertex_counts_a_word():
+    """It lists no models in a project, and counting costs nothing."""
+    with provider() as (good, asked):
+        theirs = record(good.base_url, kind=ProviderKind.VERTEX)
+        assert probe().probe(theirs, KEY).ok
+        path = "/v1/models/gemini-2.5-flash:countTokens"
+        assert asked == [(path, f"Bearer {SECRET}")]

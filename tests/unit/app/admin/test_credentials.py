@@ -1,5 +1,6 @@
 """Credentials: sealed for one place, by reference for the platform only, never shown."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -16,6 +17,7 @@ from tests.fakes.acting import (
     said,
     work_of,
 )
+from tests.fakes.google import account_file
 from tollway.app.admin.commands.credentials import (
     MAX_CREDENTIALS,
     NO_SECRET,
@@ -28,6 +30,7 @@ from tollway.app.admin.commands.credentials import (
 from tollway.app.admin.commands.providers import ProviderSpec, create_provider
 from tollway.app.admin.queries.probing import subject
 from tollway.app.admin.queries.routing import read_credential
+from tollway.app.admin.sealing import open_credential
 from tollway.app.views import ProviderView
 from tollway.domain.provider import ProviderKind
 
@@ -124,6 +127,37 @@ def test_keys_of_amazon(theirs):
     wrong = add_credential(theirs, made.id, Secret("AKID:"))
     assert refused(wrong) == ("invalid", "api_key")
     assert "AKID" not in said(wrong)
+
+
+VERTEX = "https://aiplatform.googleapis.com/v1/projects/p/locations/global/publishers/google"
+
+
+def test_service_accounts_of_google(theirs, work):
+    """A key file is sealed as one line; where its tokens come from is looked at when it comes, and
+    what was given is not repeated."""
+    made = done(create_provider(theirs, ProviderSpec("g", "vertex", VERTEX)))
+    for secret in ("ya29.token", "AIzaKey"):
+        done(add_credential(theirs, made.id, Secret(secret)))
+    account = done(add_credential(theirs, made.id, Secret(account_file())))
+    envelope = theirs.uow.providers.envelope(account.id)
+    opened = open_credential(theirs.box, made, envelope)
+    assert opened.isprintable()
+    assert json.loads(opened) == json.loads(account_file())
+    elsewhere = account_file("https://evil.example/token")
+    for text in (elsewhere, account_file(type="authorized_user"), "{", '{"a": 1}', "ya29 token"):
+        wrong = add_credential(theirs, made.id, Secret(text))
+        assert refused(wrong) == ("invalid", "api_key")
+        assert "PRIVATE" not in said(wrong)
+    ours = done(create_provider(work, ProviderSpec("g", "vertex", VERTEX)))
+    done(add_credential(work, ours.id, Secret(elsewhere)))
+
+
+def test_json_is_no_key_of_others(theirs):
+    """A key file has spaces, and other providers would be sent it as it is."""
+    assert refused(add_credential(theirs, "prv_open", Secret(account_file()))) == (
+        "invalid",
+        "api_key",
+    )
 
 
 def test_an_echo_provider_takes_none(work):

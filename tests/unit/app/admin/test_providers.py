@@ -89,12 +89,24 @@ def test_bedrock_is_in_a_region(work, theirs):
     assert said(update_provider(theirs, moved)).startswith("A provider of kind bedrock needs its")
 
 
+def test_vertex_is_at_a_publisher(work):
+    """Its base URL names the project, and ends where Google's models begin."""
+    there = "https://eu-aiplatform.googleapis.com/v1/projects/p/locations/eu"
+    for url in (there, "https://aiplatform.googleapis.com", None):
+        assert refused(create_provider(work, spec("a", "vertex", url))) == ("invalid", "base_url")
+    made = done(create_provider(work, spec("a", "vertex", f"{there}/publishers/google/")))
+    assert made.base_url == f"{there}/publishers/google"
+
+
 def test_kinds_with_a_usual_place_need_no_address(work):
     """Others do; the built-in one has none."""
     assert done(create_provider(work, spec("a", "openai", None))).base_url == (
         "https://api.openai.com/v1"
     )
     assert done(create_provider(work, spec("b", "echo", None))).base_url == ""
+    assert done(create_provider(work, spec("d", "ollama", None))).base_url == (
+        "http://127.0.0.1:11434"
+    )
     assert refused(create_provider(work, spec("c", base_url=None))) == ("invalid", "base_url")
 
 

@@ -17,6 +17,7 @@ from tollway.domain.ids import CredentialId, ProviderId, make_id
 from tollway.domain.policy import Action
 from tollway.domain.provider import ProviderKind
 from tollway.domain.result import Err, Ok, Result
+from tollway.domain.vertex import is_account, one_line, service_account
 
 MAX_CREDENTIALS = 64
 MAX_SECRET_CHARS = 8192
@@ -139,14 +140,27 @@ def check_secret(provider: ProviderView, secret: Secret) -> Rejected | None:
         return check_reference(secret.reference or "")
     if secret.reference is not None:
         return Rejected("reference", "Give api_key or reference, not both.")
-    text = secret.api_key
-    sound = text.isascii() and text.isprintable() and " " not in text
+    text = _text_of(provider, secret.api_key)
+    account = provider.kind is ProviderKind.VERTEX and is_account(text)
+    sound = text.isascii() and text.isprintable() and (account or " " not in text)
     if not sound or not 1 <= len(text) <= MAX_SECRET_CHARS:
         return Rejected(
             "api_key",
             f"An api_key is 1 to {MAX_SECRET_CHARS} printable ASCII characters without spaces.",
         )
+    if account:
+        return _check_account(text, tenant_owned=provider.tenant_id is not None)
     return _check_keys(text) if provider.kind is ProviderKind.BEDROCK else None
+
+
+def _text_of(provider: ProviderView, api_key: str) -> str:
+    """What is sealed: the JSON of a service account without its line breaks."""
+    return one_line(api_key) if provider.kind is ProviderKind.VERTEX else api_key
+
+
+def _check_account(text: str, *, tenant_owned: bool) -> Rejected | None:
+    account = service_account(text, tenant_owned=tenant_owned)
+    return Rejected("api_key", account.error) if isinstance(account, Err) else None
 
 
 def _check_keys(text: str) -> Rejected | None:
@@ -194,7 +208,7 @@ def _found(
 def _envelope(work: Work, provider: ProviderView, secret: Secret) -> bytes | None:
     if secret.api_key is None:
         return None
-    return seal_credential(work.box, provider, secret.api_key)
+    return seal_credential(work.box, provider, _text_of(provider, secret.api_key))
 
 
 def _check_weight(weight: int) -> Rejected | None:
