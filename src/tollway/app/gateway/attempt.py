@@ -100,6 +100,7 @@ async def _try_target(
     if exchange.client.gone:
         return Failure(Phase.CONNECT, Cause.CLIENT_GONE, "The client left.")
     assert exchange.principal is not None
+    credential: CredentialRecord | None
     if len(provider.credentials) == 1:
         credential, exchange.spare = provider.credentials[0], False
     else:

@@ -10,7 +10,13 @@ from typing import Any
 import msgspec
 
 from tollway.dialects.ask import Ask, Heading
-from tollway.dialects.translate.messages_writer import STOP_REASONS, MessageEvents, usage_values
+from tollway.dialects.translate.messages_writer import (
+    CALLER,
+    STOP_REASONS,
+    UNKNOWN,
+    MessageEvents,
+    message_usage,
+)
 from tollway.dialects.translate.shapes import arguments_of, arguments_text, encode, text_of
 from tollway.dialects.translate.sides import ClientSide
 from tollway.dialects.translate.talk import (
@@ -279,7 +285,8 @@ def write_answer(answer: Answer, heading: Heading) -> bytes:
             "content": content,
             "stop_reason": STOP_REASONS[answer.stop],
             "stop_sequence": answer.stop_sequence or None,
-            "usage": usage_values(answer.usage),
+            **UNKNOWN,
+            "usage": message_usage(answer.usage),
         }
     )
 
@@ -293,7 +300,8 @@ def _written(part: Part) -> dict[str, Any] | None:
         return {"type": "thinking", "thinking": part.text, "signature": part.signature}
     if isinstance(part, ToolUse):
         arguments = arguments_of(part.arguments)
-        return {"type": "tool_use", "id": part.id, "name": part.name, "input": arguments}
+        call = {"type": "tool_use", "id": part.id, "name": part.name, "input": arguments}
+        return {**call, "caller": CALLER}
     return None  # what a model of this dialect never says
 
 

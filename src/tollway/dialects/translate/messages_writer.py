@@ -35,6 +35,22 @@ STOP_REASONS = {
 }
 
 
+# What Anthropic's document demands of each answer, and nobody else's answers know.
+UNKNOWN: dict[str, Any] = {"stop_details": None, "container": None}
+CALLER = {"type": "direct"}  # of a call: the model itself
+_UNKNOWN_USAGE: dict[str, Any] = {"output_tokens_details": None, "server_tool_use": None}
+_UNKNOWN_AT_ONCE: dict[str, Any] = {
+    "cache_creation": None,
+    "inference_geo": None,
+    "service_tier": None,
+}
+
+
+def message_usage(usage: Usage | None) -> dict[str, Any]:
+    """The usage of a message: with what a stream says once."""
+    return {**usage_values(usage), **_UNKNOWN_AT_ONCE}
+
+
 def usage_values(usage: Usage | None) -> dict[str, Any]:
     """As this dialect counts: what was cached stands beside the input, thinking in the output. Its
     clients want numbers: what is not known is told as 0."""
@@ -44,6 +60,7 @@ def usage_values(usage: Usage | None) -> dict[str, Any]:
         "cache_creation_input_tokens": known.cache_write or 0,
         "cache_read_input_tokens": known.cached_input or 0,
         "output_tokens": (known.output or 0) + (known.reasoning or 0),
+        **_UNKNOWN_USAGE,
     }
 
 
@@ -93,7 +110,8 @@ class MessageEvents:
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
-            "usage": usage_values(self._usage),
+            **UNKNOWN,
+            "usage": message_usage(self._usage),
         }
         return _event("message_start", message=message)
 
@@ -106,7 +124,8 @@ class MessageEvents:
         if isinstance(piece, ThinkingPiece):
             return self._think(piece)
         if isinstance(piece, ToolBegun):
-            return self._open(piece.part, "tool_use", id=piece.id, name=piece.name, input={})
+            named = {"id": piece.id, "name": piece.name, "input": {}, "caller": CALLER}
+            return self._open(piece.part, "tool_use", **named)
         if isinstance(piece, ToolPiece) and self._kind == "tool_use":
             return self._delta("input_json_delta", partial_json=piece.arguments)
         return b""
@@ -147,6 +166,7 @@ class MessageEvents:
         delta = {
             "stop_reason": STOP_REASONS[piece.stop],
             "stop_sequence": piece.stop_sequence or None,
+            **UNKNOWN,
         }
         usage = usage_values(piece.usage or self._usage)
         return said + _event("message_delta", delta=delta, usage=usage) + _event("message_stop")

@@ -131,7 +131,12 @@ def item_of(part: Part, heading: Heading, number: int, *, tools: Offered) -> dic
         return {**item, "summary": summary, "encrypted_content": kept}
     if isinstance(part, ToolUse):
         return _call(part, heading, number, tools)
-    content: dict[str, Any] = {"type": "output_text", "text": "", "annotations": []}
+    content: dict[str, Any] = {
+        "type": "output_text",
+        "text": "",
+        "annotations": [],
+        "logprobs": [],
+    }
     if isinstance(part, Refusal):
         content = {"type": "refusal", "refusal": part.text}
     elif isinstance(part, Text):
