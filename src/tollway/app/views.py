@@ -162,6 +162,7 @@ class ProviderView:
     requests_at_once: int | None = None
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
+    translate_responses: bool = False
     config: Mapping[str, Any] = field(default_factory=dict)
     credentials: tuple[CredentialView, ...] = ()
     managed_by: str | None = None

@@ -295,18 +295,26 @@ _PROVIDER_SIDES = {
     ProviderKind.OLLAMA: ollama_provider.PROVIDER,
 }
 
-_CARRIERS: dict[tuple[str, ProviderKind], Carrier] = {
+_TRANSLATIONS: dict[tuple[str, ProviderKind], Carrier] = {
     (endpoint, kind): Translation(client, provider)
     for endpoint, client in _CLIENT_SIDES.items()
     for kind, provider in _PROVIDER_SIDES.items()
 }
-_CARRIERS.update(
-    ((endpoint.name, kind), _passing(endpoint))
-    for endpoint in _ALL
-    for kind in _KINDS.get(endpoint.name, _OPENAI_KINDS)
-)
+_CARRIERS: dict[tuple[str, ProviderKind], Carrier] = {
+    **_TRANSLATIONS,
+    **{
+        (endpoint.name, kind): _passing(endpoint)
+        for endpoint in _ALL
+        for kind in _KINDS.get(endpoint.name, _OPENAI_KINDS)
+    },
+}
 
 
-def carrier_for(endpoint: Endpoint, kind: ProviderKind) -> Carrier | None:
-    """How this endpoint's requests reach providers of this kind; None: they do not."""
+def carrier_for(
+    endpoint: Endpoint, kind: ProviderKind, *, translate_responses: bool = False
+) -> Carrier | None:
+    """How this endpoint's requests reach providers of this kind; None: they do not.
+    `translate_responses`: the provider has no Responses of its own, or only a part of them."""
+    if translate_responses and endpoint.name == "responses":
+        return _TRANSLATIONS.get((endpoint.name, kind))
     return _CARRIERS.get((endpoint.name, kind))

@@ -71,5 +71,6 @@ class ProviderRecord:
     first_token_timeout_s: float | None = None
     idle_timeout_s: float | None = None
     total_timeout_s: float | None = None
+    translate_responses: bool = False  # into its Chat Completions: it has no Responses of its own
     residency: str | None = None  # where it keeps what it is sent, such as `eu`
     capacity: Capacity | None = None  # of each of its accounts; None: not known

@@ -116,6 +116,7 @@ _PROVIDERS = (
         provider_config.c.first_token_timeout_s,
         provider_config.c.idle_timeout_s,
         provider_config.c.total_timeout_s,
+        provider_config.c.translate_responses,
         providers.c.residency,
         provider_config.c.requests_at_once,
         provider_config.c.requests_per_minute,
@@ -254,7 +255,7 @@ def read_providers(
             row[5],
             StreamUsage(row[6]),
             tuple(credentials[row[0]]),
-            *(*row[7:13], _capacity(*row[13:])),
+            *(*row[7:14], _capacity(*row[14:])),
         )
         for row in found
     )

@@ -79,8 +79,8 @@ class CredentialEntry(Entry):
 
 
 class ProviderEntry(Entry):
-    """One provider; without a tenant it is the platform's. Timeouts in seconds. The last three are
-    what each of its accounts takes; left out, that is learned."""
+    """One provider; without a tenant it is the platform's. Timeouts in seconds. What each of its
+    accounts takes is learned where it is left out."""
 
     name: str
     kind: ProviderKind
@@ -98,6 +98,7 @@ class ProviderEntry(Entry):
     requests_at_once: int | None = None
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
+    translate_responses: bool = False
 
 
 class TargetEntry(Entry):

@@ -143,7 +143,11 @@ def _begin(
 ) -> BufferedRelay | BadRequest | Unavailable:
     """Render the request and journal its intent; or why nothing may be sent."""
     target, provider = served
-    carrier = carrier_for(exchange.inbound.endpoint, provider.kind)
+    carrier = carrier_for(
+        exchange.inbound.endpoint,
+        provider.kind,
+        translate_responses=provider.translate_responses,
+    )
     call: UpstreamCall | BadRequest = (
         _not_served(exchange, provider)
         if carrier is None

@@ -65,6 +65,12 @@ _CONFIG = (
         )
         for name in ("requests-at-once", "requests-per-minute", "tokens-per-minute")
     ),
+    Option(
+        flag="--translate-responses",
+        field="config.translate_responses",
+        kind=Kind.SWITCH,
+        help="It has no Responses of its own: they go as chat.",
+    ),
 )
 
 PROVIDERS = Noun(

@@ -53,6 +53,9 @@ class ProviderConfig(Form):
     requests_at_once: Most = None
     requests_per_minute: Most = None
     tokens_per_minute: Most = None
+    translate_responses: Annotated[
+        StrictBool, Field(description="It has no Responses of its own: they go as chat.")
+    ] = False
 
 
 class ProviderIn(Form):
@@ -245,6 +248,7 @@ def _out(view: ProviderView) -> ProviderOut:
             requests_at_once=view.requests_at_once,
             requests_per_minute=view.requests_per_minute,
             tokens_per_minute=view.tokens_per_minute,
+            translate_responses=view.translate_responses,
         ),
         enabled=view.enabled,
         residency=view.residency,

@@ -56,6 +56,7 @@ FULL = {
             "residency": "eu",
             "connect_timeout_s": 2.5,
             "requests_per_minute": 600,
+            "translate_responses": True,
             "credentials": [
                 {"reference": "env:CLOUD_KEY", "weight": 2},
                 {"reference": "file:/run/cloud.key"},

@@ -60,6 +60,7 @@ def test_a_provider_is_made_with_its_secret_at_once(theirs):
         "stream_usage": "none",
         "idle_timeout_s": 3.0,
         "tokens_per_minute": 90_000,
+        "translate_responses": True,
         "enabled": False,
     }
     provider = done(create_provider(theirs, spec(base_url=URL + "/", **fields), KEY))

@@ -2,7 +2,7 @@
 
 import json
 
-from tests.fakes.pipeline import RESET, Script, make_bench, provider, snapshot, streamed
+from tests.fakes.pipeline import RESET, Script, make_bench, provider, snapshot, streamed, whole
 from tollway.app.gateway.runtime import GatewayOptions
 from tollway.dialects.registry import ENDPOINTS
 from tollway.domain.ids import ProviderId
@@ -137,3 +137,16 @@ async def test_an_answer_too_large_is_cut_off():
     made = bench(Script(pieces=[b"x" * 2000]), options=GatewayOptions(reply_bytes=1000))
     _, verdict = await made.ask(ASK, endpoint=MESSAGES)
     assert "larger than 1000 bytes" in verdict.message
+
+
+async def test_a_server_without_responses_is_sent_a_chat():
+    """Where its provider says so: then its own Chat Completions are what is asked, and the client
+    has a response. Everything else goes as before."""
+    kind = ProviderKind.OPENAI_COMPATIBLE
+    served = {ProviderId("prv_one"): provider("one", kind=kind, translate_responses=True)}
+    made = make_bench(whole(), whole(), config=snapshot(providers=served))
+    client, verdict = await made.ask({"model": "m", "input": "hi"}, endpoint=RESPONSES)
+    assert verdict is None
+    assert json.loads(client.body)["object"] == "response"
+    assert (await made.ask({"model": "m", "messages": HI}))[1] is None
+    assert [call.path for call in made.upstream.calls] == ["/chat/completions"] * 2

@@ -21,6 +21,7 @@ CONFIG = {
     "requests_at_once": None,
     "requests_per_minute": None,
     "tokens_per_minute": None,
+    "translate_responses": False,
 }
 
 

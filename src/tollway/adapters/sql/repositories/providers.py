@@ -42,6 +42,7 @@ _EVERY = select(
     provider_config.c.requests_at_once,
     provider_config.c.requests_per_minute,
     provider_config.c.tokens_per_minute,
+    provider_config.c.translate_responses,
     provider_config.c.extra,
 ).join(provider_config, provider_config.c.provider_id == providers.c.id)
 _PROVIDERS = _EVERY.where(living(providers))
@@ -214,6 +215,7 @@ def _config(provider: ProviderView) -> dict[str, Any]:
         "requests_at_once": provider.requests_at_once,
         "requests_per_minute": provider.requests_per_minute,
         "tokens_per_minute": provider.tokens_per_minute,
+        "translate_responses": provider.translate_responses,
         "extra": mapped(provider.config) or None,
     }
 
@@ -248,6 +250,7 @@ def _view(row: Row[Any], credentials: tuple[CredentialView, ...]) -> ProviderVie
         requests_at_once=row.requests_at_once,
         requests_per_minute=row.requests_per_minute,
         tokens_per_minute=row.tokens_per_minute,
+        translate_responses=row.translate_responses,
         config=row.extra or {},
         credentials=credentials,
         managed_by=row.managed_by,

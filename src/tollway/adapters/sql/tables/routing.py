@@ -55,6 +55,7 @@ provider_config = Table(
     Column("requests_at_once", Integer),
     Column("requests_per_minute", Integer),
     Column("tokens_per_minute", Integer),
+    Column("translate_responses", Boolean, nullable=False, server_default=false()),
     Column("extra", JSON(none_as_null=True)),
     Column("version", BigInteger, nullable=False),
 )

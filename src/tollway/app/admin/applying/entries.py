@@ -127,6 +127,7 @@ def provider_entry(view: ProviderView, tenant: str | None) -> ProviderEntry:
         requests_at_once=view.requests_at_once,
         requests_per_minute=view.requests_per_minute,
         tokens_per_minute=view.tokens_per_minute,
+        translate_responses=view.translate_responses,
     )
 
 

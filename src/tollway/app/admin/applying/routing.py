@@ -43,6 +43,7 @@ def apply_provider(run: Run, entry: ProviderEntry) -> None:
             requests_at_once=wanted.requests_at_once,
             requests_per_minute=wanted.requests_per_minute,
             tokens_per_minute=wanted.tokens_per_minute,
+            translate_responses=wanted.translate_responses,
             managed_by=BY_FILE,
         )
         found = run.take(providers.create_provider(run.work, spec))
@@ -71,6 +72,7 @@ def _update_provider(run: Run, found: ProviderView, wanted: ProviderEntry) -> Pr
         requests_at_once=wanted.requests_at_once,
         requests_per_minute=wanted.requests_per_minute,
         tokens_per_minute=wanted.tokens_per_minute,
+        translate_responses=wanted.translate_responses,
         managed_by=BY_FILE,
     )
     secret = credentials.NO_SECRET

@@ -40,7 +40,10 @@ _TIMEOUTS = (
     "total_timeout_s",
 )
 _CAPACITY = ("requests_at_once", "requests_per_minute", "tokens_per_minute")
-_FACTS = ("name", "base_url", "enabled", "residency", "stream_usage", *_TIMEOUTS, *_CAPACITY)
+_FACTS = (
+    *("name", "base_url", "enabled", "residency", "stream_usage"),
+    *(*_TIMEOUTS, *_CAPACITY, "translate_responses"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class ProviderSpec:
     requests_at_once: int | None = None
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
+    translate_responses: bool = False
     managed_by: str | None = None
 
 
@@ -96,6 +100,7 @@ def create_provider(
         spec.requests_at_once,
         spec.requests_per_minute,
         spec.tokens_per_minute,
+        spec.translate_responses,
         managed_by=spec.managed_by,
     )
     wrong = _check(work, provider, None) or check_secret(provider, secret)

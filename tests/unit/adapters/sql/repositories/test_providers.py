@@ -29,6 +29,7 @@ OWN = ProviderView(
     requests_at_once=6,
     requests_per_minute=70,
     tokens_per_minute=80_000,
+    translate_responses=True,
     config={"region": "eu-west-1"},
     managed_by="file",
 )

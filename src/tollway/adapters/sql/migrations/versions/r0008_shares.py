@@ -14,6 +14,10 @@ def upgrade() -> None:
     for name in ("requests_at_once", "requests_per_minute", "tokens_per_minute"):
         op.add_column("provider_config", sa.Column(name, sa.Integer(), nullable=True))
     op.add_column(
+        "provider_config",
+        sa.Column("translate_responses", sa.Boolean(), nullable=False, server_default=sa.false()),
+    )
+    op.add_column(
         "tenant_settings", sa.Column("weight", sa.Float(), nullable=False, server_default="1")
     )
     op.add_column("tenant_settings", sa.Column("allowed_residency", sa.JSON(), nullable=True))
