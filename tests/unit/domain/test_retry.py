@@ -2,7 +2,7 @@
 
 import pytest
 
-from tollway.domain.retry import retry_after_s
+from tollway.domain.retry import retry_after_s, used_up_s
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,60 @@ from tollway.domain.retry import retry_after_s
 def test_only_plain_numbers_count(headers, wait_s):
     """Milliseconds before seconds, at most a minute, and anything else is ignored."""
     assert retry_after_s(headers) == wait_s
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait_s"),
+    [
+        ([], None),
+        ([(b"x-ratelimit-remaining-requests", b"0")], None),
+        ([("x-ratelimit-remaining-requests", "1"), ("x-ratelimit-reset-requests", "9s")], None),
+        ([("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "1s")], 1.0),
+        ([("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-reset-tokens", "20ms")], 0.02),
+        ([("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-reset-tokens", "6m0s")], 60.0),
+        ([("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-reset-tokens", "1h")], 60.0),
+        ([("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-reset-tokens", "7.66s")], 7.66),
+        ([("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-reset-tokens", "")], None),
+        ([("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-reset-tokens", "soon")], None),
+        ([("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-reset-tokens", "9" * 41)], None),
+        ([("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-reset-tokens", "\xff")], None),
+        (
+            [
+                ("x-ratelimit-remaining-requests", "0"),
+                ("x-ratelimit-reset-requests", "2s"),
+                ("x-ratelimit-remaining-tokens", "0"),
+                ("x-ratelimit-reset-tokens", "5s"),
+            ],
+            5.0,
+        ),
+        (
+            [
+                ("anthropic-ratelimit-tokens-remaining", "0"),
+                ("anthropic-ratelimit-tokens-reset", "2026-11-18T12:00:07Z"),
+            ],
+            7.0,
+        ),
+        (
+            [
+                ("anthropic-ratelimit-requests-remaining", "0"),
+                ("anthropic-ratelimit-requests-reset", "2026-11-18T11:00:00Z"),
+            ],
+            0.0,
+        ),
+        (
+            [
+                ("anthropic-ratelimit-requests-remaining", "0"),
+                ("anthropic-ratelimit-requests-reset", "2026-11-18T12:00:07"),
+            ],
+            None,
+        ),
+    ],
+)
+def test_an_account_that_has_nothing_left_says_until_when(headers, wait_s):
+    """The longest of them, at most a minute; without a time it says nothing."""
+    raw = [
+        tuple(part if isinstance(part, bytes) else part.encode("latin-1") for part in pair)
+        for pair in headers
+    ]
+    found = used_up_s(raw, 1_795_003_200.0)  # 2026-11-18T12:00:00Z
+    assert found == (None if wait_s is None else pytest.approx(wait_s))

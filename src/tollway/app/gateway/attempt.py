@@ -13,7 +13,7 @@ from tollway.app.gateway.relay import BufferedRelay
 from tollway.app.gateway.reserve import attempt_rules, reserve_attempt
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.gateway.settle import settle_attempt
-from tollway.app.gateway.sharing import take_turn
+from tollway.app.gateway.sharing import Account, take_turn
 from tollway.app.gateway.sound_relay import SoundRelay
 from tollway.app.gateway.stream_relay import StreamRelay
 from tollway.app.gateway.timing import Timing
@@ -28,6 +28,7 @@ from tollway.domain.model import Strategy, Target
 from tollway.domain.provider import CredentialRecord, ProviderKind, ProviderRecord, StreamUsage
 from tollway.domain.receipt import Intent
 from tollway.domain.refusal import BadRequest, QuotaExceeded, Unavailable
+from tollway.domain.retry import used_up_s
 from tollway.domain.retry_budget import RetryBudget
 
 _JOURNAL_FULL = Unavailable(
@@ -129,9 +130,18 @@ async def _try_target(
         turn.went(failure, relay.usage)
         if failure is not None or gateway.health:
             note_health(gateway, served, failure)
+        if failure is None and (len(exchange.targets) > 1 or len(provider.credentials) > 1):
+            _heed_limits(gateway, relay, account)
         return None if relay.answered else failure
     finally:
         turn.close()
+
+
+def _heed_limits(gateway: Gateway, relay: BufferedRelay, account: Account) -> None:
+    """An account that says it has nothing left is passed over, where there are others."""
+    rests_s = used_up_s(relay.provider_headers, gateway.clock.wall_ns() / 1_000_000_000)
+    if rests_s:
+        account.rest(rests_s)
 
 
 def _begin(

@@ -152,6 +152,11 @@ class BufferedRelay:
         """Whether the answer goes out as it comes."""
         return self.intent.stream
 
+    @property
+    def provider_headers(self) -> Sequence[Header]:
+        """All that came with the provider's status."""
+        return self._headers
+
     def stop(self, failure: Failure) -> None:
         """End the upstream call with this failure, now or as soon as it begins."""
         self._stopped = failure

@@ -70,6 +70,7 @@ class Account:
         "_loop",
         "_queue",
         "_rejected_until_s",
+        "_rests",
         "_timer",
         "configured",
         "free",
@@ -83,6 +84,7 @@ class Account:
         self._timer: asyncio.TimerHandle | None = None
         self._counts: dict[str, int] = {}  # of those who wait, by tenant
         self._rejected_until_s = 0.0
+        self._rests = False
         self.free = True
 
     @property
@@ -122,6 +124,12 @@ class Account:
         """How long the provider wants to hear nothing."""
         return self._learned.blocked_until_s - self._loop.time()
 
+    def rest(self, seconds: float) -> None:
+        """The provider says that nothing is left for so long."""
+        until_s = self._loop.time() + seconds
+        self._learned.blocked_until_s = max(self._learned.blocked_until_s, until_s)
+        self._rests, self.free = True, False
+
     def leave_free(self) -> None:
         """Nothing bounds the account, and nothing is to be learned."""
         self._queue.running -= 1
@@ -136,6 +144,9 @@ class Account:
         now_s = self._loop.time()
         if now_s < self._learned.blocked_until_s:
             return None
+        if self._rests:
+            self._rests = False
+            self._resize()
         if not self._queue.enter(tenant.id, tenant.weight, tokens=tokens, now_s=now_s):
             return None
         return Turn(self, tenant, tokens)

@@ -1,5 +1,6 @@
 """One conversation goes to one target; equals share, and spill over where there is no room."""
 
+import asyncio
 import json
 from collections import Counter
 from dataclasses import replace
@@ -134,3 +135,26 @@ async def test_one_without_room_gives_its_turn_to_the_next():
     await upstream.end(2)
     for task in running:
         assert (await task)[1] is None
+
+
+EMPTY = [(b"x-ratelimit-remaining-requests", b"0"), (b"x-ratelimit-reset-requests", b"30s")]
+
+
+async def test_an_account_that_has_nothing_left_is_passed_over():
+    """As it said itself with its answer, and for as long as it said."""
+    made = make_bench(config=config(names=("one", "two"), affinity=False, priorities=(0, 1)))
+    made.upstream.scripts.append(whole(headers=[(b"content-type", b"application/json"), *EMPTY]))
+    assert (await made.ask(talk("hello")))[1] is None
+    assert {await asked(made, talk("hello")) for _ in range(3)} == {"two"}
+
+
+async def test_after_its_rest_it_is_first_again():
+    """And nobody counts at it any more than before."""
+    soon = [(b"x-ratelimit-remaining-tokens", b"0"), (b"x-ratelimit-reset-tokens", b"30ms")]
+    made = make_bench(config=config(names=("one", "two"), affinity=False, priorities=(0, 1)))
+    made.upstream.scripts.append(whole(headers=[(b"content-type", b"application/json"), *soon]))
+    assert (await made.ask(talk("hello")))[1] is None
+    await asyncio.sleep(0.05)
+    assert await asked(made, talk("hello")) == "one"
+    accounts = made.gateway.accounts._known.values()
+    assert all(account.free and not account.running for account in accounts)
