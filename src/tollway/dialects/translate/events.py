@@ -4,17 +4,15 @@ event says is theirs; what is no event, or too large, or said twice in a row bad
 
 from abc import ABC, abstractmethod
 
-import msgspec
-
 from tollway.dialects.event_stream import StreamError
 from tollway.dialects.faults import read_fault
 from tollway.dialects.sse import BOM, EventBuffer, field_of, split_events
-from tollway.dialects.translate.pieces import Failed, Piece
+from tollway.dialects.translate.pieces import MAX_PARTS, TOO_MANY_PARTS, Failed, Piece
+from tollway.dialects.translate.shapes import loaded
 from tollway.dialects.typed_stream import MAX_TYPED_EVENT_BYTES
 
 _UNREADABLE = StreamError(None, "The provider sent events that cannot be read.", "malformed_stream")
 _TOO_LARGE = StreamError(None, "The provider sent an event that is too large.", None)
-_load = msgspec.json.Decoder().decode
 
 
 class EventReader(ABC):
@@ -27,13 +25,14 @@ class EventReader(ABC):
         self._buffer = EventBuffer()
         self._fresh = True
         self._over = False
+        self._parts = 0  # that have begun
 
     def feed(self, data: bytes) -> list[Piece]:
         """What these bytes bring."""
         if self._over:
             return []
         pieces = self._pieces(self._buffer.take(data))
-        if len(self._buffer) > MAX_TYPED_EVENT_BYTES and not self._over:
+        if self._buffer.holds_more_than(MAX_TYPED_EVENT_BYTES) and not self._over:
             pieces.append(self._failed(_TOO_LARGE))
         return pieces
 
@@ -60,6 +59,8 @@ class EventReader(ABC):
         pieces: list[Piece] = []
         for lines in split_events(whole):
             pieces += self._read_lines(lines)
+            if self._parts > MAX_PARTS and not self._over:
+                pieces.append(self._failed(TOO_MANY_PARTS))
             if self._over:
                 break
         return pieces
@@ -73,7 +74,7 @@ class EventReader(ABC):
         if payload == b"[DONE]":
             self._over = True
             return self._finish()
-        event = _object(payload)
+        event = loaded(payload)
         if event is None:
             self.malformed += 1
             self._garbled += 1
@@ -92,12 +93,3 @@ class EventReader(ABC):
             return self._failed(StreamError(None, "The provider reported an error.", None))
         message = fault.message or "The provider reported an error."
         return self._failed(StreamError(fault.status, message, fault.code))
-
-
-def _object(payload: bytes) -> dict[str, object] | None:
-    try:
-        payload.decode()
-        value = _load(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None

@@ -244,7 +244,6 @@ class MessagePieces(EventReader):
         self._usage: Usage | None = None
         self._begun = False
         self._open: dict[object, int] = {}  # a block's index -> part
-        self._parts = 0
         self._stop: Stop | None = None
         self._stop_sequence = ""
 
