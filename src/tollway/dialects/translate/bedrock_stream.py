@@ -48,6 +48,7 @@ class ConversePieces:
 
     def __init__(self, stops: Mapping[str, Stop]) -> None:
         self.malformed = 0
+        self.usage: Usage | None = None
         self._garbled = 0  # in a row
         self._stops = stops
         self._frames = FrameBuffer()
@@ -55,7 +56,6 @@ class ConversePieces:
         self._begun = False
         self._open: dict[tuple[int, str], int] = {}  # a block's index and kind -> part
         self._parts = 0
-        self._usage: Usage | None = None
         self._told = False  # metadata came
         self._stop: Stop | None = None
         self._stop_sequence = ""
@@ -112,13 +112,13 @@ class ConversePieces:
             more = event.get("additionalModelResponseFields")
             self._stop_sequence = text_of(more, "stop_sequence") if isinstance(more, dict) else ""
         if name == "metadata":
-            self._usage, self._told = read_bedrock_usage(event.get("usage")), True
+            self.usage, self._told = read_bedrock_usage(event.get("usage")), True
         return self._last() if self._told and self._stop is not None else []
 
     def _last(self) -> list[Piece]:
         self._over = True
         ended = [PartEnded(part) for part in sorted(self._open.values())]
-        return [*ended, Ended(self._stop or Stop.END, self._usage, self._stop_sequence)]
+        return [*ended, Ended(self._stop or Stop.END, self.usage, self._stop_sequence)]
 
     def _start(self, event: dict[str, Any]) -> list[Piece]:
         start = event.get("start")

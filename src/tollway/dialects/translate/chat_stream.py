@@ -20,7 +20,6 @@ from tollway.dialects.translate.pieces import (
 from tollway.dialects.translate.shapes import objects_of, text_of
 from tollway.dialects.translate.talk import Stop
 from tollway.dialects.usage import read_usage
-from tollway.domain.usage import Usage
 
 
 class ChatPieces(EventReader):
@@ -34,7 +33,6 @@ class ChatPieces(EventReader):
         self._open: dict[str, int] = {}  # kind -> part
         self._calls: dict[str, int] = {}  # a call's place -> part
         self._stop: Stop | None = None
-        self._usage: Usage | None = None
         self._called = False
 
     def _read(self, name: bytes, event: dict[str, Any]) -> list[Piece]:
@@ -45,7 +43,7 @@ class ChatPieces(EventReader):
         if not self._begun:
             self._begun = True
             pieces.append(Begun(text_of(event, "id")))
-        self._usage = read_usage(event.get("usage")) or self._usage
+        self.usage = read_usage(event.get("usage")) or self.usage
         choice = next((one for one in objects_of(choices) if not one.get("index")), None)
         if choice is None:
             return pieces
@@ -66,7 +64,7 @@ class ChatPieces(EventReader):
         stop = self._stop or Stop.END
         if self._called and stop is Stop.END:
             stop = Stop.TOOL
-        return [*self._close(), Ended(stop, self._usage)]
+        return [*self._close(), Ended(stop, self.usage)]
 
     def _delta(self, delta: dict[str, Any]) -> list[Piece]:
         pieces: list[Piece] = []

@@ -10,6 +10,7 @@ from tollway.dialects.sse import BOM, EventBuffer, field_of, split_events
 from tollway.dialects.translate.pieces import MAX_PARTS, TOO_MANY_PARTS, Failed, Piece
 from tollway.dialects.translate.shapes import loaded
 from tollway.dialects.typed_stream import MAX_TYPED_EVENT_BYTES
+from tollway.domain.usage import Usage
 
 _UNREADABLE = StreamError(None, "The provider sent events that cannot be read.", "malformed_stream")
 _TOO_LARGE = StreamError(None, "The provider sent an event that is too large.", None)
@@ -21,6 +22,7 @@ class EventReader(ABC):
 
     def __init__(self) -> None:
         self.malformed = 0
+        self.usage: Usage | None = None
         self._garbled = 0  # in a row
         self._buffer = EventBuffer()
         self._fresh = True

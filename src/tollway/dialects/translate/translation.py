@@ -151,13 +151,17 @@ class TranslatingReader:
         """The client's events that these bytes of the provider's bring."""
         if self.done or self.error is not None:
             return b""
-        return self._write(self._reader.feed(data))
+        pieces = self._reader.feed(data)
+        self.usage = self._reader.usage
+        return self._write(pieces)
 
     def end(self) -> bytes:
         """Those that were held back."""
         if self.done or self.error is not None:
             return b""
-        return self._write(self._reader.end())
+        pieces = self._reader.end()
+        self.usage = self._reader.usage
+        return self._write(pieces)
 
     def _write(self, pieces: list[Piece]) -> bytes:
         if not pieces:
