@@ -25,6 +25,7 @@ from tests.fakes.hostile import (
     told_once,
 )
 from tests.fakes.pipeline import SECRET, Script, chunk
+from tollway.domain.entry import cleaned
 from tollway.domain.failure import Failure, client_status
 
 JSON_TYPE = [(b"content-type", b"application/json")]
@@ -125,8 +126,8 @@ CLAIMS: dict[str, tuple[str, str, tuple[int, int] | None]] = {
     "texts": ('"3"', "true", None),
     "containers": ("{}", "[[]]", None),
     "zero": ("0", "0", (0, 0)),
-    "far above": (str(2**53), str(2**53), (2**53, 2**53)),
-    "beyond exact": (str(2**53 + 1), str(2**53 + 1), None),
+    "far above": (str(10**9), str(10**9), (10**9, 10**9)),
+    "above any answer": (str(10**9 + 1), str(2**53), None),
 }
 
 
@@ -135,7 +136,7 @@ CLAIMS: dict[str, tuple[str, str, tuple[int, int] | None]] = {
 @pytest.mark.parametrize(("client", "side"), PAIRS)
 async def test_usage_that_is_claimed(client: str, side: str, claim: str, stream: bool) -> None:
     """Row 90: what can be true is booked as it is claimed, what cannot counts as not reported: then
-    the row is estimated, never negative and never lost."""
+    the row is estimated, never negative, never lost, and never one that the ledger sets aside."""
     read, written, booked = CLAIMS[claim]
     spoken, usage = SIDES[side], counted(side, read, written)
     script = Script(pieces=[spoken.whole(usage)])
@@ -151,6 +152,7 @@ async def test_usage_that_is_claimed(client: str, side: str, claim: str, stream:
     else:
         assert (row.payer, row.usage_source, row.output) == ("estimated", "estimated", 2)
         assert row.input > 0
+    assert cleaned(row) == row
     assert TEXT.encode() in by.body
 
 
