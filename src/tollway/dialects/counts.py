@@ -2,7 +2,9 @@
 parted. Which field is which class is `usage*.py`.
 """
 
-_MOST = 2**53  # beyond it, JSON numbers of other languages are no longer exact
+# Tokens of one answer: a hundred times what any model reads or writes, and so few that no sum or
+# cost of them is one that the ledger sets aside (`domain/entry.py`) or a counter cannot hold.
+_MOST = 10**9
 
 
 def count_of(value: dict[str, object], name: str) -> int | None:

@@ -72,7 +72,7 @@ class EventStream(ABC):
         return whole
 
     def _look_at_size(self) -> None:
-        if len(self._buffer) > self.max_event_bytes and not self._over:
+        if self._buffer.holds_more_than(self.max_event_bytes) and not self._over:
             self.overflow = self._over = True
 
     def _read_carefully(self, whole: bytes) -> bytes:

@@ -6,19 +6,25 @@ and an empty line ends an event.
 from collections.abc import Iterator
 
 MAX_EVENT_BYTES = 1024 * 1024
+MAX_EVENT_LINES = 8192  # taken apart, each takes many times its bytes
 BOM = b"\xef\xbb\xbf"
 
 
 class EventBuffer:
     """Holds back what is not yet a whole event. Memory is what was given and not yet taken."""
 
-    __slots__ = ("_tail",)
+    __slots__ = ("_line_ends", "_tail")
 
     def __init__(self) -> None:
         self._tail = bytearray()
+        self._line_ends = 0  # in it
 
     def __len__(self) -> int:
         return len(self._tail)
+
+    def holds_more_than(self, size_bytes: int) -> bool:
+        """Whether an event that has not ended is too large already, or has too many lines."""
+        return len(self._tail) > size_bytes or self._line_ends > MAX_EVENT_LINES
 
     def take(self, data: bytes) -> bytes:
         """Everything up to the end of the last whole event."""
@@ -27,9 +33,11 @@ class EventBuffer:
         tail += data
         end = _last_end(tail, seen)
         if end == 0:
+            self._line_ends += data.count(b"\n") + data.count(b"\r")
             return b""
         whole = bytes(tail[:end])
-        self._tail = tail[end:]
+        self._tail = tail = tail[end:]
+        self._line_ends = tail.count(b"\n") + tail.count(b"\r")
         return whole
 
     def rest(self) -> bytes:

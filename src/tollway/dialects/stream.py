@@ -18,6 +18,7 @@ from tollway.dialects.usage import read_usage
 
 __all__ = ["StreamError", "StreamReader"]
 _DONE = b"[DONE]"
+_MOST_CHOICES = 128  # that anybody offers; more are passed on and not remembered
 
 
 class StreamReader(EventStream):
@@ -145,9 +146,9 @@ class StreamReader(EventStream):
             if size:
                 self.events += 1
                 self.content_bytes += size
-            if choice.index not in seen:
+            if choice.index not in seen and len(seen) < _MOST_CHOICES:
                 seen.add(choice.index)
-            if choice.finish_reason:
+            if choice.finish_reason and choice.index in seen:
                 self._ended.add(choice.index)
 
     def _finish(self) -> bool:

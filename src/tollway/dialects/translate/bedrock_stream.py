@@ -13,6 +13,8 @@ from tollway.dialects.amazon_frames import Frame, FrameBuffer, FrameError
 from tollway.dialects.event_stream import StreamError
 from tollway.dialects.faults import read_fault
 from tollway.dialects.translate.pieces import (
+    MAX_PARTS,
+    TOO_MANY_PARTS,
     Begun,
     Ended,
     Failed,
@@ -29,6 +31,7 @@ from tollway.dialects.usage_bedrock import read_bedrock_usage
 from tollway.domain.usage import Usage
 
 _UNREADABLE = StreamError(None, "The provider sent events that cannot be read.", "malformed_stream")
+_KINDS = ("text", "tool", "thought")  # of parts; one block may hold several
 # An exception's status, as the API reference gives it; of what is none of the client's doing (a
 # `modelStreamErrorException` has 424) none, which is a 502.
 _STATUSES = {
@@ -45,6 +48,7 @@ class ConversePieces:
 
     def __init__(self, stops: Mapping[str, Stop]) -> None:
         self.malformed = 0
+        self.usage: Usage | None = None
         self._garbled = 0  # in a row
         self._stops = stops
         self._frames = FrameBuffer()
@@ -52,7 +56,6 @@ class ConversePieces:
         self._begun = False
         self._open: dict[tuple[int, str], int] = {}  # a block's index and kind -> part
         self._parts = 0
-        self._usage: Usage | None = None
         self._told = False  # metadata came
         self._stop: Stop | None = None
         self._stop_sequence = ""
@@ -66,6 +69,8 @@ class ConversePieces:
         try:
             while not self._over and (frame := self._frames.take()) is not None:
                 pieces += self._read(frame)
+                if self._parts > MAX_PARTS and not self._over:
+                    pieces.append(self._failed(TOO_MANY_PARTS))
         except FrameError as error:
             code = None if error.too_large else "malformed_stream"
             pieces.append(self._failed(StreamError(None, str(error), code)))
@@ -107,13 +112,13 @@ class ConversePieces:
             more = event.get("additionalModelResponseFields")
             self._stop_sequence = text_of(more, "stop_sequence") if isinstance(more, dict) else ""
         if name == "metadata":
-            self._usage, self._told = read_bedrock_usage(event.get("usage")), True
+            self.usage, self._told = read_bedrock_usage(event.get("usage")), True
         return self._last() if self._told and self._stop is not None else []
 
     def _last(self) -> list[Piece]:
         self._over = True
         ended = [PartEnded(part) for part in sorted(self._open.values())]
-        return [*ended, Ended(self._stop or Stop.END, self._usage, self._stop_sequence)]
+        return [*ended, Ended(self._stop or Stop.END, self.usage, self._stop_sequence)]
 
     def _start(self, event: dict[str, Any]) -> list[Piece]:
         start = event.get("start")
@@ -151,8 +156,8 @@ class ConversePieces:
         return number
 
     def _close(self, index: int) -> list[Piece]:
-        ended = [at for at in self._open if at[0] == index]
-        return [PartEnded(self._open.pop(at)) for at in ended]
+        ended = [self._open.pop((index, kind), None) for kind in _KINDS]
+        return [PartEnded(part) for part in sorted(part for part in ended if part is not None)]
 
     def _fault(self, name: str, said: dict[str, Any] | None) -> Failed:
         told = {**(said or {}), "code": name, "status": _STATUSES.get(name)}

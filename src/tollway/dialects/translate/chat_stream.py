@@ -20,7 +20,6 @@ from tollway.dialects.translate.pieces import (
 from tollway.dialects.translate.shapes import objects_of, text_of
 from tollway.dialects.translate.talk import Stop
 from tollway.dialects.usage import read_usage
-from tollway.domain.usage import Usage
 
 
 class ChatPieces(EventReader):
@@ -30,10 +29,10 @@ class ChatPieces(EventReader):
         super().__init__()
         self._stops = stops
         self._begun = False
-        self._parts = 0
-        self._open: dict[str, int] = {}  # kind, or a call's place, -> part
+        # Never both hold something: calls run side by side, anything else ends what was before it.
+        self._open: dict[str, int] = {}  # kind -> part
+        self._calls: dict[str, int] = {}  # a call's place -> part
         self._stop: Stop | None = None
-        self._usage: Usage | None = None
         self._called = False
 
     def _read(self, name: bytes, event: dict[str, Any]) -> list[Piece]:
@@ -44,7 +43,7 @@ class ChatPieces(EventReader):
         if not self._begun:
             self._begun = True
             pieces.append(Begun(text_of(event, "id")))
-        self._usage = read_usage(event.get("usage")) or self._usage
+        self.usage = read_usage(event.get("usage")) or self.usage
         choice = next((one for one in objects_of(choices) if not one.get("index")), None)
         if choice is None:
             return pieces
@@ -65,7 +64,7 @@ class ChatPieces(EventReader):
         stop = self._stop or Stop.END
         if self._called and stop is Stop.END:
             stop = Stop.TOOL
-        return [*self._close(), Ended(stop, self._usage)]
+        return [*self._close(), Ended(stop, self.usage)]
 
     def _delta(self, delta: dict[str, Any]) -> list[Piece]:
         pieces: list[Piece] = []
@@ -89,23 +88,21 @@ class ChatPieces(EventReader):
             return []
         self._called = True
         index, id_ = call.get("index"), text_of(call, "id")
-        place = f"call {index}" if type(index) is int else self._unplaced(id_)
+        place = f"at {index}" if type(index) is int else self._unplaced(id_)
         pieces: list[Piece] = []
-        if place not in self._open:
-            others = [kind for kind in self._open if not kind.startswith("call ")]
-            pieces += [PartEnded(self._open.pop(kind)) for kind in others]
-            number = self._open[place] = self._parts
+        if place not in self._calls:
+            pieces += [PartEnded(part) for part in self._open.values()]
+            self._open.clear()
+            number = self._calls[place] = self._parts
             self._parts += 1
             pieces.append(ToolBegun(number, id_ or f"call_{number}", text_of(function, "name")))
         if text_of(function, "arguments"):
-            pieces.append(ToolPiece(self._open[place], text_of(function, "arguments")))
+            pieces.append(ToolPiece(self._calls[place], text_of(function, "arguments")))
         return pieces
 
     def _unplaced(self, id_: str) -> str:
         """Without an index, another id is another call."""
-        if id_:
-            return f"call {id_}"
-        return next((place for place in reversed(self._open) if place.startswith("call ")), "call ")
+        return f"id {id_}" if id_ else next(reversed(self._calls), "")
 
     def _turn_to(self, kind: str) -> list[Piece]:
         """This kind of part goes on; others end."""
@@ -117,6 +114,8 @@ class ChatPieces(EventReader):
         return pieces
 
     def _close(self) -> list[Piece]:
-        pieces: list[Piece] = [PartEnded(part) for part in self._open.values()]
+        ended = [*self._open.values(), *self._calls.values()]
+        pieces: list[Piece] = [PartEnded(part) for part in ended]
         self._open.clear()
+        self._calls.clear()
         return pieces

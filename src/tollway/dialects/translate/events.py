@@ -5,24 +5,23 @@ event says is theirs; what is no event, or too large, or said twice in a row bad
 from abc import ABC, abstractmethod
 from typing import Protocol
 
-import msgspec
-
 from tollway.dialects.event_stream import StreamError
 from tollway.dialects.faults import read_fault
 from tollway.dialects.sse import BOM, EventBuffer, field_of, split_events
-from tollway.dialects.translate.pieces import Failed, Piece
+from tollway.dialects.translate.pieces import MAX_PARTS, TOO_MANY_PARTS, Failed, Piece
+from tollway.dialects.translate.shapes import loaded
 from tollway.dialects.typed_stream import MAX_TYPED_EVENT_BYTES
+from tollway.domain.usage import Usage
 
 _UNREADABLE = StreamError(None, "The provider sent events that cannot be read.", "malformed_stream")
 TOO_LARGE = StreamError(None, "The provider sent an event that is too large.", None)
-_load = msgspec.json.Decoder().decode
 
 
 class Buffer(Protocol):
     """Holds back what is not yet a whole event."""
 
-    def __len__(self) -> int:
-        """Bytes held back."""
+    def holds_more_than(self, size_bytes: int) -> bool:
+        """Whether an event that has not ended is too large already."""
 
     def take(self, data: bytes) -> bytes:
         """Everything up to the end of the last whole event."""
@@ -38,17 +37,19 @@ class EventReader(ABC):
     def __init__(self, buffer: Buffer | None = None) -> None:
         """Without a buffer, events are server-sent ones."""
         self.malformed = 0
+        self.usage: Usage | None = None
         self._garbled = 0  # in a row
         self._buffer: Buffer = EventBuffer() if buffer is None else buffer
         self._fresh = True
         self._over = False
+        self._parts = 0  # that have begun
 
     def feed(self, data: bytes) -> list[Piece]:
         """What these bytes bring."""
         if self._over:
             return []
         pieces = self._pieces(self._buffer.take(data))
-        if len(self._buffer) > MAX_TYPED_EVENT_BYTES and not self._over:
+        if self._buffer.holds_more_than(MAX_TYPED_EVENT_BYTES) and not self._over:
             pieces.append(self._failed(TOO_LARGE))
         return pieces
 
@@ -75,6 +76,8 @@ class EventReader(ABC):
         pieces: list[Piece] = []
         for lines in split_events(whole):
             pieces += self._read_lines(lines)
+            if self._parts > MAX_PARTS and not self._over:
+                pieces.append(self._failed(TOO_MANY_PARTS))
             if self._over:
                 break
         return pieces
@@ -91,7 +94,7 @@ class EventReader(ABC):
         return self._read_payload(name, payload)
 
     def _read_payload(self, name: bytes, payload: bytes) -> list[Piece]:
-        event = _object(payload)
+        event = loaded(payload)
         if event is None:
             self.malformed += 1
             self._garbled += 1
@@ -110,12 +113,3 @@ class EventReader(ABC):
             return self._failed(StreamError(None, "The provider reported an error.", None))
         message = fault.message or "The provider reported an error."
         return self._failed(StreamError(fault.status, message, fault.code))
-
-
-def _object(payload: bytes) -> dict[str, object] | None:
-    try:
-        payload.decode()
-        value = _load(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None

@@ -26,21 +26,21 @@ def folded(pieces: Sequence[Piece]) -> Answer | None:
 
 
 def _parts(pieces: Sequence[Piece]) -> tuple[Part, ...]:
+    """A part is of one kind; its pieces are put together once, however many they are."""
     parts: dict[int, Part] = {}
+    words: dict[int, list[TextPiece | ThinkingPiece]] = {}
     for piece in pieces:
-        if isinstance(piece, TextPiece):
-            known = parts.get(piece.part, Text(""))
-            assert isinstance(known, Text), "a part is of one kind"
-            parts[piece.part] = Text(known.text + piece.text)
-        elif isinstance(piece, ThinkingPiece):
-            thought = parts.get(piece.part, Thinking(""))
-            assert isinstance(thought, Thinking), "a part is of one kind"
-            told, signature = thought.text + piece.text, thought.signature + piece.signature
-            parts[piece.part] = Thinking(told, signature)
+        if isinstance(piece, TextPiece | ThinkingPiece):
+            parts.setdefault(piece.part, Text(""))
+            words.setdefault(piece.part, []).append(piece)
         elif isinstance(piece, ToolBegun):
             parts[piece.part] = ToolUse(piece.id, piece.name, "", piece.signature)
         elif isinstance(piece, ToolPiece):
             call = parts[piece.part]
-            assert isinstance(call, ToolUse), "a part is of one kind"
+            assert isinstance(call, ToolUse), "it has begun"
             parts[piece.part] = call._replace(arguments=piece.arguments)
+    for number, said in words.items():
+        text = "".join([piece.text for piece in said])
+        thoughts = [piece.signature for piece in said if isinstance(piece, ThinkingPiece)]
+        parts[number] = Thinking(text, "".join(thoughts)) if thoughts else Text(text)
     return tuple(parts.values())

@@ -30,7 +30,6 @@ from tollway.dialects.translate.talk import (
     Stop,
 )
 from tollway.dialects.usage_gemini import read_gemini_usage
-from tollway.domain.usage import Usage
 
 STOPS = {
     "STOP": Stop.END,
@@ -64,10 +63,8 @@ class GeminiPieces(EventReader):
         super().__init__()
         self._id = ""
         self._begun = False
-        self._parts = 0
         self._open: tuple[str, int] | None = None  # kind, part
         self._stop: Stop | None = None
-        self._usage: Usage | None = None
         self._called = False
 
     def whole(self, value: dict[str, Any]) -> list[Piece]:
@@ -82,7 +79,7 @@ class GeminiPieces(EventReader):
             return [self._fault(event)]
         if _SAYS_SOMETHING.isdisjoint(event):
             return []
-        self._usage = read_gemini_usage(event.get("usageMetadata")) or self._usage
+        self.usage = read_gemini_usage(event.get("usageMetadata")) or self.usage
         pieces = self._begin(event)
         if text_of(details_of(event, "promptFeedback"), "blockReason"):
             self._stop = Stop.FILTER
@@ -105,14 +102,14 @@ class GeminiPieces(EventReader):
             return []
         self._over = True
         stop = Stop.TOOL if self._called and self._stop is Stop.END else self._stop
-        return [*self._close(), Ended(stop, self._usage)]
+        return [*self._close(), Ended(stop, self.usage)]
 
     def _begin(self, event: dict[str, Any]) -> list[Piece]:
         if self._begun:
             return []
         self._begun = True
         self._id = text_of(event, "responseId")
-        known = self._usage
+        known = self.usage
         if known is not None:
             known = known._replace(output=None, reasoning=None, image=None)
         return [Begun(self._id, known)]

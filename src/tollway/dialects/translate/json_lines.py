@@ -4,7 +4,7 @@ that read them. What a line says is theirs; bad ones are judged as bad events ar
 
 from tollway.dialects.sse import BOM
 from tollway.dialects.translate.events import TOO_LARGE, EventReader
-from tollway.dialects.translate.pieces import Piece
+from tollway.dialects.translate.pieces import MAX_PARTS, TOO_MANY_PARTS, Piece
 from tollway.dialects.typed_stream import MAX_TYPED_EVENT_BYTES
 
 
@@ -16,8 +16,9 @@ class LineBuffer:
     def __init__(self) -> None:
         self._tail = bytearray()
 
-    def __len__(self) -> int:
-        return len(self._tail)
+    def holds_more_than(self, size_bytes: int) -> bool:
+        """Whether a line that has not ended is too large already."""
+        return len(self._tail) > size_bytes
 
     def take(self, data: bytes) -> bytes:
         """Everything up to the end of the last whole line."""
@@ -52,6 +53,8 @@ class LineReader(EventReader):
                 pieces.append(self._failed(TOO_LARGE))
             elif line.strip():
                 pieces += self._read_payload(b"", line)
+            if self._parts > MAX_PARTS and not self._over:
+                pieces.append(self._failed(TOO_MANY_PARTS))
             if self._over:
                 break
         return pieces

@@ -241,10 +241,9 @@ class MessagePieces(EventReader):
 
     def __init__(self) -> None:
         super().__init__()
-        self._usage: Usage | None = None
+        self._known: Usage | None = None  # its beginning counts the input alone
         self._begun = False
         self._open: dict[object, int] = {}  # a block's index -> part
-        self._parts = 0
         self._stop: Stop | None = None
         self._stop_sequence = ""
 
@@ -276,18 +275,20 @@ class MessagePieces(EventReader):
         if not self._begun:
             return []
         ended = [PartEnded(part) for part in self._open.values()]
-        return [*ended, Ended(self._stop or Stop.END, self._usage, self._stop_sequence)]
+        return [*ended, Ended(self._stop or Stop.END, self._known, self._stop_sequence)]
 
     def _start(self, message: object) -> list[Piece]:
         if self._begun or not isinstance(message, dict):
             return []
         self._begun = True
-        self._usage = read_anthropic_usage(message.get("usage"))
-        known = None if self._usage is None else self._usage._replace(output=None, reasoning=None)
+        self._known = read_anthropic_usage(message.get("usage"))
+        known = None if self._known is None else self._known._replace(output=None, reasoning=None)
         return [Begun(text_of(message, "id"), known)]
 
     def _note(self, event: dict[str, Any]) -> None:
-        self._usage = later_usage(self._usage, read_anthropic_usage(event.get("usage")))
+        told = read_anthropic_usage(event.get("usage"))
+        if told is not None:
+            self._known = self.usage = later_usage(self._known, told)
         delta = event.get("delta")
         if isinstance(delta, dict) and text_of(delta, "stop_reason"):
             self._stop = STOPS.get(text_of(delta, "stop_reason"), Stop.END)

@@ -3,6 +3,7 @@ other, `message_delta` with the reason and the usage, `message_stop`. Calls that
 at the same time are told one by one: the first goes on, the others wait for their turn.
 """
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -74,7 +75,7 @@ class MessageEvents:
         self._index = -1  # of the block that is open, or was last
         self._current: int | None = None  # the part that it tells
         self._kind = ""
-        self._waiting: dict[int, list[Piece]] = {}
+        self._waiting: OrderedDict[int, list[Piece]] = OrderedDict()  # as they began
 
     def write(self, pieces: Sequence[Piece]) -> bytes:
         """The events that say this."""
@@ -94,8 +95,8 @@ class MessageEvents:
             return b""
         said = self._begin() + self._tell(piece)
         while self._current is None and self._waiting:
-            first = min(self._waiting)
-            said += b"".join([self._tell(one) for one in self._waiting.pop(first)])
+            _, first = self._waiting.popitem(last=False)
+            said += b"".join([self._tell(one) for one in first])
         return said
 
     def _begin(self) -> bytes:

@@ -9,6 +9,10 @@ from tollway.dialects.stream import StreamError
 from tollway.dialects.translate.talk import Stop
 from tollway.domain.usage import Usage
 
+# Of one answer: no model comes near it, and what each leaves behind stays small.
+MAX_PARTS = 4096
+TOO_MANY_PARTS = StreamError(None, "The provider's answer has too many parts.", None)
+
 
 class Begun(NamedTuple):
     """The first piece, once. `usage` holds what is known of the input, if anything is."""

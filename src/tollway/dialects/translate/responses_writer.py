@@ -42,6 +42,33 @@ def write_answer(answer: Answer, heading: Heading) -> bytes:
     return encode(response_of(heading, output, stop=answer.stop, usage=answer.usage))
 
 
+class _Open:
+    """An item that is not whole: its place, and what is known of it. Words are gathered, for they
+    come in so many pieces that copying them at each would take hours. As UTF-8: a list of them
+    would take many times their bytes."""
+
+    __slots__ = ("begun", "place", "seal", "signature", "words")
+
+    def __init__(self, place: int, begun: Part) -> None:
+        self.place = place
+        self.begun = begun
+        self.words, self.signature, self.seal = bytearray(), bytearray(), bytearray()
+
+    def add(self, words: str) -> None:
+        """More of a text, a thought or a call's arguments."""
+        self.words += words.encode()
+
+    def whole(self) -> Part:
+        """The part, with all its words."""
+        words, begun = self.words.decode(), self.begun
+        if isinstance(begun, Thinking):
+            return Thinking(words, self.signature.decode(), self.seal.decode())
+        if isinstance(begun, ToolUse):
+            return begun._replace(arguments=words)
+        assert isinstance(begun, Text | Refusal), "nothing else is ever opened"
+        return begun._replace(text=words)
+
+
 class ResponseEvents:
     """A `PieceWriter`."""
 
@@ -50,7 +77,7 @@ class ResponseEvents:
         self._tools = offered(heading.fields)
         self._sequence = 0
         self._begun = False
-        self._open: dict[int, tuple[int, Part]] = {}  # part -> its item's place, what it is so far
+        self._open: dict[int, _Open] = {}  # by part
         self._items: dict[int, dict[str, Any]] = {}  # whole ones, by place
 
     def write(self, pieces: Sequence[Piece]) -> bytes:
@@ -97,7 +124,7 @@ class ResponseEvents:
         if part in self._open:
             return b""
         place = len(self._open) + len(self._items)
-        self._open[part] = place, begun
+        self._open[part] = _Open(place, begun)
         item = item_of(begun, self._heading, place, tools=self._tools)
         if item["type"] != "reasoning":
             item["status"] = "in_progress"
@@ -118,39 +145,38 @@ class ResponseEvents:
     def _grow(self, part: int, begun: Text | Refusal, more: str) -> bytes:
         """More words, or more of why there are none."""
         said = self._add(part, begun)
-        place, known = self._open[part]
+        item = self._open[part]
+        place, known = item.place, item.begun
         if not isinstance(known, Text | Refusal):
             return said
-        self._open[part] = place, known._replace(text=known.text + more)
+        item.add(more)
         kind = "output_text.delta" if isinstance(known, Text) else "refusal.delta"
         logprobs: dict[str, Any] = {"logprobs": []} if isinstance(known, Text) else {}
         return said + self._of_part(kind, place, known, delta=more, **logprobs)
 
     def _think(self, piece: ThinkingPiece) -> bytes:
         said = self._add(piece.part, Thinking(""))
-        place, known = self._open[piece.part]
+        item = self._open[piece.part]
+        place, known = item.place, item.begun
         if not isinstance(known, Thinking):
             return said
-        self._open[piece.part] = (
-            place,
-            Thinking(
-                known.text + piece.text,
-                known.signature + piece.signature,
-                known.sealed + piece.sealed,
-            ),
-        )
+        first = not item.words
+        item.add(piece.text)
+        item.signature += piece.signature.encode()
+        item.seal += piece.sealed.encode()
         if not piece.text:
             return said
-        if not known.text:
+        if first:
             empty = {"type": "summary_text", "text": ""}
             said += self._of_summary("part.added", place, known, part=empty)
         return said + self._of_summary("text.delta", place, known, delta=piece.text)
 
     def _call(self, piece: ToolPiece) -> bytes:
-        place, known = self._open.get(piece.part, (0, None))
-        if not isinstance(known, ToolUse):
+        open_ = self._open.get(piece.part)
+        if open_ is None or not isinstance(open_.begun, ToolUse):
             return b""
-        self._open[piece.part] = place, known._replace(arguments=known.arguments + piece.arguments)
+        place, known = open_.place, open_.begun
+        open_.add(piece.arguments)
         if known.name in self._tools.free:
             return b""  # the text inside is told when it is whole
         item = item_of(known, self._heading, place, tools=self._tools)
@@ -165,7 +191,8 @@ class ResponseEvents:
         """An item is whole."""
         if part not in self._open:
             return b""
-        place, known = self._open.pop(part)
+        open_ = self._open.pop(part)
+        place, known = open_.place, open_.whole()
         item = self._items[place] = item_of(known, self._heading, place, tools=self._tools)
         # In this order: each event takes the next number as it is made.
         return self._ended(place, known, item) + self._event(

@@ -6,8 +6,12 @@ from collections.abc import Iterator
 
 import msgspec
 
+from tollway.dialects.limits import Caps, structure_problem
 from tollway.dialects.translate.talk import Document, Image, Json, Part, Text
 
+# Of what a provider sends. It is built whole here, and written again, deeper: without a bound its
+# values take many times its size, and what can be read cannot always be written.
+_CAPS = Caps(string_bytes=64 * 1024 * 1024)
 _load = msgspec.json.Decoder().decode
 encode = msgspec.json.Encoder().encode
 DATA_URL = "data:"
@@ -27,21 +31,25 @@ def objects_of(value: object) -> Iterator[dict[str, Json]]:
 
 
 def loaded(body: bytes) -> dict[str, Json] | None:
-    """The object in a body, or None."""
+    """The object in a body, or None: also of one that is too deep or of too many values."""
     try:
         if not body.isascii():
             body.decode()
-        value = _load(body)
+        value = _bounded(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
 
+def _bounded(body: bytes) -> object:
+    return None if structure_problem(body, _CAPS) is not None else _load(body)
+
+
 def arguments_of(text: str) -> dict[str, Json]:
-    """A call's arguments as the object that they are to be. Models sometimes write what is none:
-    then it stands whole under `_raw`, so that nothing is lost on the way back."""
+    """A call's arguments as the object that they are to be. Models sometimes write what is none, or
+    what is too deep: then it stands whole under `_raw`, so that nothing is lost on the way back."""
     try:
-        value = _load(text.encode()) if text.strip() else {}
+        value = _bounded(text.encode()) if text.strip() else {}
     except (msgspec.DecodeError, RecursionError):
         return {"_raw": text}
     return value if isinstance(value, dict) else {"_raw": text}

@@ -11,6 +11,7 @@ from tollway.dialects.ask import Ask, Heading
 from tollway.dialects.translate.pieces import Piece
 from tollway.dialects.translate.talk import Answer, Talk, Written
 from tollway.domain.refusal import BadRequest
+from tollway.domain.usage import Usage
 
 
 class PieceReader(Protocol):
@@ -19,6 +20,7 @@ class PieceReader(Protocol):
     in a row are `Failed`, and so is one over `sse.MAX_EVENT_BYTES`."""
 
     malformed: int
+    usage: Usage | None  # what the provider has counted of the whole answer by now, if it has
 
     def feed(self, data: bytes) -> list[Piece]:
         """What these bytes bring."""

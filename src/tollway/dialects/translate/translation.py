@@ -34,6 +34,13 @@ from tollway.domain.refusal import BadRequest
 from tollway.domain.usage import Usage
 
 _MAX_TOLD = 16  # fields named in a warning
+# Of a streamed answer: some clients are told all of it again at its end, so it is held. A whole one
+# may be as large (`GatewayOptions.reply_bytes`).
+_MOST_CHARS = 8 * 1024 * 1024
+_PIECE_CHARS = 8  # that each piece counts for, so that empty ones come to an end too
+_TOO_LARGE = StreamError(
+    None, "The provider's answer is larger than 8 MiB, which is the most that is held here.", None
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +109,7 @@ class TranslatingReader:
     """An `EventReader` over a provider's pieces."""
 
     __slots__ = (
+        "_chars",
         "_reader",
         "_writer",
         "began",
@@ -118,6 +126,7 @@ class TranslatingReader:
     def __init__(self, provider: ProviderSide, writer: PieceWriter) -> None:
         self._reader = provider.reader()
         self._writer = writer
+        self._chars = 0
         self.done = False
         self.began = False
         self.read = 0
@@ -142,25 +151,30 @@ class TranslatingReader:
         """The client's events that these bytes of the provider's bring."""
         if self.done or self.error is not None:
             return b""
-        return self._write(self._reader.feed(data))
+        pieces = self._reader.feed(data)
+        self.usage = self._reader.usage
+        return self._write(pieces)
 
     def end(self) -> bytes:
         """Those that were held back."""
         if self.done or self.error is not None:
             return b""
-        return self._write(self._reader.end())
+        pieces = self._reader.end()
+        self.usage = self._reader.usage
+        return self._write(pieces)
 
     def _write(self, pieces: list[Piece]) -> bytes:
         if not pieces:
             return b""
-        for piece in pieces:
+        for number, piece in enumerate(pieces):
             self._count(piece)
+            if self.error is not None:
+                pieces = pieces[:number]
+                break
         self.began = self.began or self.error is None
         self.read += 1
-        if self.error is not None:
-            pieces = pieces[:-1]
-            if not self.began:  # the client can still have a real status
-                return b""
+        if self.error is not None and not self.began:
+            return b""  # the client can still have a real status
         return self._writer.write(pieces)
 
     def _count(self, piece: Piece) -> None:
@@ -176,6 +190,9 @@ class TranslatingReader:
             if size:
                 self.events += 1
                 self.content_bytes += size
+            self._chars += _PIECE_CHARS + sum([len(one) for one in piece if type(one) is str])
+            if self._chars > _MOST_CHARS:
+                self.error = _TOO_LARGE
 
 
 def _rewritten(talk: Talk, ask: Ask, rewrite: Rewrite) -> Talk:

@@ -326,8 +326,8 @@ async def test_such_a_body_over_tls_needs_a_proper_end(
     ],
 )
 async def test_what_follows_an_answer_ends_the_connection(answer: bytes) -> None:
-    """The answer counts; the connection does not serve another call, and nothing of the surplus
-    is ever taken for an answer."""
+    """Row 98: the answer counts; the connection does not serve another call, and nothing of the
+    surplus is ever taken for an answer."""
     async with against(once(answer)) as (http, at, server):
         for number in range(1, 4):
             failure, sink = await http.ask(at)

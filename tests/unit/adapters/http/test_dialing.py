@@ -145,7 +145,8 @@ async def test_names(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_slow_dns_of_one_host_delays_no_other() -> None:
-    """While many names of a tenant stall, calls to others go on; kept connections need no name."""
+    """Row 101: while many names of a tenant stall, calls to others go on; kept connections need no
+    name."""
     asked: list[str] = []
 
     def lookup(host: str, port: int) -> list[str]:
@@ -180,7 +181,7 @@ async def test_slow_dns_of_one_host_delays_no_other() -> None:
 async def test_a_tenants_name_must_not_lead_inside(
     certificates: Certificates, addresses: list[str]
 ) -> None:
-    """Every address of a tenant's provider is checked; nothing is connected to."""
+    """Row 85: every address of a tenant's provider is checked; nothing is connected to."""
     tls = certificates.server_context()
     async with Server(answers, tls) as server, client(lookup=resolving(*addresses)) as http:
         at = provider(f"https://localhost.example:{server.port}/v1", tenant_id=TENANT)
@@ -193,7 +194,7 @@ async def test_a_tenants_name_must_not_lead_inside(
 async def test_rebinding_changes_nothing(
     certificates: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A name is looked up once for a connection, and the checked address is the one used."""
+    """Row 84: a name is looked up once for a connection; the checked address is the one used."""
     allowed = [["8.8.8.8"], ["127.0.0.1"]]
     connected: list[str] = []
 
@@ -275,7 +276,7 @@ async def test_tls(certificates: Certificates) -> None:
 
 @pytest.mark.parametrize("kind", ["expired", "wrong_name", "unknown_ca", "self_signed", "old"])
 async def test_tls_that_does_not_verify(certificates: Certificates, kind: str) -> None:
-    """No byte of a request, and so no secret, goes to whom we cannot verify."""
+    """Row 100: no byte of a request, and so no secret, goes to whom we cannot verify."""
     context = certificates.server_context("good" if kind in ("self_signed", "old") else kind)
     if kind == "old":
         with warnings.catch_warnings():
@@ -300,7 +301,7 @@ async def test_tls_that_does_not_verify(certificates: Certificates, kind: str) -
 
 @pytest.mark.parametrize("greeting", [b"SSH-2.0-x\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n", b""])
 async def test_no_tls_at_all(greeting: bytes) -> None:
-    """An origin that speaks something else, or hangs up, fails in the handshake."""
+    """G-60: an origin that speaks something else, or hangs up, fails in the handshake."""
 
     async def script(peer: Peer) -> None:
         await peer._reader.read(1)
@@ -315,7 +316,7 @@ async def test_no_tls_at_all(greeting: bytes) -> None:
 
 
 async def test_tls_timeout() -> None:
-    """A handshake that stalls has its own deadline."""
+    """G-60: a handshake that stalls has its own deadline."""
 
     async def script(peer: Peer) -> None:
         await peer.gone()

@@ -65,8 +65,8 @@ async def ask(http: Client, url: str, fault: str, at: str, *, stream: bool) -> F
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_each_fault_at_each_point(simulated: ProviderProcess, stream: bool) -> None:
-    """Each has its phase and its cause, and its connection is closed; the calls beside it do not
-    notice."""
+    """G-60: each has its phase and its cause, and its connection is closed; the calls beside it do
+    not notice."""
     expected = STREAMS if stream else WHOLE
     limits = {f"{name}_timeout_s": 0.4 for name in ("headers", "first_token", "idle")}
     async with client(**limits) as http:

@@ -178,7 +178,8 @@ def test_redirects_are_not_followed(receiver: Receiver, status: int) -> None:
     ],
 )  # fmt: skip
 def test_a_tenants_url_with_a_trick(url: str) -> None:
-    """Nothing is looked up and nobody is connected to; another attempt would be no better."""
+    """Row 102: nothing is looked up and nobody is connected to; another attempt would be no
+    better."""
     asked: list[str] = []
 
     def lookup(host: str, port: int) -> list[str]:

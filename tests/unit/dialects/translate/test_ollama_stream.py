@@ -10,6 +10,8 @@ from tollway.dialects.event_stream import StreamError
 from tollway.dialects.translate.json_lines import LineBuffer
 from tollway.dialects.translate.ollama_provider import PROVIDER
 from tollway.dialects.translate.pieces import (
+    MAX_PARTS,
+    TOO_MANY_PARTS,
     Begun,
     Ended,
     Failed,
@@ -180,9 +182,18 @@ def test_a_line_that_is_too_long(size):
 def test_a_buffer_holds_what_is_no_whole_line():
     """And no more."""
     buffer = LineBuffer()
-    assert (buffer.take(b"a"), len(buffer)) == (b"", 1)
-    assert (buffer.take(b"b\nc\nd"), len(buffer)) == (b"ab\nc\n", 1)
-    assert (buffer.rest(), len(buffer)) == (b"d", 0)
+    assert buffer.take(b"a") == b""
+    assert (buffer.holds_more_than(0), buffer.holds_more_than(1)) == (True, False)
+    assert buffer.take(b"b\nc\nd") == b"ab\nc\n"
+    assert buffer.rest() == b"d"
+    assert not buffer.holds_more_than(0)
+
+
+def test_calls_without_number_end_the_stream():
+    """A server that hostile is not followed."""
+    calls = [{"function": {"name": "f", "arguments": {}}}] * (MAX_PARTS + 1)
+    pieces = pieces_of(line({"tool_calls": calls}))
+    assert pieces[-1] == Failed(TOO_MANY_PARTS)
 
 
 def test_a_whole_answer():
