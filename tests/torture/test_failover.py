@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from tests.conftest import Show
-from tests.fakes.gateway import wait_until
 from tests.fakes.load import Delivered
 from tests.torture.processes import sized
 from tests.torture.stage import require, unserved
@@ -26,36 +25,27 @@ _RATE = 60.0  # a second: whole answers and streams
 @pytest.mark.parametrize("strategy", ["failover", "round_robin"])
 def test_one_of_three_is_silent(strategy: str, tmp_path: Path, show: Show) -> None:
     """It goes last within 10 s, single trials apart; 0.1 % of the requests fail at most; it has
-    its share again within 60 s of its return; and nothing is lost or doubled in the ledger."""
+    its share again within 60 s of its return; and nothing is lost or doubled in the ledger. Once
+    in `torture-ci`, 20 times in `torture`, where trials are up to 40 s apart."""
     share = 1.0 if strategy == "failover" else 1 / len(NAMES)
     with Upstreams(tmp_path, strategy) as stage:
-        victim = stage.providers["one"]
         # Short streams: one that has begun cannot be taken over, and is an error by no fault.
         load = stage.load(rate=_RATE * 0.6, stream_rate=_RATE * 0.4, directives="tokens=3 gap_ms=3")
         time.sleep(3)
-        victim.freeze()
-        silent_s = time.time()
-        time.sleep(sized(ci=9, release=120))
-        back_s = time.time()
-        victim.thaw()
-        wait_until(lambda: _has_share(stage, back_s, share), _BACK_S)
-        time.sleep(1)
+        silences = [_silence(stage, share) for _ in range(sized(ci=1, release=20))]
         log = load.stop()
         rows = stage.rows(log)
         require(booked_wrong(stage, log, rows))
-    asked = [row["at_s"] for row in rows if row["provider"] == "one"]
-    ejected_s, trials = _ejection(asked, silent_s, back_s)
-    answered = [
-        row["at_s"]
-        for row in rows
-        if row["provider"] == "one" and row["outcome"] == "finished" and row["at_s"] > back_s
-    ]
-    readmitted_s = answered[0] - back_s
-    lost = unserved(log)
+    own = [row for row in rows if row["provider"] == "one"]
+    answered = [row["at_s"] for row in own if row["outcome"] == "finished"]
+    found = [_ejection([row["at_s"] for row in own], *silence) for silence in silences]
+    ejected_s = max(one for one, _ in found)
+    readmitted_s = max(min(at_s for at_s in answered if at_s > back) - back for _, back in silences)
+    lost, middle = unserved(log), sum(len(cut(log, silent_s)) for silent_s, _ in silences)
     show(
-        f"{strategy}: {len(log)} requests, ejected after {ejected_s:.1f} s, {trials} trials, "
-        f"readmitted {readmitted_s:.1f} s after its return, {len(lost)} failed "
-        f"({len(cut(log, silent_s))} cut in their middle), {dict(failed(log))}"
+        f"{strategy}: {len(log)} requests, ejected after {ejected_s:.1f} s, "
+        f"{sum(trials for _, trials in found)} trials, readmitted {readmitted_s:.1f} s after its "
+        f"return, {len(lost)} failed ({middle} cut in their middle), {dict(failed(log))}"
     )
     assert ejected_s <= _EJECTED_S
     assert readmitted_s <= _BACK_S
@@ -121,11 +111,24 @@ def test_all_three_are_silent(tmp_path: Path, show: Show) -> None:
     assert again_s <= _BACK_S
 
 
+def _silence(stage: Upstreams, share: float) -> tuple[float, float]:
+    """Freeze one for a while, and wait until it has its share again: from when until when."""
+    stage.providers["one"].freeze()
+    silent_s = time.time()
+    time.sleep(sized(ci=9, release=50))
+    back_s = time.time()
+    stage.providers["one"].thaw()
+    while not _has_share(stage, back_s, share):
+        assert time.time() - back_s <= _BACK_S, "it has not its share again"
+        time.sleep(0.25)
+    time.sleep(1)
+    return silent_s, back_s
+
+
 def _has_share(stage: Upstreams, back_s: float, share: float) -> bool:
     """Whether the last whole second brought it what is its own."""
-    now_s = time.time()
-    since_s = now_s - 1
-    return since_s > back_s + 0.5 and stage.arrived("one", since_s, now_s) >= 0.7 * share * _RATE
+    since_s = time.time() - 1
+    return since_s > back_s + 0.5 and stage.arrived("one", since_s) >= 0.7 * share * _RATE
 
 
 def _ejection(asked: list[float], silent_s: float, back_s: float) -> tuple[float, int]:
