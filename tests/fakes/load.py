@@ -36,9 +36,11 @@ class LoadPlan:
     stream_rate: float = 0
     rate: float = 0
     directives: str = "tokens=20 gap_ms=5"
+    in_turn: tuple[str, ...] = ()  # more directives: each request has the next of these
     include_usage: bool = False
     nonce_prefix: str = "n"
     path: str = "/v1/chat/completions"
+    patient: bool = False  # the kept streams wait as `retry-after` says
     close_every: int = 0  # each so manyth request asks to close its connection; 0: none
     ca_file: str | None = None
 
@@ -112,7 +114,8 @@ class Load:
         while not self._stopping:
             outcome = await self.once(stream=True)
             if outcome.broken or outcome.status != 200:
-                await asyncio.sleep(_PAUSE_S)
+                told_s = outcome.retry_after_s if self.plan.patient else None
+                await asyncio.sleep(_PAUSE_S if told_s is None else told_s)
 
     async def _on_schedule(self, rate: float, *, stream: bool) -> None:
         loop = asyncio.get_running_loop()
@@ -134,7 +137,10 @@ class Load:
     def _request(self, nonce: str, stream: bool, directives: str | None) -> bytes:
         plan = self.plan
         # Short words: echo repeats them, and an estimate from bytes must not exceed their count.
-        prompt = f"go on [[id={nonce} {directives or plan.directives}]]"
+        words = directives or plan.directives
+        if plan.in_turn:
+            words = f"{words} {plan.in_turn[self._number % len(plan.in_turn)]}"
+        prompt = f"go on [[id={nonce} {words}]]"
         fields: dict[str, Any] = {"model": plan.model}
         fields["messages"] = [{"role": "user", "content": prompt}]
         if stream:

@@ -27,6 +27,7 @@ class Outcome:
     usage: dict[str, Any] | None = None
     code: str | None = None  # of an error body
     broken: str | None = None
+    retry_after_s: float | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -145,6 +146,8 @@ class Connection(asyncio.Protocol):
             self._outcome.request_id = value.decode("latin-1")
         elif name.lower() == b"content-type":
             self._streaming = value.startswith(b"text/event-stream")
+        elif name.lower() == b"retry-after":
+            self._outcome.retry_after_s = float(value)
 
     def on_headers_complete(self) -> None:
         assert self._outcome is not None

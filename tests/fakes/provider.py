@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import json
 import os
+import signal
 import socket
 import ssl
 import subprocess
@@ -166,6 +167,14 @@ class ProviderProcess:
     def truth(self) -> Truth:
         """What was emitted so far."""
         return read_truth(self.log)
+
+    def freeze(self) -> None:
+        """From now on it is connected to, and says nothing: SIGSTOP."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on where it was."""
+        self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """SIGKILL, and wait."""

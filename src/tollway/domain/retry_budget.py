@@ -32,5 +32,5 @@ class RetryBudget:
         return True
 
     def give_back(self) -> None:
-        """It answered."""
+        """It answers."""
         self._level = min(_MOST, self._level + 1.0)

@@ -138,6 +138,67 @@ def test_everybody_goes_in_the_end(steps, at_once, requests):
     assert (waiting, len(account)) == ([], 0)
 
 
+OTHERS = ("b", "c", "d", "e")
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    at_once=st.integers(1, 6),
+    largest=st.sampled_from([1, 20, 300]),
+    used_before=st.integers(0, 20),
+    always=st.booleans(),
+)
+def test_who_waits_has_its_turn_after_so_many(seed, at_once, largest, used_before, always):
+    """Whatever others send, however often they come and however wrong the guesses of what they
+    use: whoever waits goes after no more turns of theirs than its debt and theirs, in tokens over
+    weights, can make up for. Each request counts for one token at least."""
+    chance = Random(seed)
+    weights = {one: chance.choice([0.5, 1.0, 2.0, 4.0]) for one in ("a", *OTHERS)}
+    account, running = queue(at_once), []
+
+    def ask(tenant):
+        tokens = chance.randint(1, largest)
+        ticket = tenant, object(), tokens
+        if account.enter(tenant, weights[tenant], tokens=tokens, now_s=0.0):
+            running.append(ticket)
+        else:
+            account.wait(ticket, tenant, weights[tenant], tokens=tokens)
+        return ticket
+
+    def end_one():
+        tenant, _, tokens = running.pop(chance.randrange(len(running)))
+        more = chance.randint(1, largest) - tokens
+        account.done(tenant, weights[tenant], more_tokens=more)
+        went = []
+        while (ticket := account.next(0.0)) is not None:
+            running.append(ticket)
+            went.append(ticket)
+        return went
+
+    for _ in range(used_before):
+        ask("a")
+        if len(running) == at_once:
+            end_one()
+    while len(account):
+        end_one()
+    for one in OTHERS:
+        ask(one)
+    mine, turns = ask("a"), 0
+    # Of each, what runs may have been guessed wrong by so much; of the tenant also its last one.
+    wrong = (at_once + 1) * largest
+    most = sum(at_once + 1 + wrong + wrong * weights[one] / weights["a"] for one in OTHERS)
+    while mine not in running:
+        for one in OTHERS:
+            if always or chance.random() < 0.7:
+                ask(one)
+        went = end_one() if running else []
+        turns += sum(ticket[0] != "a" for ticket in went)
+        assert turns <= most
+        if mine in went:
+            break
+
+
 def test_a_rate_lets_a_burst_go_and_then_one_after_the_other():
     """Sixty a minute: five at once, then one a second."""
     account = queue(None, requests=60)

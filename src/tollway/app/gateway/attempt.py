@@ -207,8 +207,7 @@ async def _send(
         exchange.retrying = over
         settle_attempt(gateway, exchange, relay, failure, failed_over=over)
     if failure is None:
-        if exchange.retries is not None:
-            exchange.retries.give_back()
+        exchange.answering()
         relay.deliver()
     return failure
 

@@ -104,5 +104,11 @@ class Exchange:
         self.receipted = False
         self.replayed = False  # the client has the answer to an earlier, equal request
 
+    def answering(self) -> None:
+        """A target answers. An attempt that others want must not wait until a stream has ended."""
+        if self.retries is not None:
+            self.retries.give_back()
+            self.retries = None
+
 
 NO_LABELS = Labels()

@@ -66,6 +66,8 @@ def settle_attempt(
     gateway.journal.settle(intent.slot, receipt)
     if own is not None or asked is not None:
         _settle_holds(gateway, exchange, relay, receipt)
+    if failure is None and relay.usage is not None and exchange.inbound.endpoint.writes:
+        _learn(gateway, exchange, relay.usage)
     exchange.receipted = exchange.receipted or not failed_over
     for observer in gateway.observers:
         observer.observe(receipt)
@@ -126,13 +128,15 @@ def _settle_holds(
         return
     if exchange.hold is not None:
         gateway.quotas.settle(exchange.hold, actual)
-    writes = exchange.inbound.endpoint.writes
-    if writes and receipt.outcome == "finished" and relay.usage is not None:
-        model_id = exchange.model.id
-        history = gateway.outputs.get(model_id)
-        if history is None:
-            history = gateway.outputs[model_id] = OutputHistory()
-        history.learn(actual.output_tokens // exchange.ask.choices)
+
+
+def _learn(gateway: Gateway, exchange: Exchange, usage: Usage) -> None:
+    """How long the model's answers are. Limits go by it, turns at a full account and costs."""
+    model_id = exchange.model.id
+    history = gateway.outputs.get(model_id)
+    if history is None:
+        history = gateway.outputs[model_id] = OutputHistory()
+    history.learn(((usage.output or 0) + (usage.reasoning or 0)) // exchange.ask.choices)
 
 
 def _counts_money(hold: Hold | None) -> bool:

@@ -47,7 +47,8 @@ class Turn:
         """The request was sent, and this came of it."""
         self._sent, self._failure = True, failure
         if self._tokens is not None and usage is not None:
-            self._more = total_tokens(usage) - self._tokens
+            # One at least: where nothing counts, one tenant's next would always be the first.
+            self._more = max(total_tokens(usage), 1) - max(self._tokens, 1)
 
     def close(self) -> None:
         """Somebody else may go."""

@@ -1,15 +1,21 @@
 """Which target is asked first: by what it costs, and by whether it answers."""
 
+import asyncio
 from dataclasses import replace
 from random import Random
+from unittest.mock import Mock
 
 import pytest
 
 from tests.fakes.pipeline import (
     CHAT,
+    DONE,
+    EVENT_STREAM,
+    KEY,
     KEY_ID,
     REFUSED,
     RESET,
+    FakeClient,
     Script,
     chunk,
     make_bench,
@@ -17,10 +23,12 @@ from tests.fakes.pipeline import (
     streamed,
     whole,
 )
+from tollway.app.gateway.exchange import Inbound
 from tollway.app.gateway.explain import Asked, explain
 from tollway.app.gateway.health import ejected
+from tollway.app.gateway.serve import serve
 from tollway.app.pricing import PriceList, Pricing
-from tollway.domain.failure import Failure
+from tollway.domain.failure import Cause, Failure, Phase
 from tollway.domain.health import EJECT_AFTER, FIRST_S
 from tollway.domain.model import Strategy
 from tollway.domain.price_book import Entry
@@ -239,3 +247,37 @@ async def test_who_is_ejected_is_known():
     assert ejected(made.gateway) == [("prv_one", "one", None, "one-model", "refused")]
     made.gateway.source.current = snapshot(("two",))
     assert ejected(made.gateway) == []
+
+
+class Silent:
+    """The first target hears all and answers nobody; the others stream until they may end."""
+
+    def __init__(self):
+        self.noticed, self.may_end = asyncio.Event(), asyncio.Event()
+
+    async def call(self, call, sink):
+        sink.attach(Mock())
+        if call.provider.name == "one":
+            await self.noticed.wait()
+            return Failure(Phase.HEADERS, Cause.TIMEOUT, "It says nothing.")
+        sink.head(200, EVENT_STREAM)
+        sink.data(chunk("hi"))
+        await self.may_end.wait()
+        sink.data(chunk(finish="stop") + DONE)
+        return None
+
+
+async def test_long_streams_do_not_use_up_the_second_attempts_of_others():
+    """An attempt is given back once its target answers, not when its stream has ended."""
+    made, upstream = bench(), Silent()
+    made.gateway.upstreams.update(dict.fromkeys(made.gateway.upstreams, upstream))
+    inbound = Inbound(CHAT, [(b"authorization", b"Bearer " + KEY.encode())], STREAM, "::1")
+    streams = [
+        asyncio.ensure_future(serve(made.gateway, inbound, FakeClient())) for _ in range(100)
+    ]
+    await asyncio.sleep(0)
+    upstream.noticed.set()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    upstream.may_end.set()
+    assert [verdict for _, verdict in await asyncio.gather(*streams)] == [None] * 100

@@ -52,6 +52,7 @@ class Held:
 
     def __init__(self, made):
         self.calls, self.waiting = [], []
+        self.usage = (5, 2)
         self.inner = made.upstream
 
     async def call(self, call, sink):
@@ -59,7 +60,7 @@ class Held:
         gate = asyncio.get_running_loop().create_future()
         self.waiting.append(gate)
         await gate
-        self.inner.scripts.append(whole())
+        self.inner.scripts.append(whole(reply(usage=self.usage)))
         return await self.inner.call(call, sink)
 
     async def end(self, number=1):
@@ -127,6 +128,30 @@ async def test_turns_are_by_weight():
     assert 10 <= sum(one.done() for one in others) <= 13
     await upstream.end(24)
     await asyncio.gather(*crowd, *others)
+
+
+async def test_who_uses_nothing_has_turns_all_the_same():
+    """Answers that count no tokens count as one: else the next of the same tenant is always first,
+    and the other waits for as long as there is one."""
+    made, upstream = held(bounded(Capacity(at_once=1)))
+    upstream.usage = (0, 0)
+    crowd = [begun(made) for _ in range(20)]
+    await settled()
+    other = begun(made, OTHER_KEY)
+    await settled()
+    await upstream.end(8)
+    assert other.done()
+    await upstream.end(13)
+    await asyncio.gather(*crowd, other)
+
+
+async def test_what_answers_use_is_learned_without_limits():
+    """A guess that is far too large keeps a tenant with several under way behind one with a
+    crowd; so it is learned also where nobody counts."""
+    made = make_bench(*[whole() for _ in range(10)])
+    for _ in range(10):
+        await made.ask(BODY)
+    assert made.gateway.outputs["mdl_m"].expected < 8
 
 
 async def test_patience_ends_with_when_to_ask_again(monkeypatch):
