@@ -186,7 +186,8 @@ def _refused(gateway: Gateway, exchange: Exchange, verdict: Verdict) -> Receipt:
     key = None if principal is None else principal.key
     outcome, status = "refused", 500
     if isinstance(verdict, Failure):
-        outcome, status = "client_gone", client_status(verdict)
+        gone = verdict.cause is Cause.CLIENT_GONE
+        outcome, status = "client_gone" if gone else "failed", client_status(verdict)
     elif verdict is not None:
         status = refused_status(verdict)
     elif principal is not None:

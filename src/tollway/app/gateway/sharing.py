@@ -24,7 +24,8 @@ _MOST_WAITING = 256  # of one tenant at one account
 _COMPLAINT_S = 1.0  # until an account that said 429 is asked again, if it did not say
 _TOO_MANY = 429
 _REJECTED_S = 60.0  # until a credential that was refused is tried again where there are others
-_REJECTED = frozenset({401, 403})
+_REJECTED = frozenset({401, 402, 403})
+_NO_MONEY = "insufficient_quota"
 _MOST_ACCOUNTS = 10_000
 # How long OpenAI's and Anthropic's clients wait, as they say themselves.
 _TIMEOUTS = (b"x-stainless-read-timeout", b"x-stainless-timeout")
@@ -181,9 +182,7 @@ class Account:
             if learned.is_bound:
                 learned.went_well(now_s)
                 self._resize()
-        elif failure.cause is Cause.CREDENTIAL or (
-            failure.cause is Cause.STATUS and failure.status in _REJECTED
-        ):
+        elif _is_rejection(failure):
             self._rejected_until_s = now_s + _REJECTED_S
         elif _is_complaint(failure):
             retry_s = _COMPLAINT_S if failure.retry_after_s is None else failure.retry_after_s
@@ -223,7 +222,16 @@ class Account:
 def _is_complaint(failure: Failure) -> bool:
     """Too many at the time; an account without money says 429 too, and waiting does not help it."""
     is_429 = failure.cause is Cause.STATUS and failure.status == _TOO_MANY
-    return is_429 and failure.code != "insufficient_quota"
+    return is_429 and failure.code != _NO_MONEY
+
+
+def _is_rejection(failure: Failure) -> bool:
+    """The account is not served at all: its secret is wrong, or it has no money."""
+    if failure.cause is not Cause.STATUS:
+        return failure.cause is Cause.CREDENTIAL
+    return failure.status in _REJECTED or (
+        failure.status == _TOO_MANY and failure.code == _NO_MONEY
+    )
 
 
 class Accounts:

@@ -73,7 +73,15 @@ async def test_one_that_cannot_be_read():
     assert len(set(used(made)[1:])) == 1
 
 
-@pytest.mark.parametrize("refusal", [says(401), says(429, (b"retry-after", b"30"))])
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        says(401),
+        says(402),
+        says(429, (b"retry-after", b"30")),
+        Script(status=429, pieces=[b'{"error":{"message":"no","code":"insufficient_quota"}}']),
+    ],
+)
 async def test_one_that_rests_is_passed_over(refusal):
     """Until its time is over nothing is sent with it."""
     made = make_bench(refusal, *[whole() for _ in range(10)], config=config(1, 1))

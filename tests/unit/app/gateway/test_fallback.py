@@ -166,6 +166,7 @@ async def test_what_was_first_stands_when_no_other_was_asked():
     _, verdict = await made.ask(BODY)
     assert isinstance(verdict, Failure)
     assert asked(made) == ["one"]
+    assert [one.outcome for one in made.recorder.receipts] == ["failed", "failed"]
 
 
 async def test_residency_holds_for_fallbacks_too():
