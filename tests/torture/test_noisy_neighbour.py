@@ -158,7 +158,7 @@ class Found:
 
 
 def _measure(account: Account, part: float, rounds: int) -> Found:
-    found = Found(part, account.capacity(4))
+    found = Found(part, account.capacity(3))
     rate, lasts_s = part * found.takes, sized(ci=5, release=60)
     for _ in range(sized(ci=rounds, release=10)):
         quiet = account.load("quiet", stream_rate=rate)
