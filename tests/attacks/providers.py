@@ -137,6 +137,7 @@ GOAL_60: dict[str, tuple[str, ...]] = {
     "first token": (
         f"{PHASES}::test_before_the_first_byte",
         f"{FAULTS}::test_before_the_first_event_or_the_whole_body",
+        f"{PHASES}::test_half_of_a_whole_answer",
         f"{FAILOVER}::test_the_client_sees_the_winner_alone",
         f"{PHASES}::test_slowly",
     ),
