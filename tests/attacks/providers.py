@@ -8,6 +8,7 @@ FAULTS = "tests/journeys/test_upstream_faults.py"
 FAILOVER = "tests/journeys/test_upstream_faults_failover.py"
 ANSWERS = "tests/attacks/test_providers_answers.py"
 FLOODS = "tests/attacks/test_providers_floods.py"
+BEDROCK = "tests/attacks/test_providers_bedrock.py"
 PHASES = "tests/attacks/test_providers_phases.py"
 DIALING = "tests/unit/adapters/http/test_dialing.py"
 CONNECTION = "tests/unit/adapters/http/test_connection.py"
@@ -38,6 +39,7 @@ ROWS: dict[int, tuple[str, ...]] = {
         f"{SOCKETS}::test_endless_events_that_are_good",
         f"{DIALECTS}::test_floods",
         f"{DIALECTS}::test_events_without_content",
+        f"{BEDROCK}::test_floods",
         f"{FLOODS}::test_thousands_of_calls",
         f"{FLOODS}::test_thousands_of_calls_at_once",
         f"{FLOODS}::test_a_long_answer_costs_no_more_than_its_bytes",
@@ -89,7 +91,11 @@ ROWS: dict[int, tuple[str, ...]] = {
         f"{FAULTS}::test_before_the_done",
         f"{PHASES}::test_after_the_first_byte",
     ),
-    97: (f"{DIALECTS}::test_after_the_end", f"{PHASES}::test_what_follows_the_end"),
+    97: (
+        f"{DIALECTS}::test_after_the_end",
+        f"{BEDROCK}::test_who_does_not_close_or_answers_twice",
+        f"{PHASES}::test_what_follows_the_end",
+    ),
     98: (
         f"{SOCKETS}::test_an_answer_nobody_asked_for",
         f"{DIALECTS}::test_after_the_end",
@@ -137,6 +143,7 @@ GOAL_60: dict[str, tuple[str, ...]] = {
     "first token": (
         f"{PHASES}::test_before_the_first_byte",
         f"{FAULTS}::test_before_the_first_event_or_the_whole_body",
+        f"{PHASES}::test_half_of_a_whole_answer",
         f"{FAILOVER}::test_the_client_sees_the_winner_alone",
         f"{PHASES}::test_slowly",
     ),

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.hostile import ENDS, PAIRS, SIDES, TEXT, USED, ask, at, told_once
-from tests.fakes.pipeline import SECRET, Script
+from tests.fakes.hostile import ENDS, PAIRS, SIDES, TEXT, USAGES, USED, ask, at, told_once
+from tests.fakes.pipeline import SECRET, FakeClient, Script
 from tollway.domain.failure import Cause, Failure, Phase, client_status
 
 GARBAGE = b"\xff\x00\x1b[2J\r\n\r\ndata: ]\xfe\n\ndata: {\x00\n\n" * 3
@@ -114,6 +114,42 @@ async def test_after_the_first_byte(client: str, side: str, phase: str, fault: s
     else:
         assert row.output in (2, 3)
         assert row.input > 0
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(("client", "side"), PAIRS)
+async def test_half_of_a_whole_answer(client: str, side: str, fault: str) -> None:
+    """G-60: what is not streamed has no middle: the next target answers, and the lost half bills
+    nothing."""
+    spoken = SIDES[side]
+    body = spoken.whole(USAGES[side])
+    half = [body[: len(body) // 2], *([GARBAGE] if fault == "garbage" else [])]
+    told = None if fault in ("fin", "garbage") else failure(Phase.FIRST_EVENT, fault)
+    lost = Script(pieces=half, failure=told)
+    made = at(side, lost, Script(pieces=[body]), names=("one", "two"))
+    by, verdict = await ask(made, client, stream=False)
+    assert (verdict, by.ended, by.headers[b"x-tollway-provider"]) == (None, "whole", b"two")
+    assert by.body.count(TEXT.encode()) == 1
+    first, second = made.journal.receipts
+    assert (first.payer, first.input, first.output) == ("failed_over", 0, 0)
+    assert (second.payer, second.input, second.output) == ("reported", *USED)
+
+
+@pytest.mark.parametrize("phase", ["mid", "after usage"])
+@pytest.mark.parametrize(("client", "side"), PAIRS)
+async def test_a_client_that_leaves(client: str, side: str, phase: str) -> None:
+    """G-60, from the other end: it pays as the provider counted, if it has, else for what came."""
+    spoken, by = SIDES[side], FakeClient()
+    came = [spoken.start, spoken.words(TEXT)]
+    came += [spoken.sound[2]] if phase == "after usage" else []
+    made = at(side, spoken.streamed(*came, by.leave, spoken.words("more"), spoken.last))
+    await ask(made, client, stream=True, by=by)
+    [row] = made.journal.receipts
+    if phase == "mid":
+        assert (row.payer, row.usage_source, row.output) == ("client_gone", "estimated", 2)
+    else:
+        assert row.payer == ("reported" if side in ENDED_BY_USAGE else "client_gone")
+        assert (row.usage_source, row.input, row.output) == ("provider", *USED)
 
 
 @pytest.mark.parametrize("phase", ["first", *AFTER])
