@@ -40,6 +40,7 @@ def plan(
             return _not_there(model, tenant.allowed_residency)
     if len(exchange.targets) > 1:
         if model.strategy is Strategy.COST_OPTIMIZED:
+            exchange.guessed = True
             costs = [expected_nusd(gateway, exchange, served) for served in exchange.targets]
             exchange.targets = [exchange.targets[place] for place in by_cost(costs)]
         if gateway.health:
