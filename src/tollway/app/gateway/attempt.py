@@ -207,7 +207,8 @@ async def _send(
         exchange.retrying = over
         settle_attempt(gateway, exchange, relay, failure, failed_over=over)
     if failure is None:
-        exchange.answering()
+        if exchange.retries is not None:
+            exchange.answering()
         relay.deliver()
     return failure
 

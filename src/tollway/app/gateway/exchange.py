@@ -52,6 +52,7 @@ class Exchange:
         "earlier",
         "facts",
         "fallbacks",
+        "guessed",
         "hold",
         "inbound",
         "labels",
@@ -98,6 +99,7 @@ class Exchange:
         self.dropped: tuple[str, ...] = ()  # fields that the last provider asked has no words for
         self.fallbacks: tuple[ModelRecord, ...] = ()  # that may still answer in its model's place
         self.earlier: Verdict = None  # what the models before this one came to
+        self.guessed = False  # something went by what the answer may be: the truth is learned
         self.spare = False  # the provider asked last has another credential that may be tried
         self.retries: RetryBudget | None = None  # once it has taken of it
         self.retrying = False  # what failed last is made up for by another attempt
@@ -105,10 +107,10 @@ class Exchange:
         self.replayed = False  # the client has the answer to an earlier, equal request
 
     def answering(self) -> None:
-        """A target answers. An attempt that others want must not wait until a stream has ended."""
-        if self.retries is not None:
-            self.retries.give_back()
-            self.retries = None
+        """A target answers. What it took of `retries` others may want before its stream ends."""
+        assert self.retries is not None
+        self.retries.give_back()
+        self.retries = None
 
 
 NO_LABELS = Labels()

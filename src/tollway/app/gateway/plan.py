@@ -56,6 +56,7 @@ def _order(gateway: Gateway, exchange: Exchange, turn: int) -> None:
     """What goes by more than the configuration."""
     model, targets = exchange.model, exchange.targets
     if model.strategy is Strategy.COST_OPTIMIZED:
+        exchange.guessed = True
         costs = [expected_nusd(gateway, exchange, served) for served in targets]
         exchange.targets = [targets[place] for place in by_cost(costs)]
     elif model.strategy is Strategy.LEAST_LATENCY and not model.cache_affinity:

@@ -66,7 +66,8 @@ def settle_attempt(
     gateway.journal.settle(intent.slot, receipt)
     if own is not None or asked is not None:
         _settle_holds(gateway, exchange, relay, receipt)
-    if failure is None and relay.usage is not None and exchange.inbound.endpoint.writes:
+        exchange.guessed = True
+    if exchange.guessed and failure is None and relay.usage is not None:
         _learn(gateway, exchange, relay.usage)
     exchange.receipted = exchange.receipted or not failed_over
     for observer in gateway.observers:
@@ -131,7 +132,10 @@ def _settle_holds(
 
 
 def _learn(gateway: Gateway, exchange: Exchange, usage: Usage) -> None:
-    """How long the model's answers are. Limits go by it, turns at a full account and costs."""
+    """How long the model's answers are, where anything goes by it: limits, turns at an account that
+    may be full, the cheapest target."""
+    if not exchange.inbound.endpoint.writes:
+        return
     model_id = exchange.model.id
     history = gateway.outputs.get(model_id)
     if history is None:

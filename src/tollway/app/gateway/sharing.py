@@ -286,6 +286,7 @@ async def take_turn(outputs: Outputs, exchange: Exchange, account: Account) -> T
     """A turn at an account that is bounded: at once, or within a few seconds."""
     assert exchange.principal is not None
     tenant, tokens = exchange.principal.tenant, expected_tokens(outputs, exchange)
+    exchange.guessed = True
     turn = account.enter(tenant, tokens)
     if turn is not None:
         return turn

@@ -141,7 +141,8 @@ class StreamRelay(BufferedRelay):
 
     def _begin(self) -> None:
         self.answered = True
-        self._exchange.answering()
+        if self._exchange.retries is not None:
+            self._exchange.answering()
         if self._exchange.claim is not None:
             self._exchange.claim.keep(StoredAnswer(200, None))
         self.first_byte_ns = self._gateway.clock.wall_ns()

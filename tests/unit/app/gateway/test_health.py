@@ -281,3 +281,12 @@ async def test_long_streams_do_not_use_up_the_second_attempts_of_others():
         await asyncio.sleep(0)
     upstream.may_end.set()
     assert [verdict for _, verdict in await asyncio.gather(*streams)] == [None] * 100
+
+
+@pytest.mark.parametrize("named", [Strategy.COST_OPTIMIZED, Strategy.FAILOVER])
+async def test_answers_are_learned_where_costs_go_by_them(named):
+    """Also without limits; and nothing is learned where nothing goes by it."""
+    made = bench(*[whole() for _ in range(10)], config=strategy(named))
+    for _ in range(10):
+        await made.ask(BODY)
+    assert bool(made.gateway.outputs) == (named is Strategy.COST_OPTIMIZED)

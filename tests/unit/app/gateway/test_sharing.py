@@ -148,7 +148,7 @@ async def test_who_uses_nothing_has_turns_all_the_same():
 async def test_what_answers_use_is_learned_without_limits():
     """A guess that is far too large keeps a tenant with several under way behind one with a
     crowd; so it is learned also where nobody counts."""
-    made = make_bench(*[whole() for _ in range(10)])
+    made = make_bench(*[whole() for _ in range(10)], config=bounded(Capacity(at_once=9)))
     for _ in range(10):
         await made.ask(BODY)
     assert made.gateway.outputs["mdl_m"].expected < 8
