@@ -122,8 +122,9 @@ def _local(work: Work, model: ModelProcess | None) -> str:
         return ensured(ensure_model(work, ModelSpec("echo", (target,))), "model").name
     spec = ProviderSpec("local", ProviderKind.OPENAI_COMPATIBLE.value, model.base_url)
     provider = ensured(ensure_provider(work, spec), "provider")
-    # The model listens on another port each time.
-    value_of(update_provider(work, replace(provider, base_url=model.base_url)), "provider")
+    # The model listens on another port each time. Its server's streams of Responses lack fields.
+    provider = replace(provider, base_url=model.base_url, translate_responses=True)
+    value_of(update_provider(work, provider), "provider")
     target = Target(provider.id, model.model)
     return ensured(ensure_model(work, ModelSpec(model.model, (target,))), "model").name
 
