@@ -92,8 +92,7 @@ def _calendar(period: Period, zone: str, at_s: int) -> Window:
     info = _zone(zone)
     local = datetime.fromtimestamp(at_s, info)
     if period is Period.HOUR:
-        start_s = at_s - local.minute * 60 - local.second
-        return Window(start_s, start_s + 3600)
+        return _hour(info, at_s)
     first = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
     if period is Period.DAY:
         following = first.replace(tzinfo=None) + timedelta(days=1)
@@ -102,6 +101,30 @@ def _calendar(period: Period, zone: str, at_s: int) -> Window:
         following = (first.replace(tzinfo=None) + timedelta(days=32)).replace(day=1)
     end = following.replace(tzinfo=info)
     return Window(int(first.timestamp()), int(end.timestamp()))
+
+
+def _hour(info: ZoneInfo, at_s: int) -> Window:
+    """From one full hour of the local clock to the next. Where a clock moves by half an hour that
+    may be 90 minutes: else two hours would overlap, and each would have the limit of its own."""
+    start_s = at_s - _past_hour_s(info, at_s)
+    end_s = start_s + 3600
+    early_s = _past_hour_s(info, start_s)
+    if early_s:
+        start_s -= early_s
+        later_s = start_s + 3600
+        if later_s <= at_s and not _past_hour_s(info, later_s):
+            start_s = later_s
+    late_s = _past_hour_s(info, end_s)
+    if late_s:
+        sooner_s = end_s - late_s
+        full = sooner_s > at_s and not _past_hour_s(info, sooner_s)
+        end_s = sooner_s if full else sooner_s + 3600
+    return Window(start_s, end_s)
+
+
+def _past_hour_s(info: ZoneInfo, at_s: int) -> int:
+    local = datetime.fromtimestamp(at_s, info)
+    return local.minute * 60 + local.second
 
 
 @lru_cache(maxsize=1000)

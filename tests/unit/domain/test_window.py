@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tollway.domain.window import (
@@ -44,6 +44,8 @@ def second(text):
     st.sampled_from(CALENDAR),
     st.integers(second("2020-01-01"), second("2037-12-31")),
 )
+@example("Australia/Lord_Howe", Period.HOUR, 1_980_342_000)  # its clock goes back half an hour
+@example("Australia/Lord_Howe", Period.HOUR, 1_980_343_800)
 def test_windows_follow_each_other_without_gap(zone, period, at_s):
     """The second before a window begins is in the one before, the one it ends at in the next."""
     zone = Zone(zone)
@@ -87,6 +89,21 @@ def test_minutes_are_buckets():
     assert window == Window(1_000_000, 1_000_010)
     assert counted_from_s(Period.MINUTE, window) == 1_000_000 - (BUCKETS - 1) * BUCKET_S
     assert frees_s(Period.MINUTE, window) == 1_000_000 + BUCKETS * BUCKET_S
+
+
+@pytest.mark.parametrize("changes", ["2026-04-04T15:00", "2026-10-03T15:30"])
+def test_hours_where_the_clock_moves_by_half_of_one(changes):
+    """Every second of those days is in one window, and the odd one has 90 minutes."""
+    zone, around = Zone("Australia/Lord_Howe"), second(changes)
+    lengths, at_s = [], around - 6 * 3600
+    while at_s < around + 6 * 3600:
+        window = window_at(Period.HOUR, zone, at_s)
+        for inside_s in range(window.start_s, window.end_s, 300):
+            assert window_at(Period.HOUR, zone, inside_s) == window
+        lengths.append(window.end_s - window.start_s)
+        at_s = window.end_s
+    assert sorted(set(lengths)) == [3600, 5400]
+    assert lengths.count(5400) == 1
 
 
 @pytest.mark.parametrize("period", [Period.TOTAL, Period.NONE])
