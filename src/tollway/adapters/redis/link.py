@@ -326,7 +326,7 @@ Answer = asyncio.Future[Reply]
 
 
 # Its stub says that a command is one word.
-packed: Callable[[tuple[Word, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]
+packed: Callable[[tuple[Word, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]  # see above
 
 
 class _Wire(asyncio.Protocol):

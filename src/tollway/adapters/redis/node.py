@@ -117,7 +117,7 @@ class NodeLink(Link):
     async def _met(self, facts: ServerFacts) -> None:
         self.policy = facts.memory_policy
         # It may have started, and not yet know whether it may serve. It tells nobody when.
-        while not await self._serves():  # noqa: ASYNC110
+        while not await self._serves():  # noqa: ASYNC110 - there is no event
             await asyncio.sleep(_PAUSE_S)
         self.history = f"{facts.run_id[:20]}{facts.history[:20]}"
         self.tried = True

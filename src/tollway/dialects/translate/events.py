@@ -8,7 +8,13 @@ from typing import Protocol
 from tollway.dialects.event_stream import StreamError
 from tollway.dialects.faults import read_fault
 from tollway.dialects.sse import BOM, EventBuffer, field_of, split_events
-from tollway.dialects.translate.pieces import MAX_PARTS, TOO_MANY_PARTS, Failed, Piece
+from tollway.dialects.translate.pieces import (
+    MAX_PARTS,
+    TOO_MANY_PARTS,
+    Failed,
+    PartEnded,
+    Piece,
+)
 from tollway.dialects.translate.shapes import loaded
 from tollway.dialects.typed_stream import MAX_TYPED_EVENT_BYTES
 from tollway.domain.usage import Usage
@@ -113,3 +119,27 @@ class EventReader(ABC):
             return self._failed(StreamError(None, "The provider reported an error.", None))
         message = fault.message or "The provider reported an error."
         return self._failed(StreamError(fault.status, message, fault.code))
+
+
+class PartByPart:
+    """For readers of streams in which one part is open at a time."""
+
+    _parts: int
+    _open: tuple[str, int] | None = None  # kind, part
+
+    def _is_open(self, kind: str) -> bool:
+        return self._open is not None and self._open[0] == kind
+
+    def _turn_to(self, kind: str) -> list[Piece]:
+        """This kind of part goes on; another ends."""
+        if self._is_open(kind):
+            return []
+        pieces = self._close()
+        self._open = kind, self._parts
+        self._parts += 1
+        return pieces
+
+    def _close(self) -> list[Piece]:
+        ended: list[Piece] = [] if self._open is None else [PartEnded(self._open[1])]
+        self._open = None
+        return ended

@@ -11,12 +11,11 @@ from typing import Any
 
 from tollway.dialects.counts import details_of
 from tollway.dialects.event_stream import StreamError
-from tollway.dialects.translate.events import EventReader
+from tollway.dialects.translate.events import EventReader, PartByPart
 from tollway.dialects.translate.folding import folded
 from tollway.dialects.translate.pieces import (
     Begun,
     Ended,
-    PartEnded,
     Piece,
     TextPiece,
     ThinkingPiece,
@@ -56,14 +55,13 @@ _NOT_IN_IDS = re.compile(r"[^A-Za-z0-9_-]")
 _ID_CHARS = 32  # of an answer's id within a call's: vendors allow 40 and more
 
 
-class GeminiPieces(EventReader):
+class GeminiPieces(PartByPart, EventReader):
     """One stream; of several candidates the first."""
 
     def __init__(self) -> None:
         super().__init__()
         self._id = ""
         self._begun = False
-        self._open: tuple[str, int] | None = None  # kind, part
         self._stop: Stop | None = None
         self._called = False
 
@@ -152,23 +150,6 @@ class GeminiPieces(EventReader):
         pieces = self._turn_to("thinking")
         pieces.append(ThinkingPiece(self._parts - 1, signature=GEMINI_SIGNED + signature))
         return [*pieces, *self._close()]
-
-    def _is_open(self, kind: str) -> bool:
-        return self._open is not None and self._open[0] == kind
-
-    def _turn_to(self, kind: str) -> list[Piece]:
-        """This kind of part goes on; another ends."""
-        if self._is_open(kind):
-            return []
-        pieces = self._close()
-        self._open = kind, self._parts
-        self._parts += 1
-        return pieces
-
-    def _close(self) -> list[Piece]:
-        ended: list[Piece] = [] if self._open is None else [PartEnded(self._open[1])]
-        self._open = None
-        return ended
 
 
 def answer_of(value: dict[str, Any]) -> Answer | None:

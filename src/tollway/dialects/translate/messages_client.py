@@ -211,7 +211,7 @@ def _choice(choice: dict[str, Any]) -> ToolChoice | None:
     mode = _CHOICES.get(text_of(choice, "type"))
     if mode is None:
         raise _WrongError("tool_choice.type", "must be one of auto, any, tool, none.")
-    return ToolChoice(mode, text_of(choice, "name"))  # type: ignore[arg-type]
+    return ToolChoice(mode, text_of(choice, "name"))  # type: ignore[arg-type]  # of _CHOICES
 
 
 def _format(wanted: Any) -> Format | None:

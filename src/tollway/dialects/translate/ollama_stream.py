@@ -10,12 +10,12 @@ import re
 from typing import Any
 
 from tollway.dialects.counts import details_of
+from tollway.dialects.translate.events import PartByPart
 from tollway.dialects.translate.folding import folded
 from tollway.dialects.translate.json_lines import LineReader
 from tollway.dialects.translate.pieces import (
     Begun,
     Ended,
-    PartEnded,
     Piece,
     TextPiece,
     ThinkingPiece,
@@ -32,15 +32,13 @@ _NOT_IN_IDS = re.compile(r"[^A-Za-z0-9_-]")
 _ID_CHARS = 32  # of what tells an answer from others within a call's id: vendors allow 40 and more
 
 
-class OllamaPieces(LineReader):
+class OllamaPieces(PartByPart, LineReader):
     """One stream."""
 
     def __init__(self) -> None:
         super().__init__()
         self._begun = False
         self._made_at = ""
-        self._parts = 0
-        self._open: tuple[str, int] | None = None  # kind, part
         self._called = False
 
     def whole(self, value: dict[str, Any]) -> list[Piece]:
@@ -98,20 +96,6 @@ class OllamaPieces(LineReader):
 
     def _made_id(self, number: int) -> str:
         return f"call_{self._made_at}_{number}" if self._made_at else f"call_{number}"
-
-    def _turn_to(self, kind: str) -> list[Piece]:
-        """This kind of part goes on; another ends."""
-        if self._open is not None and self._open[0] == kind:
-            return []
-        pieces = self._close()
-        self._open = kind, self._parts
-        self._parts += 1
-        return pieces
-
-    def _close(self) -> list[Piece]:
-        ended: list[Piece] = [] if self._open is None else [PartEnded(self._open[1])]
-        self._open = None
-        return ended
 
 
 def answer_of(value: dict[str, Any]) -> Answer | None:

@@ -177,7 +177,7 @@ def _limit(limit: dict[str, Any]) -> LimitOut:
         remaining=amount(left),
         resets_at=None if resets_s is None else datetime.fromtimestamp(resets_s, UTC),
         binds=limit["binds"],
-        **shown,  # type: ignore[arg-type]
+        **shown,  # type: ignore[arg-type]  # amounts: money is text
     )
 
 
