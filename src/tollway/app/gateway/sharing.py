@@ -308,13 +308,19 @@ async def take_turn(outputs: Outputs, exchange: Exchange, account: Account) -> T
 def expected_tokens(outputs: Outputs, exchange: Exchange) -> int:
     """What the request may use, for its turn: its real use is set off afterwards."""
     ask = exchange.ask
+    return estimated_input(ask.input_bytes) + expected_output(outputs, exchange, ask.output_limit)
+
+
+def expected_output(outputs: Outputs, exchange: Exchange, most: int | None) -> int:
+    """The tokens that answers to such a request have as a rule, all choices together; each of them
+    `most` at most."""
     if not exchange.inbound.endpoint.writes:
-        return estimated_input(ask.input_bytes)
+        return 0
     history = outputs.get(exchange.model.id)
     written = UNKNOWN_TOKENS if history is None else history.expected
-    if ask.output_limit is not None:
-        written = min(written, ask.output_limit)
-    return estimated_input(ask.input_bytes) + written * ask.choices
+    if most is not None and most < written:
+        written = most
+    return written * exchange.ask.choices
 
 
 def _patience_s(exchange: Exchange) -> float:

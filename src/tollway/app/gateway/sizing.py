@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 
 from tollway.app.gateway.exchange import Exchange
 from tollway.app.gateway.runtime import Gateway
+from tollway.app.gateway.sharing import expected_output
 from tollway.domain.estimate import estimated_input
 from tollway.domain.hold import Hold, RuleSet
 from tollway.domain.model import Target
-from tollway.domain.output_history import UNKNOWN_TOKENS
 from tollway.domain.pricing import Price, most_nusd, text_nusd
 from tollway.domain.provider import ProviderRecord
 from tollway.domain.quota import Sizes
@@ -36,7 +36,7 @@ def size_hold(
     gateway: Gateway, exchange: Exchange, rules: RuleSet, *, targets: Targets
 ) -> Hold | BadRequest:
     """The hold these rules need, at the dearest of the targets; or why it cannot be known."""
-    ask, model, endpoint = exchange.ask, exchange.model, exchange.inbound.endpoint
+    ask, model = exchange.ask, exchange.model
     most = _most_output(ask.output_limit, model.max_output_tokens)
     ceiling: Sizes | None = None
     if rules.ceiling:
@@ -46,13 +46,8 @@ def size_hold(
         if isinstance(strict, BadRequest):
             return strict
         ceiling = strict
-    read, written = estimated_input(ask.input_bytes), 0
-    if endpoint.writes:
-        history = gateway.outputs.get(model.id)
-        written = UNKNOWN_TOKENS if history is None else history.expected
-        if most is not None and most < written:
-            written = most
-        written *= ask.choices
+    read = estimated_input(ask.input_bytes)
+    written = expected_output(gateway.outputs, exchange, most)
     cost = 0
     if rules.money:
         dearest = _dearest(gateway, exchange, targets, (text_nusd, read, written))
@@ -75,13 +70,8 @@ def expected_nusd(
     price = gateway.prices.find(provider.id, tenant_id, target.model, at_s=at_s)
     if price is None:
         return None
-    ask, written = exchange.ask, 0
-    if exchange.inbound.endpoint.writes:
-        history = gateway.outputs.get(exchange.model.id)
-        written = UNKNOWN_TOKENS if history is None else history.expected
-        if ask.output_limit is not None:
-            written = min(written, ask.output_limit)
-        written *= ask.choices
+    ask = exchange.ask
+    written = expected_output(gateway.outputs, exchange, ask.output_limit)
     return text_nusd(price, estimated_input(ask.input_bytes), written)
 
 
