@@ -378,6 +378,7 @@ def test_write_stall_of_a_complete_answer():
         clients[1].send(get(b"/big?8000000", b"Connection: close"))
         served.spin(lambda: served.server.open_connections == 2)
         served.spin(lambda: served.server.open_connections == 0)
+        assert served.server.refusals["write_timeout"] == 2
 
 
 def test_slow_but_steady_reader_gets_everything():
@@ -392,6 +393,7 @@ def test_slow_but_steady_reader_gets_everything():
                 end = served.server.now + 0.04
                 client.exactly(1_000_000)
                 served.spin(lambda end=end: served.server.now > end)
+        assert served.server.refusals["write_timeout"] == 0
 
 
 # Caps and addresses.
