@@ -149,7 +149,7 @@ class GatewayTree:
         """End what still runs, by force if need be: for the end of a test."""
         if self._process is not None and self._process.poll() is None:
             try:
-                self.stop(10)
+                self.stop()
             except subprocess.TimeoutExpired:
                 self.kill_all()
 

@@ -59,7 +59,7 @@ def test_a_second_gateway_is_refused_where_each_would_count_for_itself(
         a.start()
         quota_id = limit(a, 10)
         with pytest.raises(AssertionError):
-            b.start(15)
+            b.start()
         said = b.log.read_text()
         assert "2 gateways serve from this database" in said
         assert "TOLLWAY_REDIS_URL" in said
