@@ -40,6 +40,13 @@ class ModelNotFound:
 
 
 @dataclass(frozen=True, slots=True)
+class ResponseNotFound:
+    """No such kept response, or somebody else's: the two look the same."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class QuotaExceeded:
     """A limit binds. `exhausted` tells budgets (do not retry) from rates (retry later).
     `allowances` is what the caller may know of its limits."""
@@ -73,6 +80,7 @@ Refusal = (
     | Unauthenticated
     | Forbidden
     | ModelNotFound
+    | ResponseNotFound
     | Conflict
     | QuotaExceeded
     | Unavailable
@@ -83,6 +91,7 @@ _STATUSES: dict[type[Refusal], int] = {
     Unauthenticated: 401,
     Forbidden: 403,
     ModelNotFound: 404,
+    ResponseNotFound: 404,
     Conflict: 409,
     QuotaExceeded: 429,
     Unavailable: 503,

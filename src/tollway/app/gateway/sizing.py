@@ -24,7 +24,8 @@ STRICT_OUTPUT_TOKENS = 4096
 _FRAME_TOKENS = 16
 _UNBOUNDED = BadRequest(
     "A strict limit applies, and it needs to know how large a request can become: images, audio, "
-    "files and searches cannot be sent. Ask your administrator for a bounded limit.",
+    "files, searches and kept responses cannot be sent. Ask your administrator for a bounded "
+    "limit.",
     "unbounded_input",
 )
 
