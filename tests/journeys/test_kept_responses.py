@@ -225,7 +225,8 @@ def test_another_tenant_can_do_nothing_with_an_id(
         return stage.post("/v1/responses", body, key=key)
 
     reply = alike(stage, rival, go_on, mine.id)
-    assert (reply.status, reply.error["code"]) == (400, "previous_response_not_found")
+    assert (reply.status, reply.error["code"]) == (404, "previous_response_not_found")
+    assert reply.error["param"] == "previous_response_id"
     for name in spellings[1:]:
         assert go_on(name, rival).error["code"] == "previous_response_not_found"
     assert len(keeper.asked) == asked

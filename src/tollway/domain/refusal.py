@@ -41,9 +41,11 @@ class ModelNotFound:
 
 @dataclass(frozen=True, slots=True)
 class ResponseNotFound:
-    """No such kept response, or somebody else's: the two look the same."""
+    """No such kept response, or somebody else's: the two look the same. `param` names the field
+    that went on from it."""
 
     id: str
+    param: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from tollway.domain.access import granted_model
 from tollway.domain.failure import Failure
 from tollway.domain.ids import CredentialId, ProviderId
 from tollway.domain.kept import KeptResponse, id_text, owner_of, packed, sealed_in, unpacked
-from tollway.domain.labels import plain_label
 from tollway.domain.model import Target
 from tollway.domain.provider import CredentialRecord, ProviderRecord
 from tollway.domain.receipt import Intent
@@ -30,7 +29,7 @@ _INSTEAD = "Send the whole conversation as 'input'."
 _LEAST_TOLD = 8  # characters of an id: a shorter one may stand in a message by chance
 
 
-def open_kept(gateway: Gateway, exchange: Exchange) -> BadRequest | ResponseNotFound | None:
+def open_kept(gateway: Gateway, exchange: Exchange) -> ResponseNotFound | None:
     """Fill `exchange.kept` from the id that the request names. Unknown, another's, damaged, and of
     a model that the caller may not use any more are one and the same."""
     ask, principal = exchange.ask, exchange.principal
@@ -47,10 +46,7 @@ def open_kept(gateway: Gateway, exchange: Exchange) -> BadRequest | ResponseNotF
     if kept is None or isinstance(
         granted_model(exchange.snapshot, principal, kept.model), ModelNotFound
     ):
-        if alone:
-            return ResponseNotFound(given)
-        message = f"Previous response with id '{plain_label(given)}' not found. {_INSTEAD}"
-        return _unusable(message, "previous_response_not_found")
+        return ResponseNotFound(given, None if alone else _FIELD)
     exchange.kept = kept
     if alone:
         exchange.ask = ask._replace(model=kept.model)

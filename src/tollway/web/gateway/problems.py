@@ -89,8 +89,14 @@ def _model_not_found(refusal: ModelNotFound) -> _Problem:
 
 
 def _response_not_found(refusal: ResponseNotFound) -> _Problem:
-    message = f"Response with id '{plain_label(refusal.id)}' not found."
-    return _Problem(message, "response_not_found")
+    if refusal.param is None:
+        message = f"Response with id '{plain_label(refusal.id)}' not found."
+        return _Problem(message, "response_not_found")
+    message = (
+        f"Previous response with id '{plain_label(refusal.id)}' not found. "
+        "Send the whole conversation as 'input'."
+    )
+    return _Problem(message, "previous_response_not_found", refusal.param)
 
 
 def _quota_exceeded(refusal: QuotaExceeded) -> _Problem:

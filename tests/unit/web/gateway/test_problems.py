@@ -26,6 +26,7 @@ EXAMPLES: list[tuple[Refusal, int, str, dict[bytes, bytes]]] = [
     (Forbidden("No."), 403, "permission_denied", {}),
     (ModelNotFound("m"), 404, "model_not_found", {}),
     (ResponseNotFound("resp_x"), 404, "response_not_found", {}),
+    (ResponseNotFound("resp_x", "previous_response_id"), 404, "previous_response_not_found", {}),
     (
         Conflict("No.", "idempotency_key_in_use", 1.0),
         409,
