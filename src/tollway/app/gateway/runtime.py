@@ -72,6 +72,8 @@ class Gateway:
     warned: dict[ModelId, float] = field(default_factory=dict)  # until when: usage above its cap
     limited: dict[tuple[QuotaId, str], int] = field(default_factory=dict)  # refusals, by why
     outputs: dict[ModelId, OutputHistory] = field(default_factory=dict)
+    # Input that came with kept responses, beside what the requests said themselves.
+    contexts: dict[ModelId, OutputHistory] = field(default_factory=dict)
     answers: AnswerStore | None = None  # by Idempotency-Key
     sealing: Sealing | None = None  # of ids that clients carry
     prices: Pricing | None = None  # for limits on cost

@@ -573,6 +573,30 @@ class TestCounting:
         assert verdict.code == "unbounded_input"
         assert (await about(made, "get", name))[1] is None
 
+    async def test_a_bounded_limit_holds_what_such_requests_were_read_as(self):
+        """The context stands in no request, so it is learned; others are not held at it."""
+        usage = {"input_tokens": 40_000, "output_tokens": 5}
+        limit = quota(10**6, metric=Metric.INPUT_TOKENS)
+        made = bench(*([answer(usage=usage)] * 12), config=configured(quotas=places(limit)))
+        name = await make(made)
+        held = []
+        look = made.upstream.call
+
+        async def call(asked, sink):
+            (rules,) = {id(found): found for found in made.gateway.limits._asked.values()}.values()
+            held.append(made.gateway.quotas.standing(rules.rules[0])[1])
+            return await look(asked, sink)
+
+        made.upstream.call = call
+        for _ in range(9):
+            await go_on(made, name)
+        await make(made)
+        await about(made, "get", name)
+        assert held[0] < 1_000
+        assert 40_000 <= held[8] <= 50_000
+        assert held[9] < 100
+        assert held[10] == 0
+
     async def test_a_client_that_leaves(self):
         """The call ends, and has its row."""
         client = FakeClient()
