@@ -11,9 +11,9 @@ from tollway.domain.access import Principal
 from tollway.domain.ids import CredentialId, ProviderId
 
 _PREFIX = "resp_"
-MAX_ID_CHARS = 2048  # far more than any that is made here
+MAX_ID_CHARS = 4096  # more than any that is made here
 # What a provider may call a response: it becomes a segment of a path.
-_UPSTREAM_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,255}")
+_UPSTREAM_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:=+~-]{0,1023}")
 _BETWEEN = "\x00"
 _FORM = "1"
 

@@ -1,8 +1,11 @@
 """Ids of kept responses in answers and streams, and what may be asked about one."""
 
 import json
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.unit.dialects.test_stream_responses import USAGE, WHOLE, event, response
 from tollway.dialects import kept
@@ -10,6 +13,7 @@ from tollway.dialects.ask import Ask, Heading, Rewrite
 from tollway.dialects.kept import KeepingResponses, KeptCall, KeptResponsesReader, renamed
 from tollway.dialects.registry import ENDPOINTS, carrier_for, find_kept
 from tollway.dialects.reply_responses import read_response
+from tollway.dialects.sse import field_of, split_events
 from tollway.dialects.stream_responses import ResponsesReader
 from tollway.domain.provider import ProviderKind
 from tollway.domain.refusal import BadRequest
@@ -149,6 +153,60 @@ class TestStream:
         sent = event("response.in_progress", response=value)
         reader = KeptResponsesReader(ours)
         assert events_of(reader.feed(sent)) == events_of(sent)
+
+
+FRAGMENTS = st.sampled_from(
+    [
+        *(event_bytes + b"\n\n" for event_bytes in STREAM.split(b"\n\n") if event_bytes),
+        *(
+            b"\n",
+            b"\r",
+            b"\r\n",
+            b"\n\n",
+            b"data: ",
+            b"event: ",
+            b": x\n\n",
+            b"\xef\xbb\xbf",
+            b"\xff",
+        ),
+        b'data: {"type":"response.created","response":{"id":"resp_1"}}\n\n',
+        b'data: {"type":"response.created",\rdata: "response":{"id":"resp_1"}}\r\r',
+        b'data: {"type":"response.queued","response":{"id":"a","id":"resp_1"}}\n\n',
+        b'data: {"type":"response.failed","response":{"id":"resp_1","error":{"message":"x"}}}\n\n',
+        b'event: error\ndata: {"response":{"id":"resp_1"}}\n\n',
+        b"data: [DONE]\n\n",
+        b"data: {\n\n",
+    ]
+)
+
+
+@given(st.lists(FRAGMENTS, max_size=12), st.lists(st.integers(0, 600), max_size=4))
+def test_whatever_comes_the_facts_are_the_same_and_the_id_is_ours(fragments, cuts):
+    """As of a stream that is not kept: as many events pass, and the provider's id in none that has
+    a response."""
+    stream = b"".join(fragments)
+    places = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
+    plain, reader = ResponsesReader(), KeptResponsesReader(ours)
+    expected = plain.feed(stream) + plain.end()
+    pieces = [stream[begin:end] for begin, end in pairwise(places)]
+    passed = b"".join([reader.feed(piece) for piece in pieces]) + reader.end()
+    for fact in ("done", "began", "events", "content_bytes", "usage", "error", "dropped"):
+        assert getattr(plain, fact) == getattr(reader, fact)
+    assert len(loose_events(passed)) == len(loose_events(expected))
+    for told in loose_events(passed):
+        if isinstance(told.get("response"), dict):
+            assert told["response"].get("id") != "resp_1"
+        assert told.get("response_id") != "resp_1"
+
+
+def loose_events(stream):
+    """Every event's data, whatever ends its lines."""
+    payloads = []
+    for lines in split_events(stream):
+        data = [value for name, value in map(field_of, lines) if name == b"data"]
+        if data:
+            payloads.append(json.loads(b"\n".join(data)))
+    return payloads
 
 
 class TestAsking:

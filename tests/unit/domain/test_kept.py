@@ -41,11 +41,20 @@ def test_what_is_packed_comes_back():
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "..", "a/b", "a b", "a\x00b", "a\nb", "ü", "a?b", "a%2fb", "x" * 257, "-a"]
+    "name", ["", ".", "..", "a/b", "a b", "a\x00b", "a\nb", "ü", "a?b", "a%2fb", "x" * 1025, "-a"]
 )
 def test_a_providers_strange_name_is_not_taken(name):
     """It becomes a segment of a path."""
     assert packed(KEPT._replace(upstream_id=name)) is None
+
+
+def test_the_longest_name_still_makes_an_id():
+    """Gateways behind this one seal theirs too. What is sealed here can be read here."""
+    kept = KEPT._replace(
+        upstream_id="resp_" + "aB9_-=" * 169, model="m" * 256, target_model="t" * 256
+    )
+    sealed = packed(kept) + b"t" * 16
+    assert unpacked(sealed_in(id_text(sealed))[:-16]) == kept
 
 
 def test_no_name_can_pass_for_two():

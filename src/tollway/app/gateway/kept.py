@@ -36,7 +36,7 @@ def open_kept(gateway: Gateway, exchange: Exchange) -> ResponseNotFound | None:
     assert principal is not None
     if ask.keeping is None or ask.keeping.previous is None:
         return None
-    given, alone = ask.keeping.previous, ask.keeping.query is not None
+    given, alone = ask.keeping.previous, _is_alone(exchange)
     assert gateway.sealing is not None, "a worker has one"
     sealed, plain = sealed_in(given), None
     if sealed is not None:
@@ -62,11 +62,10 @@ def plan_kept(exchange: Exchange) -> Refusal | None:
     del exchange.snapshot  # as `plan`
     provider = snapshot.providers.get(kept.provider_id)
     if provider is None or not _has(provider, kept.credential_id):
-        return _unusable(
-            "The account at the provider that keeps the response is not there any more. "
-            + _INSTEAD,
-            "response_account_gone",
-        )
+        message = "The account at the provider that keeps the response is not there any more."
+        if _is_alone(exchange):
+            return BadRequest(message, "response_account_gone")
+        return BadRequest(f"{message} {_INSTEAD}", "response_account_gone", _FIELD)
     if not principal.tenant.may_use(provider.residency):
         allowed = ", ".join(principal.tenant.allowed_residency or ())
         return Forbidden(
@@ -78,24 +77,26 @@ def plan_kept(exchange: Exchange) -> Refusal | None:
         return Unavailable("The provider that keeps the response is not enabled.", "no_target")
     targets = _targets(exchange, kept)
     if not targets:
-        return _unusable(
+        return BadRequest(
             f"The model '{exchange.model.name}' is not served by the provider that keeps the "
             f"response. Take the model '{kept.model}', or send the whole conversation as 'input'.",
             "response_elsewhere",
+            _FIELD,
         )
     exchange.targets = [(target, provider) for target in targets]
     return None
 
 
-def _unusable(message: str, code: str) -> BadRequest:
-    return BadRequest(message, code, _FIELD)
+def _is_alone(exchange: Exchange) -> bool:
+    """Whether something is asked about the response, and nothing goes on from it."""
+    keeping = exchange.ask.keeping
+    return keeping is not None and keeping.query is not None
 
 
 def _targets(exchange: Exchange, kept: KeptResponse) -> list[Target]:
     """The request's model's at that provider, the one that answered before first. What is asked
     about the response alone is asked there whatever its model has become."""
-    keeping = exchange.ask.keeping
-    if keeping is not None and keeping.query is not None:
+    if _is_alone(exchange):
         return [Target(kept.provider_id, kept.target_model)]
     there = [one for one in exchange.model.targets if one.provider_id == kept.provider_id]
     ordered = order_targets(exchange.model.strategy, there, 0)

@@ -517,6 +517,7 @@ class TestGone:
         for _, verdict in (await about(made, "get", name), await go_on(made, name)):
             assert isinstance(verdict, kind)
             assert verdict.code == code
+            assert getattr(verdict, "param", None) is None or "'input'" in verdict.message
         assert len(made.upstream.calls) == 1
 
     async def test_a_credential_that_was_none(self):
