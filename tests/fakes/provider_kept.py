@@ -6,6 +6,7 @@ import itertools
 import json
 import socket
 from dataclasses import dataclass, field
+from threading import Event
 from typing import Any
 
 from tests.fakes.raw_provider import EVENTS_HEAD, RawRequest, answer
@@ -33,6 +34,7 @@ class Keeper:
     def __init__(self) -> None:
         self.accounts: dict[str, Account] = {}
         self.asked: list[str] = []  # "METHOD target" of each, in order
+        self.released = Event()  # lets a stream end that was asked to `hang`
         self._numbers = itertools.count(1)
 
     def play(self, connection: socket.socket, request: RawRequest) -> None:
@@ -84,7 +86,13 @@ class Keeper:
             account.responses[whole["id"]] = whole
             account.items[whole["id"]] = [*before, given]
         if asked.get("stream"):
-            answer(connection, _events(whole, said, number), EVENTS_HEAD)
+            events = _events(whole, said, number)
+            begun = events.index(b"event: response.completed") if asked["input"] == "hang" else 0
+            connection.sendall(EVENTS_HEAD + b"content-length: %d\r\n\r\n" % len(events))
+            if begun:
+                connection.sendall(events[:begun])
+                self.released.wait(30)
+            connection.sendall(events[begun:])
         else:
             _tell(connection, whole)
 

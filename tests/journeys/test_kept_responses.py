@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from openai import BadRequestError, NotFoundError, OpenAI
 
-from tests.fakes.gateway import a_manifest
+from tests.fakes.gateway import a_manifest, wait_until
 from tests.fakes.provider_kept import Keeper
 from tests.fakes.raw_provider import RawProvider
 from tests.fakes.stage import Reply, Stage
@@ -249,6 +249,45 @@ def test_an_item_of_another_tenant_is_not_named(
     assert [[name.partition("_")[0] for name in names] for names in sent] == [["rs", "msg"]] * 2
     assert len({name for names in sent for name in names}) == 4
     assert not any("acme" in name for names in sent for name in names)
+
+
+def test_killed_in_a_stream(stage: Stage, client: OpenAI, keeper: Keeper) -> None:
+    """What was delivered is billed, once, and the id that came first leads to what its provider
+    made of the answer. Reading it is no second bill."""
+    body = {"model": "kept", "input": "hang", "store": True, "stream": True}
+    fields = {
+        "authorization": f"Bearer {stage.tree.key}",
+        "content-type": "application/json",
+        "x-request-id": "killed",
+    }
+    before = upstream_ids(keeper)
+    connection = stage.connect()
+    connection.request("POST", "/v1/responses", json.dumps(body), fields)
+    response = connection.getresponse()
+    events = [json.loads(line[6:]) for line in read_lines(response, 4) if line[:6] == b"data: "]
+    for index in range(2):
+        stage.tree.kill_worker(index)
+    keeper.released.set()
+    connection.close()
+    row = stage.row("killed")
+    assert (row["outcome"], row["usage_source"]) == ("killed", "estimated")
+    assert row["output"] >= sum(event["type"].endswith(".delta") for event in events)
+    name = events[0]["response"]["id"]
+    assert len(upstream_ids(keeper) - before) == 1
+    wait_until(lambda: stage.get("/v1/me").status == 200, 30)
+    found = client.responses.retrieve(name, extra_headers={"x-request-id": "killed-get"})
+    assert found.output_text == "hang"
+    assert stage.row("killed-get")["output"] == 0
+    assert len(stage.rows("killed")) == 1
+
+
+def read_lines(response: Any, deltas: int) -> list[bytes]:
+    """Lines of a stream until so many deltas have come."""
+    lines: list[bytes] = []
+    while sum(line.endswith(b".delta\n") for line in lines) < deltas or lines[-1] != b"\n":
+        lines.append(response.readline())
+        assert lines[-1], "it ended"
+    return lines
 
 
 def test_an_id_survives_a_restart(stage: Stage, client: OpenAI) -> None:
