@@ -26,6 +26,7 @@ from tollway.dialects.request import (
 )
 from tollway.domain.refusal import BadRequest
 
+_IDS = ("id", "approval_request_id")  # of items, in items
 _FALSE, _TRUE = Raw(b"false"), Raw(b"true")
 _write = msgspec.json.Encoder().encode
 _load_text = msgspec.json.Decoder(str).decode
@@ -173,19 +174,28 @@ def _renamed(raw: Raw, namespace: Callable[[str], str], *, goes_on: bool) -> Raw
     belong to. An item that is encrypted is bound to its id and keeps it. `goes_on`: approvals
     may be for what the kept response asked."""
     body = bytes(raw)
-    if body[:1] != b"[" or not (b'id"' in body or b"\\u00" in body):
+    if body[:1] != b"[" or not _may_name(body):
         return raw
-    items = [_load_members(item) if _opens(item, b"{") else item for item in _load_items(body)]
+    items = [
+        _load_members(item) if _opens(item, b"{") and _may_name(item) else item
+        for item in _load_items(body)
+    ]
     blocks = [item for item in items if isinstance(item, dict)]
-    ids = {_text(item["id"]) for item in blocks if "id" in item}
+    ids = {_text(item["id"]) for item in blocks if "id" in item} if goes_on else ()
     for item in blocks:
         if "encrypted_content" in item and _text(item["encrypted_content"]):
             continue
-        for name in ("id", "approval_request_id"):
+        for name in _IDS:
             given = _text(item[name]) if name in item else None
-            if given is not None and (name == "id" or given in ids or not goes_on):
+            if given is not None and (name == "id" or not goes_on or given in ids):
                 item[name] = _digest(given, namespace)
     return Raw(_write(items))
+
+
+def _may_name(raw: Raw | bytes) -> bool:
+    """Whether one of the names may stand in it, spelled out or escaped."""
+    body = bytes(raw)
+    return b'id"' in body or b"\\u00" in body
 
 
 def _opens(raw: Raw, mark: bytes) -> bool:
