@@ -10,6 +10,7 @@ from tollway.dialects import (
     completions,
     embeddings,
     images,
+    kept,
     messages,
     moderations,
     rerank,
@@ -20,6 +21,7 @@ from tollway.dialects import (
 from tollway.dialects.ask import Ask, Rewrite
 from tollway.dialects.carrier import EVENT_STREAM, SOUND, Carrier, Headers, Passing, Uploading
 from tollway.dialects.errors import Shape
+from tollway.dialects.kept import KeepingResponses, KeptCall
 from tollway.dialects.reading import EventReader
 from tollway.dialects.reply import Reply, read_completion, read_embeddings, read_error
 from tollway.dialects.reply_media import (
@@ -75,6 +77,7 @@ class Endpoint:
     stream_type: bytes = EVENT_STREAM
     file: str | None = None  # its usual name, where the body is a form
     headers: Headers | None = None  # to the provider, where they are not JSON's
+    permission: str | None = None  # what a key needs, where that is not the endpoint's own name
 
 
 _ALL = (
@@ -246,8 +249,59 @@ _ALL = (
 ENDPOINTS: dict[bytes, Endpoint] = {endpoint.path: endpoint for endpoint in _ALL}
 
 
+def _about_a_response(
+    name: str, path: bytes, parse: Callable[[bytes], Ask | BadRequest]
+) -> Endpoint:
+    return Endpoint(
+        name=name,
+        path=path,
+        upstream_path="",
+        shape="responses",
+        can_stream=False,
+        parse=parse,
+        render=kept.render_nothing,
+        stream_reader=None,
+        read_reply=kept.read_kept,
+        writes=False,
+        permission="responses",
+    )
+
+
+RESPONSE = b"/v1/responses/"
+_ID, _ITEMS, _CANCEL = (
+    b"/v1/responses/{id}",
+    b"/v1/responses/{id}/input_items",
+    b"/v1/responses/{id}/cancel",
+)
+# By method and what follows the id: the endpoints whose request is its path.
+_KEPT = {
+    (b"GET", b""): (_about_a_response("responses_get", _ID, kept.parse_answer), KeptCall("GET")),
+    (b"DELETE", b""): (
+        _about_a_response("responses_delete", _ID, kept.parse_bare),
+        KeptCall("DELETE"),
+    ),
+    (b"GET", b"/input_items"): (
+        _about_a_response("responses_input_items", _ITEMS, kept.parse_items),
+        KeptCall("GET", "/input_items"),
+    ),
+    (b"POST", b"/cancel"): (
+        _about_a_response("responses_cancel", _CANCEL, kept.parse_bare),
+        KeptCall("POST", "/cancel"),
+    ),
+}
+
+
+def find_kept(method: bytes, path: bytes) -> tuple[Endpoint, bytes] | None:
+    """The endpoint that a path about one kept response means, and the response's id."""
+    name, slash, rest = path.removeprefix(RESPONSE).partition(b"/")
+    found = _KEPT.get((method, slash + rest))
+    return None if found is None or not name else (found[0], name)
+
+
 def _passing(endpoint: Endpoint) -> Passing:
     carrier = Passing if endpoint.file is None else Uploading
+    if endpoint.name == "responses":
+        carrier = KeepingResponses
     return carrier(
         endpoint.upstream_path,
         endpoint.render,
@@ -307,6 +361,7 @@ _CARRIERS: dict[tuple[str, ProviderKind], Carrier] = {
         for endpoint in _ALL
         for kind in _KINDS.get(endpoint.name, _OPENAI_KINDS)
     },
+    **{(endpoint.name, kind): call for endpoint, call in _KEPT.values() for kind in _NOT_ECHO},
 }
 
 
@@ -315,6 +370,6 @@ def carrier_for(
 ) -> Carrier | None:
     """How this endpoint's requests reach providers of this kind; None: they do not.
     `translate_responses`: the provider has no Responses of its own, or only a part of them."""
-    if translate_responses and endpoint.name == "responses":
+    if translate_responses and endpoint.name.startswith("responses"):
         return _TRANSLATIONS.get((endpoint.name, kind))
     return _CARRIERS.get((endpoint.name, kind))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from tollway.app.gateway.admit import WRONG_KEY, read_labels
 from tollway.app.gateway.exchange import Exchange, Inbound
+from tollway.app.gateway.kept import open_kept
 from tollway.app.gateway.parse import parse
 from tollway.app.gateway.plan import plan
 from tollway.app.gateway.recall import scope_of
@@ -173,6 +174,7 @@ class _Walk:
         if asked.peer_ip is None:  # from wherever it may be used
             principal = replace(principal, key=replace(principal.key, ip_allow=None))
         refusal = may_call(principal, asked.endpoint.name, asked.peer_ip or "")
+        refusal = refusal or open_kept(self._gateway, exchange)
         if refusal is not None:
             return refusal
         labels = read_labels(exchange.facts, exchange.ask.end_user, principal.key)

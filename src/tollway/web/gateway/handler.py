@@ -17,7 +17,7 @@ from tollway.dialects.errors import Shape, error_body
 from tollway.dialects.me import render_me, render_usage
 from tollway.dialects.models import render_model, render_models
 from tollway.dialects.multipart import MEDIA_TYPE
-from tollway.dialects.registry import ENDPOINTS, Endpoint
+from tollway.dialects.registry import ENDPOINTS, RESPONSE, Endpoint, find_kept
 from tollway.domain.failure import Cause, Failure
 from tollway.domain.model import ModelRecord
 from tollway.domain.refusal import BadRequest, Refusal
@@ -72,13 +72,22 @@ class GatewayHandler:
         else:
             self._tasks[client] = self._loop.create_task(self._run(endpoint, request, client))
 
-    async def _run(self, endpoint: Endpoint | None, request: Request, client: Answer) -> None:
-        """One request's task: of an endpoint, or else of the list of models."""
+    async def _run(
+        self,
+        endpoint: Endpoint | None,
+        request: Request,
+        client: Answer,
+        *,
+        asked: bytes | None = None,
+    ) -> None:
+        """One request's task: of an endpoint, or else of the list of models. `asked` is what stands
+        in the path, where that is all."""
         try:
             if endpoint is None:
                 await self._list(request, client)
                 return
-            inbound = Inbound(endpoint, request.headers, request.body, request.peer_ip)
+            body = request.body if asked is None else asked
+            inbound = Inbound(endpoint, request.headers, body, request.peer_ip)
             request_id, verdict = await serve(self._gateway, inbound, client)
             if verdict is not None:
                 _render(client, verdict, endpoint.shape, request_id)
@@ -90,12 +99,26 @@ class GatewayHandler:
 
     def _handle_other(self, request: Request, client: Answer) -> None:
         path = request.path
-        if path not in _LISTS and not path.startswith(_MODEL):
+        if path.startswith(RESPONSE):
+            self._handle_kept(request, client)
+        elif path not in _LISTS and not path.startswith(_MODEL):
             self._fail(request, client, 404, "There is no such endpoint.")
         elif request.method != b"GET":
             self._fail(request, client, 405, "Use GET.", _ALLOW_GET)
         else:
             self._tasks[client] = self._loop.create_task(self._run(None, request, client))
+
+    def _handle_kept(self, request: Request, client: Answer) -> None:
+        """What is asked about one response that a provider keeps."""
+        found = find_kept(request.method, request.path)
+        if found is None:
+            self._fail(request, client, 404, "There is no such endpoint.")
+            return
+        endpoint, asked = found
+        if request.query:
+            asked += b"?" + request.query
+        run = self._run(endpoint, request, client, asked=asked)
+        self._tasks[client] = self._loop.create_task(run)
 
     async def _list(self, request: Request, client: Answer) -> None:
         shape = _shape_of(request)
