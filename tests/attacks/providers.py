@@ -48,12 +48,19 @@ ROWS: dict[int, tuple[str, ...]] = {
         f"{FLOODS}::test_endless_choices",
         f"{FLOODS}::test_an_event_of_a_million_lines",
         f"{FLOODS}::test_json_of_a_million_values",
+        f"{FLOODS}::test_usage_of_a_million_values",
+        f"{FLOODS}::test_an_event_of_a_million_values",
+        f"{FLOODS}::test_an_answer_of_a_million_values",
     ),
     88: (f"{SOCKETS}::test_floods", f"{DIALECTS}::test_an_answer_that_is_none"),
     90: (
         f"{SOCKETS}::test_usage_that_cannot_be_true",
         f"{FAULTS}::test_usage_that_is_absent_or_strange",
         f"{ANSWERS}::test_usage_that_is_claimed",
+        f"{ANSWERS}::test_usage_far_below_what_was_sent",
+        f"{ANSWERS}::test_what_no_model_wrote_is_not_seen",
+        f"{ANSWERS}::test_all_that_a_model_wrote_is_seen",
+        f"{ANSWERS}::test_a_prompt_that_is_told_again_is_not_seen",
         f"{ANSWERS}::test_numbers_that_no_json_has",
         f"{ANSWERS}::test_keys_that_come_twice",
     ),
@@ -161,6 +168,4 @@ GOAL_60: dict[str, tuple[str, ...]] = {
     ),
 }
 
-PARTLY: dict[int, str] = {
-    90: "usage below half of what was counted here is booked as claimed, and not flagged",
-}
+PARTLY: dict[int, str] = {}

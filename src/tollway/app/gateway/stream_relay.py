@@ -139,6 +139,10 @@ class StreamRelay(BufferedRelay):
         """Content events and content bytes read so far: all of it was given to the client."""
         return self._reader.events, self._reader.content_bytes
 
+    def counted(self) -> tuple[int, int]:
+        """Those that the provider had counted when it told its usage."""
+        return self._reader.counted
+
     def _begin(self) -> None:
         self.answered = True
         if self._exchange.retries is not None:

@@ -30,6 +30,7 @@ from tollway.dialects.translate.talk import (
     Thinking,
     ToolUse,
 )
+from tollway.domain.estimate import needs_size
 from tollway.domain.refusal import BadRequest
 from tollway.domain.usage import Usage
 
@@ -88,7 +89,7 @@ class Translation:
         if answer is None:
             return read_error(body)
         told = self.client.write_answer(answer, heading)
-        size = 0 if answer.usage is not None else _written_bytes(answer)
+        size = _written_bytes(answer) if needs_size(answer.usage, len(body)) else 0
         return Reply(True, answer.usage, size, None, None, told)
 
     def _cannot(self, error: CannotCarryError) -> BadRequest:
@@ -110,10 +111,12 @@ class TranslatingReader:
 
     __slots__ = (
         "_chars",
+        "_given",
         "_reader",
         "_writer",
         "began",
         "content_bytes",
+        "counted",
         "done",
         "error",
         "events",
@@ -127,12 +130,14 @@ class TranslatingReader:
         self._reader = provider.reader()
         self._writer = writer
         self._chars = 0
+        self._given = 0  # pieces
         self.done = False
         self.began = False
         self.read = 0
         self.events = 0
         self.content_bytes = 0
         self.usage: Usage | None = None
+        self.counted = (0, 0)
         self.input_usage: Usage | None = None
         self.error: StreamError | None = None
         self.overflow = False  # the provider's side says it as an error
@@ -166,8 +171,12 @@ class TranslatingReader:
     def _write(self, pieces: list[Piece]) -> bytes:
         if not pieces:
             return b""
+        counted = self._reader.counted
         for number, piece in enumerate(pieces):
             self._count(piece)
+            self._given += 1
+            if self._given == counted:
+                self.counted = self.events, self.content_bytes
             if self.error is not None:
                 pieces = pieces[:number]
                 break
