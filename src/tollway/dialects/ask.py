@@ -26,6 +26,7 @@ class Ask(NamedTuple):
     input_bytes: int  # for the input estimate
     choices: int = 1  # answers that are written for it: prompts x (n or best_of)
     upload: Upload | None = None  # of a form; `fields` has what was judged of it
+    as_events: bool = False  # a stream of events where the dialect has another
 
 
 class Rewrite(NamedTuple):

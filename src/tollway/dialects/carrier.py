@@ -41,6 +41,10 @@ class Carrier(Protocol):
     def stream_type(self) -> bytes:
         """What a stream calls itself, or how that begins."""
 
+    @property
+    def whole_too(self) -> bool:
+        """Whether some that were asked for a stream answer at once, and that is an answer."""
+
     def render(self, ask: Ask, rewrite: Rewrite) -> Rendered | BadRequest:
         """The request, or what in it cannot be carried."""
 
@@ -62,6 +66,7 @@ class Passing:
     same: bool = True
     stream_type: bytes = EVENT_STREAM
     headers: Headers | None = None
+    whole_too: bool = False
 
     def render(self, ask: Ask, rewrite: Rewrite) -> Rendered:
         """The same request, but for what `Rewrite` lists."""

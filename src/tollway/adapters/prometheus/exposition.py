@@ -46,10 +46,7 @@ _COUNTERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "limits": (
         "tollway_limit_refusals",
-        (
-            "Requests that a limit refused: reached, or unavailable (its counter could not be had). "
-            "shadow: would have refused."
-        ),
+        "Requests that a limit refused, or would have (shadow): reached, or its counter away.",
         ("quota", "why"),
     ),
     "shares": (

@@ -51,6 +51,7 @@ class Translation:
     client: ClientSide
     provider: ProviderSide
     same: bool = False
+    whole_too: bool = False
 
     @property
     def stream_type(self) -> bytes:
