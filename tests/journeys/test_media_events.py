@@ -124,7 +124,7 @@ def test_a_transcript(stage: Stage, client: OpenAI) -> None:
     assert (row["endpoint"], row["input"], row["output"]) == ("audio_transcriptions", 50, 4)
 
 
-@pytest.mark.parametrize("how", ["cut", "reset"])
+@pytest.mark.parametrize("how", ["cut", "error_event"])
 def test_one_that_breaks_off(stage: Stage, client: OpenAI, how: str) -> None:
     """The client is told; what it had is billed."""
     prompt, headers = scripted("a cat", f"tokens=3 size=64 {how}=2")
