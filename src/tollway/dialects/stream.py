@@ -11,7 +11,14 @@ from collections.abc import Sequence
 import msgspec
 
 from tollway.dialects.bounded import SMALL_BYTES, load_any
-from tollway.dialects.chunk import Choice, Chunk, content_size, load_chunk, read_chunk
+from tollway.dialects.chunk import (
+    Choice,
+    Chunk,
+    content_size,
+    load_chunk,
+    load_small_chunk,
+    read_chunk,
+)
 from tollway.dialects.event_stream import EventStream, StreamError, event_of
 from tollway.dialects.faults import Fault, read_fault
 from tollway.dialects.sse import MAX_EVENT_BYTES, field_of
@@ -89,7 +96,8 @@ class StreamReader(EventStream):
         try:
             if not payload.isascii():
                 payload.decode()
-            chunk = load_chunk(payload)
+            small = len(payload) <= SMALL_BYTES
+            chunk = load_small_chunk(payload) if small else load_chunk(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return False
         choices = chunk.choices

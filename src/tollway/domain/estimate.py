@@ -29,15 +29,16 @@ def estimated_input(body_bytes: int, bytes_per_token: float = DEFAULT_BYTES_PER_
     return _ceil_div(body_bytes, bytes_per_token)
 
 
-def is_understated(written: int, content_bytes: int) -> bool:
+def is_understated(usage: Usage, content_bytes: int) -> bool:
     """Whether so many bytes of content cannot be so few tokens."""
-    return content_bytes > written * _MOST_BYTES_PER_TOKEN + _RUNS_BYTES
+    more = content_bytes - _RUNS_BYTES
+    return more > 0 and more > most_written(usage) * _MOST_BYTES_PER_TOKEN
 
 
 def needs_size(usage: Usage | None, most_bytes: int) -> bool:
     """Whether the content of an answer of at most so many bytes must be measured: it is estimated
     by its size, or what is reported could be too little for it."""
-    return usage is None or is_understated(most_written(usage), most_bytes)
+    return usage is None or is_understated(usage, most_bytes)
 
 
 def _ceil_div(count: int, size: float) -> int:

@@ -16,7 +16,7 @@ from tollway.domain.output_history import OutputHistory
 from tollway.domain.quota import spent
 from tollway.domain.receipt import ABOVE_CEILING, BELOW_SEEN, Payer, Receipt
 from tollway.domain.refusal import refused_status
-from tollway.domain.usage import NO_USAGE, Usage, most_written
+from tollway.domain.usage import NO_USAGE, Usage
 
 _log = logging.getLogger(__name__)
 _WARN_AGAIN_S = 60.0
@@ -94,14 +94,13 @@ def _flaw(
     it counts something else than it sends."""
     if reported is None:
         return None
-    flaw, told = None, ""
     content_bytes = relay.produced()[1]
-    echoes = "echo" in exchange.ask.fields  # the prompt is in the answer, and none of its tokens
     if _is_above(exchange, reported):
         flaw, told = ABOVE_CEILING, "a provider counts more than the request could have"
-    elif is_understated(most_written(reported), content_bytes) and not echoes:
+    elif is_understated(reported, content_bytes) and "echo" not in exchange.ask.fields:
+        # With `echo` the prompt stands in the answer, and is none of its tokens.
         flaw, told = BELOW_SEEN, "a provider counts less than it sends"
-    if flaw is None:
+    else:
         return None
     now_s, place = gateway.clock.monotonic(), (exchange.model.id, flaw)
     if now_s >= gateway.warned.get(place, 0.0):
