@@ -170,14 +170,13 @@ class TranslatingReader:
         return self._write(pieces)
 
     def _write(self, pieces: list[Piece]) -> bytes:
+        self._note_counted()
         if not pieces:
             return b""
-        counted = self._reader.counted
         for number, piece in enumerate(pieces):
             self._count(piece)
             self._given += 1
-            if self._given == counted:
-                self.counted = self.events, self.content_bytes
+            self._note_counted()
             if self.error is not None:
                 pieces = pieces[:number]
                 break
@@ -186,6 +185,11 @@ class TranslatingReader:
         if self.error is not None and not self.began:
             return b""  # the client can still have a real status
         return self._writer.write(pieces)
+
+    def _note_counted(self) -> None:
+        """Usage is told between two pieces, or after the last."""
+        if self._given == self._reader.counted:
+            self.counted = self.events, self.content_bytes
 
     def _count(self, piece: Piece) -> None:
         if isinstance(piece, Failed):
