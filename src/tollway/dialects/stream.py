@@ -1,9 +1,9 @@
 """A provider's event stream, read as it comes: which bytes a client may have, and what they say
 (content, usage, error, end). No I/O and no clock: how fast events come is the relay's concern.
 
-Events that pass keep their bytes. Held back: the usage chunk that nobody asked for, events that are
-not JSON, fields other than `data` and comments, everything after `[DONE]`. However a stream is cut
-into pieces, the same bytes pass in total and the same facts are read.
+Events that pass keep their bytes, however a stream is cut into pieces. Held back: the usage chunk
+that nobody asked for, events that are not JSON, fields other than `data` and comments, everything
+after `[DONE]`; and events without choices, usage or an error, until one says more.
 """
 
 from collections.abc import Sequence
@@ -72,7 +72,7 @@ class StreamReader(EventStream):
     def _with_preface(self, data: bytes) -> bytes:
         """What was kept back goes out with the first event that says something, or when it is more
         than is kept."""
-        if not self.began and len(self._preface) <= SMALL_BYTES:
+        if not self.began and (self._over or len(self._preface) <= SMALL_BYTES):
             return data
         self.began = True
         data, self._preface = self._preface + data, b""

@@ -1,14 +1,25 @@
 """What is billed of a stream that ends before its end, where the provider had counted a part of it:
 by each dialect, passed on and translated."""
 
+import json
 from typing import Any
 
 import pytest
 
-from tests.fakes.hostile import PAIRS, SIDES, TEXT, ask, at, event, typed
-from tests.fakes.pipeline import RESET, FakeClient
+from tests.fakes.hostile import CLIENTS, PAIRS, SIDES, TEXT, ask, at, event, typed
+from tests.fakes.pipeline import (
+    EVENT_STREAM,
+    RESET,
+    FakeClient,
+    Script,
+    make_bench,
+    provider,
+    snapshot,
+)
 from tollway.dialects.stream import StreamReader
 from tollway.domain.failure import Cause, Failure, Phase
+from tollway.domain.ids import ProviderId
+from tollway.domain.provider import ProviderKind
 
 MORE = "word " * 800  # 4,000 bytes: 1,000 tokens by our estimate
 STARTED = {"id": "m1", "type": "message", "role": "assistant", "content": []}
@@ -94,6 +105,33 @@ async def test_nothing_was_counted(client: str, side: str, payer: str) -> None:
     assert (row.output, row.usage_source) == (1000, "estimated")
 
 
+def lines(*texts: str) -> list[bytes]:
+    """Ollama's."""
+    said = [{"message": {"role": "assistant", "content": text}, "done": False} for text in texts]
+    return [json.dumps(one).encode() + b"\n" for one in said]
+
+
+@pytest.mark.parametrize("payer", ENDINGS)
+@pytest.mark.parametrize("kind", [ProviderKind.OLLAMA, ProviderKind.VERTEX])
+@pytest.mark.parametrize("client", CLIENTS)
+async def test_ollama_and_vertex(client: str, kind: ProviderKind, payer: str) -> None:
+    """Ollama counts at its end alone, Vertex as Gemini does."""
+    by, vertex = FakeClient(), kind is ProviderKind.VERTEX
+    pieces: list[Any] = [counted("gemini", 7), SIDES["gemini"].words(MORE)]
+    head = EVENT_STREAM if vertex else [(b"content-type", b"application/x-ndjson")]
+    if not vertex:
+        pieces = lines(TEXT, MORE)
+    pieces += [by.leave] if payer == "client_gone" else []
+    script = Script(headers=head, pieces=pieces, failure=None if payer == "client_gone" else RESET)
+    served = {ProviderId("prv_one"): provider("one", kind=kind)}
+    made = make_bench(script, config=snapshot(providers=served))
+    await ask(made, client, stream=True, by=by)
+    [row] = made.journal.receipts
+    assert (row.payer, row.usage_source) == (payer, "estimated")
+    assert row.output == (1007 if vertex else 1002)
+    assert row.input == 5 if vertex else row.input > 0
+
+
 NOTHING: dict[str, list[bytes]] = {
     "chat": [
         event({}),
@@ -143,3 +181,9 @@ def test_not_without_bound() -> None:
         assert len(reader._preface) < 70_000
     assert reader.began
     assert passed == nothing * 100
+    reader = StreamReader(forward_usage=False)
+    large = event({"x": "y" * 100_000})
+    assert reader.feed(large + event({"error": {"message": "no"}})) == b""
+    assert reader.error is not None
+    reader = StreamReader(forward_usage=False)
+    assert reader.feed(large) == large
