@@ -56,6 +56,7 @@ class ResponsesReader(TypedReader):
 
     __slots__ = ()
     last = frozenset({"response.completed", "response.incomplete"})
+    found = frozenset({"response.shell_call_output_content.delta"})
     last_is_whole = True
 
     @property
@@ -87,7 +88,7 @@ class ResponsesReader(TypedReader):
         size = 0
         if kind == _SOUND:
             size = min(1, size_of(event.delta))
-        elif kind.endswith(".delta"):
+        elif kind.endswith(".delta") and kind not in self.found:
             size = size_of(event.delta)
         elif kind == "response.output_item.added" and event.item is not None:
             size = size_of(event.item.name)

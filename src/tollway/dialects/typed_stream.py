@@ -40,6 +40,7 @@ class TypedReader(EventStream):
     max_event_bytes = MAX_TYPED_EVENT_BYTES
     last: ClassVar[frozenset[str]]  # types that end a stream
     last_is_whole: ClassVar[bool]  # the last event alone is an answer
+    found: ClassVar[frozenset[str]] = frozenset()  # deltas that no model wrote
 
     @property
     @abstractmethod
@@ -169,7 +170,7 @@ class TypedReader(EventStream):
         if not isinstance(value, dict):
             return None
         kind = value.get("type")
-        if isinstance(kind, str):
+        if isinstance(kind, str) and kind not in self.found:
             size = text_size(value.get("delta"))
             if size:
                 self.events += 1
