@@ -10,6 +10,7 @@ ANSWERS = "tests/attacks/test_providers_answers.py"
 FLOODS = "tests/attacks/test_providers_floods.py"
 BEDROCK = "tests/attacks/test_providers_bedrock.py"
 PHASES = "tests/attacks/test_providers_phases.py"
+MEDIA = "tests/attacks/test_providers_media.py"
 DIALING = "tests/unit/adapters/http/test_dialing.py"
 CONNECTION = "tests/unit/adapters/http/test_connection.py"
 NAMES = "tests/unit/adapters/notices/test_dialing.py"
@@ -48,12 +49,24 @@ ROWS: dict[int, tuple[str, ...]] = {
         f"{FLOODS}::test_endless_choices",
         f"{FLOODS}::test_an_event_of_a_million_lines",
         f"{FLOODS}::test_json_of_a_million_values",
+        f"{FLOODS}::test_usage_of_a_million_values",
+        f"{FLOODS}::test_an_event_of_a_million_values",
+        f"{FLOODS}::test_an_answer_of_a_million_values",
+        f"{MEDIA}::test_an_endless_event",
+        f"{MEDIA}::test_an_event_of_a_million_lines",
+        f"{MEDIA}::test_an_event_of_a_million_values",
     ),
     88: (f"{SOCKETS}::test_floods", f"{DIALECTS}::test_an_answer_that_is_none"),
     90: (
         f"{SOCKETS}::test_usage_that_cannot_be_true",
         f"{FAULTS}::test_usage_that_is_absent_or_strange",
         f"{ANSWERS}::test_usage_that_is_claimed",
+        f"{ANSWERS}::test_usage_far_below_what_was_sent",
+        f"{ANSWERS}::test_what_no_model_wrote_is_not_seen",
+        f"{ANSWERS}::test_all_that_a_model_wrote_is_seen",
+        f"{ANSWERS}::test_a_prompt_that_is_told_again_is_not_seen",
+        f"{MEDIA}::test_usage_that_is_claimed",
+        f"{MEDIA}::test_a_transcript_longer_than_its_tokens",
         f"{ANSWERS}::test_numbers_that_no_json_has",
         f"{ANSWERS}::test_keys_that_come_twice",
     ),
@@ -66,6 +79,7 @@ ROWS: dict[int, tuple[str, ...]] = {
     92: (
         f"{SOCKETS}::test_lines_that_steer_a_client",
         f"{ANSWERS}::test_lines_that_steer_a_client",
+        f"{MEDIA}::test_lines_that_steer_a_client",
         f"{ANSWERS}::test_arguments_that_are_not_json",
         f"{ANSWERS}::test_calls_at_odd_places",
         f"{ANSWERS}::test_names_and_roles_of_its_own",
@@ -75,12 +89,14 @@ ROWS: dict[int, tuple[str, ...]] = {
         f"{SOCKETS}::test_an_answer_that_is_none",
         f"{DIALECTS}::test_an_answer_that_is_none",
         f"{ANSWERS}::test_an_answer_that_is_none",
+        f"{MEDIA}::test_an_answer_that_is_none",
         f"{ANSWERS}::test_a_spoiled_answer",
         f"{FLOODS}::test_arguments_of_any_depth",
         f"{PHASES}::test_an_error_inside_a_200",
     ),
     95: (
         f"{ANSWERS}::test_one_malformed_event_among_60",
+        f"{MEDIA}::test_one_malformed_event_among_60",
         f"{FAULTS}::test_what_does_not_spoil_a_stream",
     ),
     96: (
@@ -95,6 +111,7 @@ ROWS: dict[int, tuple[str, ...]] = {
         f"{DIALECTS}::test_after_the_end",
         f"{BEDROCK}::test_who_does_not_close_or_answers_twice",
         f"{PHASES}::test_what_follows_the_end",
+        f"{MEDIA}::test_what_follows_the_end",
     ),
     98: (
         f"{SOCKETS}::test_an_answer_nobody_asked_for",
@@ -161,6 +178,4 @@ GOAL_60: dict[str, tuple[str, ...]] = {
     ),
 }
 
-PARTLY: dict[int, str] = {
-    90: "usage below half of what was counted here is booked as claimed, and not flagged",
-}
+PARTLY: dict[int, str] = {}

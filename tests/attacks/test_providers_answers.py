@@ -19,12 +19,14 @@ from tests.fakes.hostile import (
     TRANSLATED,
     USAGES,
     USED,
+    Quiet,
     ask,
     at,
     event,
     told_once,
 )
 from tests.fakes.pipeline import SECRET, Script, chunk
+from tollway.dialects.registry import ENDPOINTS
 from tollway.domain.entry import cleaned
 from tollway.domain.failure import Failure, client_status
 
@@ -154,6 +156,100 @@ async def test_usage_that_is_claimed(client: str, side: str, claim: str, stream:
         assert row.input > 0
     assert cleaned(row) == row
     assert TEXT.encode() in by.body
+
+
+LONG = "word " * 3200  # 16,000 bytes: some 4,000 tokens, and 500 at the very least
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize(
+    ("claimed", "flagged"), [(0, True), (1, True), (300, True), (500, False), (4000, False)]
+)
+@pytest.mark.parametrize(("client", "side"), PAIRS)
+async def test_usage_far_below_what_was_sent(
+    client: str, side: str, claimed: int, flagged: bool, stream: bool
+) -> None:
+    """Row 90: it is booked as it is claimed, and the row says that it cannot be; in no language has
+    a token 32 bytes by the mean."""
+    spoken, usage = SIDES[side], counted(side, "5", str(claimed))
+    pieces = [spoken.whole(usage).replace(TEXT.encode(), LONG.encode())]
+    script = Script(pieces=pieces)
+    if stream:
+        pieces = [spoken.start, spoken.words(LONG), spoken.stopped(usage), spoken.last]
+        script = spoken.streamed(*pieces)
+    made = at(side, script)
+    limit = {"max_tokens": 9000} if client == "messages" else {}
+    _, verdict = await ask(made, client, stream=stream, by=Quiet(), **limit)
+    assert verdict is None
+    [row] = made.journal.receipts
+    assert (row.payer, row.output, row.outcome) == ("reported", claimed, "finished")
+    assert row.error == ("usage:below_seen" if flagged else None)
+
+
+# What is no word of the model's, by the dialect: pictures, findings of its provider's tools, seals.
+MUCH = "x" * 20_000
+UNWRITTEN: list[tuple[str, dict[str, Any]]] = [
+    ("chat", {"images": [{"image_url": {"url": "data:image/png;base64," + MUCH}}]}),
+    ("chat", {"content": [{"type": "image_url", "image_url": {"url": "data:," + MUCH}}]}),
+    ("chat", {"audio": {"id": "a", "data": MUCH, "transcript": "short"}}),
+    ("chat", {"content": "x", "extra": {"seal": MUCH}}),
+    ("messages", {"type": "web_search_tool_result", "content": [{"url": "x", "title": MUCH}]}),
+    ("messages", {"type": "redacted_thinking", "data": MUCH}),
+    ("messages", {"type": "thinking", "thinking": "x", "signature": MUCH}),
+    ("messages", {"type": "text", "text": "x", "citations": [{"cited_text": MUCH}]}),
+    ("responses", {"type": "image_generation_call", "result": MUCH}),
+    ("responses", {"type": "mcp_list_tools", "tools": [{"description": MUCH}]}),
+    ("responses", {"type": "mcp_call", "name": "f", "arguments": "{}", "output": MUCH}),
+    ("responses", {"type": "reasoning", "summary": [], "encrypted_content": MUCH}),
+    ("responses", {"type": "message", "content": [{"text": "x", "annotations": [MUCH]}]}),
+]
+
+
+@pytest.mark.parametrize(("side", "unwritten"), UNWRITTEN)
+async def test_what_no_model_wrote_is_not_seen(side: str, unwritten: dict[str, Any]) -> None:
+    """Row 90: no alarm about what has few tokens, or none."""
+    body = json.loads(good(side))
+    if side == "chat":
+        body["choices"][0]["message"] = unwritten
+    else:
+        body["content" if side == "messages" else "output"].append(unwritten)
+    made = at(side, Script(pieces=[is_one(body)]))
+    _, verdict = await ask(made, side, stream=False)
+    assert verdict is None
+    [row] = made.journal.receipts
+    assert (row.output, row.error) == (USED[1], None)
+
+
+WRITTEN: list[dict[str, Any]] = [
+    {"type": "function_call", "name": "f", "arguments": MUCH},
+    {"type": "custom_tool_call", "name": "f", "input": MUCH},
+    {"type": "code_interpreter_call", "code": MUCH},
+    {"type": "reasoning", "summary": [{"type": "summary_text", "text": MUCH}], "content": None},
+    {"type": "message", "content": ["odd", {"type": "refusal", "refusal": MUCH}]},
+]
+
+
+@pytest.mark.parametrize("item", WRITTEN)
+async def test_all_that_a_model_wrote_is_seen(item: dict[str, Any]) -> None:
+    """Row 90: calls, thoughts and refusals as well as words."""
+    body = json.loads(good("responses"))
+    body["output"] += [item, "odd"]
+    made = at("responses", Script(pieces=[is_one(body)]))
+    await ask(made, "responses", stream=False)
+    assert made.journal.receipts[0].error == "usage:below_seen"
+
+
+@pytest.mark.parametrize(("fields", "flagged"), [({"echo": True}, False), ({}, True)])
+async def test_a_prompt_that_is_told_again_is_not_seen(fields: Any, flagged: bool) -> None:
+    """Row 90: with `echo` the prompt stands in the answer, and is none of its tokens."""
+    used = {"prompt_tokens": 4000, "completion_tokens": 1}
+    body = {"choices": [{"text": LONG, "index": 0, "finish_reason": "length"}], "usage": used}
+    made = at("chat", Script(pieces=[is_one(body)]))
+    endpoint = ENDPOINTS[b"/v1/completions"]
+    asked = {"model": "m", "prompt": LONG, "max_tokens": 1, **fields}
+    _, verdict = await made.ask(asked, endpoint=endpoint, client=Quiet())
+    assert verdict is None
+    assert made.journal.receipts[0].error == ("usage:below_seen" if flagged else None)
 
 
 UNREADABLE = {

@@ -27,9 +27,12 @@ from tests.fakes.hostile import (
 )
 from tests.fakes.pipeline import Script, chunk
 from tollway.dialects.ask import Heading
+from tollway.dialects.registry import ENDPOINTS
+from tollway.dialects.reply import Reply
 from tollway.dialects.stream import StreamReader
 from tollway.dialects.translate.pieces import Begun, PartEnded, ThinkingPiece, ToolBegun, ToolPiece
 from tollway.dialects.translate.responses_writer import ResponseEvents
+from tollway.domain.usage import total_tokens
 
 MANY = 20_000
 READ_BYTES = 64 * 1024  # what one read event brings at most
@@ -278,3 +281,69 @@ async def test_arguments_of_any_depth(client: str, side: str) -> None:
         by, verdict = await ask(made, client, stream=True)
         assert by.ended in (None, "finished", "aborted")
         assert len(made.journal.receipts) == 1
+
+
+MANY_VALUES = b'{"x": [' + b"[]," * 2_500_000 + b"[]]}"  # 7.5 MB that would be 165 MiB
+
+
+def around(client: str, side: str, name: bytes) -> bytes:
+    """A whole answer with a member of this name that nobody could use."""
+    return SIDES[side].whole({})[:-1] + b', "%b": %b}' % (name, MANY_VALUES)
+
+
+@pytest.mark.parametrize("name", [b"usage", b"error", b"usageMetadata"])
+@pytest.mark.parametrize(("client", "side"), PAIRS)
+async def test_usage_of_a_million_values(client: str, side: str, name: bytes) -> None:
+    """Row 87: what is larger than any usage or error is judged by its bytes, and not built."""
+    made = at(side, Script(pieces=cut(around(client, side, name))))
+    tracemalloc.start()
+    try:
+        _, verdict = await ask(made, client, stream=False, by=Quiet())
+        assert tracemalloc.get_traced_memory()[1] < MOST_BYTES / 2
+    finally:
+        tracemalloc.stop()
+    [row] = made.journal.receipts
+    assert row.usage_source == ("none" if verdict is not None else "estimated")
+    assert verdict is not None or client == side
+
+
+@pytest.mark.parametrize("inside", ["error", "usage", "response", "message", "delta"])
+@pytest.mark.parametrize(("client", "side"), ONLY_JSON)
+async def test_an_event_of_a_million_values(client: str, side: str, inside: str) -> None:
+    """Row 87: the same in an event of a stream, as large as events may be."""
+    spoken, value = SIDES[side], MANY_VALUES
+    kinds = {"message": "message_start", "delta": "message_delta"}
+    kind = kinds.get(inside, "response.completed").encode()
+    if inside in ("response", "message"):
+        value = b'{"usage": %b, "error": %b}' % (value, value[:20] + b"]}")
+    if side == "chat":
+        value = MANY_VALUES[:900_000] + b"[]]}"
+    large = b'event: %b\ndata: {"type": "%b", "%b": %b}\n\n' % (kind, kind, inside.encode(), value)
+    pieces = [spoken.start, *cut(large), spoken.stopped({}), spoken.last]
+    tracemalloc.start()
+    try:
+        await flooded(client, side, pieces)
+        assert tracemalloc.get_traced_memory()[1] < MOST_BYTES
+    finally:
+        tracemalloc.stop()
+
+
+READERS: dict[str, Callable[[bytes], Reply]] = {
+    path.decode(): endpoint.read_reply for path, endpoint in ENDPOINTS.items()
+}
+LISTS = b'{"choices": [], "data": [], "results": [], "content": [], "output": [], "text": "x"'
+
+
+@pytest.mark.parametrize("name", [b"usage", b"error", b"meta", b"choices", b"content", b"text"])
+@pytest.mark.parametrize("path", READERS)
+def test_an_answer_of_a_million_values(path: str, name: bytes) -> None:
+    """Row 87: at every endpoint whose answers pass unread."""
+    value = b"[" + b"{}," * 2_500_000 + b"{}]" if name == b"choices" else MANY_VALUES
+    body = LISTS + b', "%b": %b}' % (name, value)
+    tracemalloc.start()
+    try:
+        reply = READERS[path](body)
+        assert tracemalloc.get_traced_memory()[1] < MOST_BYTES / 2
+    finally:
+        tracemalloc.stop()
+    assert reply.usage is None or total_tokens(reply.usage) == 0

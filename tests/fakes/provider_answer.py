@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Iterator
 
 from tests.fakes.provider_faults import POINTED, SECOND_RESPONSE, VARIANTS
-from tests.fakes.provider_media import SILENCE
+from tests.fakes.provider_media import MEDIA, SILENCE, MediaEventMaker
 from tests.fakes.provider_script import ProviderAsk
-from tests.fakes.provider_shapes import DONE, EventMaker, error_body, head, usage_of, whole_body
+from tests.fakes.provider_shapes import EventMaker, error_body, head, usage_of, whole_body
 from tests.fakes.provider_wire import Connection
 from tests.fakes.truth import TruthLog
 
@@ -40,7 +40,7 @@ class Answer:
             await self._refuse()
         elif self._fault == "html":
             await self._sized(200, "text/html; charset=utf-8", _HTML)
-        elif self._ask.endpoint == "speech":
+        elif self._ask.endpoint == "speech" and not self._ask.stream:
             await self._sound()
         elif self._ask.stream:
             await self._stream()
@@ -90,7 +90,7 @@ class Answer:
     # The parts.
 
     async def _stream(self) -> None:
-        events = EventMaker(self._ask)
+        events = self._maker()
         await self.raw(self._head("text/event-stream; charset=utf-8"))
         if not await self._point("first"):
             return
@@ -99,16 +99,16 @@ class Answer:
             return
         tail = b"".join(self._closing(events))
         if self._at != "done" or self._fault not in POINTED:
-            await self.body(tail if self._fault == "no_done" else tail + self._varied(DONE))
+            await self.body(tail if self._fault == "no_done" else tail + self._varied(events.done))
         else:
             await self.body(tail)
             if not await self._point("done"):
                 return
-            await self.body(DONE)
+            await self.body(events.done)
         if await self._point("end"):
             await self.finish()
 
-    async def _tokens(self, events: EventMaker) -> bool:
+    async def _tokens(self, events: EventMaker | MediaEventMaker) -> bool:
         """All tokens, `burst` of them in a write; each is in the log before it leaves."""
         script, held = self.script, b""
         stop = int(self._at) if self._fault in POINTED and self._at.isdigit() else -1
@@ -129,7 +129,7 @@ class Answer:
                 self._log.tokens(self._request, position)
         return stop != script.tokens or await self._point(self._at)
 
-    def _closing(self, events: EventMaker) -> Iterator[bytes]:
+    def _closing(self, events: EventMaker | MediaEventMaker) -> Iterator[bytes]:
         yield self._varied(events.finish())
         usage = usage_of(self._ask)
         if usage is not None and (self._ask.include_usage or self.script.usage == "native"):
@@ -212,9 +212,13 @@ class Answer:
             fields.append(("content-length", str(size)))
         return head(200, fields, version="1.0" if fault == "http10" else "1.1")
 
+    def _maker(self) -> EventMaker | MediaEventMaker:
+        media = self._ask.endpoint in MEDIA.values()
+        return MediaEventMaker(self._ask) if media else EventMaker(self._ask)
+
     def _stream_size(self) -> int:
-        events = EventMaker(self._ask)
-        parts = [events.opening(), events.finish(), DONE]
+        events = self._maker()
+        parts = [events.opening(), events.finish(), events.done]
         parts += [events.token(position) for position in range(1, self.script.tokens + 1)]
         usage = usage_of(self._ask)
         if usage is not None and self._ask.include_usage:

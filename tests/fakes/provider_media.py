@@ -18,7 +18,7 @@ MEDIA = {
     "/v1/audio/speech": "speech",
     "/v1/audio/transcriptions": "transcriptions",
     "/v1/audio/translations": "transcriptions",
-    "/v1/images/edits": "images",
+    "/v1/images/edits": "edits",
 }
 SILENCE = b"\xff\xf3" + bytes(range(254))  # one piece of what it speaks
 PICTURE = b"\x89PNG\r\n" + bytes(64)
@@ -56,7 +56,7 @@ def media_usage(ask: "ProviderAsk") -> dict[str, Any] | None:
         return {"total_tokens": ask.prompt_tokens}
     if ask.endpoint == "transcriptions":
         return {"type": "tokens", "input_tokens": 50, "output_tokens": ask.script.tokens}
-    if ask.endpoint == "images":
+    if ask.endpoint in ("images", "edits"):
         output = 100 * ask.script.tokens
         details = {"text_tokens": ask.prompt_tokens, "image_tokens": 0}
         return {
@@ -65,6 +65,8 @@ def media_usage(ask: "ProviderAsk") -> dict[str, Any] | None:
             "total_tokens": ask.prompt_tokens + output,
             "input_tokens_details": details,
         }
+    if ask.endpoint == "speech" and ask.stream:
+        return {"input_tokens": ask.prompt_tokens, "output_tokens": 10 * ask.script.tokens}
     return None
 
 
@@ -82,6 +84,56 @@ def media_body(ask: "ProviderAsk") -> bytes:
     elif ask.endpoint == "transcriptions":
         body = {"text": "what was said"}
     else:
-        picture = base64.b64encode(PICTURE * max(1, ask.script.size // len(PICTURE))).decode()
-        body = {"created": 1, "data": [{"b64_json": picture}]}
+        body = {"created": 1, "data": [{"b64_json": _picture(ask)}]}
     return json.dumps({**body, **tail}).encode()
+
+
+def _picture(ask: "ProviderAsk") -> str:
+    return base64.b64encode(PICTURE * max(1, ask.script.size // len(PICTURE))).decode()
+
+
+class MediaEventMaker:
+    """The events of one stream: as many pieces as the script has tokens, and the last with the
+    usage. Pictures have a line that names the event, speech and transcripts have none."""
+
+    done = b""
+
+    def __init__(self, ask: "ProviderAsk") -> None:
+        self._ask = ask
+
+    def opening(self) -> bytes:
+        """Nothing comes before the first piece."""
+        return b""
+
+    def token(self, position: int) -> bytes:
+        """One piece."""
+        if self._ask.endpoint == "speech":
+            return self._event("speech.audio.delta", audio=base64.b64encode(SILENCE).decode())
+        if self._ask.endpoint == "transcriptions":
+            return self._event("transcript.text.delta", delta=f"{position % 1000:03d} ")
+        index = position - 1
+        fields = {"b64_json": _picture(self._ask), "partial_image_index": index}
+        return self._event(f"{self._kind}.partial_image", **fields)
+
+    def finish(self) -> bytes:
+        """The last event, where it has no usage."""
+        return self._last({}) if media_usage(self._ask) is None else b""
+
+    def usage(self, usage: dict[str, Any]) -> bytes:
+        """The last event."""
+        return self._last({"usage": usage})
+
+    @property
+    def _kind(self) -> str:
+        return "image_edit" if self._ask.endpoint == "edits" else "image_generation"
+
+    def _last(self, told: dict[str, Any]) -> bytes:
+        if self._ask.endpoint == "speech":
+            return self._event("speech.audio.done", **told)
+        if self._ask.endpoint == "transcriptions":
+            return self._event("transcript.text.done", text="what was said", **told)
+        return self._event(f"{self._kind}.completed", b64_json=_picture(self._ask), **told)
+
+    def _event(self, kind: str, **fields: Any) -> bytes:
+        line = b"" if kind[0] != "i" else b"event: " + kind.encode() + b"\n"
+        return line + b"data: " + json.dumps({"type": kind, **fields}).encode() + b"\n\n"

@@ -101,8 +101,8 @@ def read_ask(endpoint: str, body: bytes, seen: Counter[str]) -> ProviderAsk:
     return ProviderAsk(
         endpoint=endpoint,
         model=model,
-        stream=bool(fields.get("stream")),
-        include_usage=bool(options.get("include_usage")),
+        stream=fields.get("stream") in (True, "true") or fields.get("stream_format") == "sse",
+        include_usage=bool(options.get("include_usage")) or endpoint in MEDIA.values(),
         prompt_tokens=sum(len(text.split()) for text in texts),
         inputs=len(texts),
         as_base64=fields.get("encoding_format") == "base64",

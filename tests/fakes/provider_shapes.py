@@ -86,6 +86,8 @@ def whole_body(ask: ProviderAsk) -> bytes:
 class EventMaker:
     """The events of one stream."""
 
+    done = DONE
+
     def __init__(self, ask: ProviderAsk) -> None:
         self._ask = ask
         chat = ask.endpoint == "chat"

@@ -151,11 +151,6 @@ def test_edits(stage: Stage, client: OpenAI) -> None:
 def test_forms_that_are_refused(stage: Stage, client: OpenAI) -> None:
     """By name; another type with 415, too large a one with 413."""
     path = "/v1/audio/transcriptions"
-    with pytest.raises(APIStatusError) as caught:
-        client.audio.transcriptions.create(model="small", file=("a.mp3", b"x"), stream=True)
-    assert caught.value.status_code == 400
-    assert isinstance(caught.value.body, dict)
-    assert caught.value.body["param"] == "stream"
     assert stage.post(path, {"model": "small"}).status == 415
     with pytest.raises(APIStatusError) as caught:
         client.audio.transcriptions.create(model="small", file=("a.mp3", bytes(27 * MIB)))
@@ -170,9 +165,9 @@ def test_forms_that_are_refused(stage: Stage, client: OpenAI) -> None:
     [
         ("/moderations", {"input": "x", "stream": True}, "stream"),
         ("/rerank", {"query": "q"}, "documents"),
-        ("/images/generations", {"prompt": "x", "stream": True}, "stream"),
+        ("/images/generations", {"prompt": "x", "stream": True, "n": 2}, "n"),
         ("/images/generations", {"prompt": "x", "n": 1000}, "n"),
-        ("/audio/speech", {"input": "x", "stream_format": "sse"}, "stream_format"),
+        ("/audio/speech", {"input": "x", "stream_format": "mp3"}, "stream_format"),
         ("/audio/speech", {"input": "x", "api_base": "http://x"}, "api_base"),
     ],
 )

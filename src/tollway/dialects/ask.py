@@ -37,6 +37,7 @@ class Ask(NamedTuple):
     choices: int = 1  # answers that are written for it: prompts x (n or best_of)
     upload: Upload | None = None  # of a form; `fields` has what was judged of it
     keeping: Keeping | None = None  # None: nothing, as nearly always
+    as_events: bool = False  # a stream of events where the dialect has another
 
 
 class Rewrite(NamedTuple):

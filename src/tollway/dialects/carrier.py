@@ -42,6 +42,10 @@ class Carrier(Protocol):
     def stream_type(self) -> bytes:
         """What a stream calls itself, or how that begins."""
 
+    @property
+    def whole_too(self) -> bool:
+        """Whether some that were asked for a stream answer at once, and that is an answer."""
+
     def render(self, ask: Ask, rewrite: Rewrite) -> Rendered | BadRequest:
         """The request, or what in it cannot be carried."""
 
@@ -63,6 +67,7 @@ class Passing:
     same: bool = True
     stream_type: bytes = EVENT_STREAM
     headers: Headers | None = None
+    whole_too: bool = False
 
     def render(self, ask: Ask, rewrite: Rewrite) -> Rendered:
         """The same request, but for what `Rewrite` lists."""

@@ -8,6 +8,9 @@ is read again without types, so that an unusual provider is still counted.
 from typing import Any
 
 import msgspec
+from msgspec import Raw
+
+from tollway.dialects.bounded import ABSENT, SMALL_BYTES, error_in, load_any, usage_in
 
 
 class Function(msgspec.Struct, gc=False):
@@ -32,7 +35,7 @@ class Message(msgspec.Struct, gc=False):
     refusal: str | None = None
     tool_calls: list[ToolCall] | None = None
     function_call: Function | None = None
-    audio: Any = None
+    audio: Raw = ABSENT
 
 
 class Choice(msgspec.Struct, gc=False):
@@ -53,8 +56,27 @@ class Chunk(msgspec.Struct, gc=False):
     error: Any = None
 
 
-load_chunk = msgspec.json.Decoder(Chunk).decode
-_load_any = msgspec.json.Decoder().decode
+class _LargeChunk(msgspec.Struct, gc=False):
+    choices: list[Choice] | None = None
+    usage: Raw = ABSENT
+    error: Raw = ABSENT
+
+
+load_small_chunk = msgspec.json.Decoder(Chunk).decode  # of at most `SMALL_BYTES`
+_load_large_chunk = msgspec.json.Decoder(_LargeChunk).decode
+# A choice takes many times its bytes where it is empty. The objects of a sound answer (what each
+# token could have been instead) have 40 and more.
+_LEAST_OBJECT_BYTES = 16
+
+
+def load_chunk(payload: bytes) -> Chunk:
+    """The event. Raises `msgspec.DecodeError`."""
+    if len(payload) <= SMALL_BYTES:
+        return load_small_chunk(payload)
+    if payload.count(b"{") > len(payload) // _LEAST_OBJECT_BYTES:
+        raise msgspec.DecodeError("too many objects")
+    large = _load_large_chunk(payload)
+    return Chunk(large.choices, usage_in(large.usage), error_in(large.error))
 
 
 def read_chunk(payload: bytes) -> Chunk | None:
@@ -65,14 +87,6 @@ def read_chunk(payload: bytes) -> Chunk | None:
         return load_chunk(payload)
     except msgspec.ValidationError:
         return _read_loosely(load_any(payload))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-
-
-def load_any(payload: bytes) -> object:
-    """The JSON value in a payload; None when there is none, or a number that no type holds."""
-    try:
-        return _load_any(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
@@ -97,8 +111,8 @@ def content_size(choice: Choice) -> int:
                 size += size_of(call.function.name) + size_of(call.function.arguments)
     if message.function_call is not None:
         size += size_of(message.function_call.name) + size_of(message.function_call.arguments)
-    if message.audio is not None:
-        size += text_size(message.audio) or 1
+    if message.audio is not ABSENT and bytes(message.audio) != b"null":
+        size += text_size(load_any(bytes(message.audio))) or 1
     return size
 
 
@@ -131,8 +145,11 @@ def _loose_choice(choice: dict[str, object]) -> Choice:
 
 # Members that are not the model's words.
 _LABELS = frozenset(
-    {"role", "type", "id", "data", "format", "expires_at", "signature", "status", "call_id"}
-)
+    {
+        "role", "type", "id", "data", "format", "expires_at", "signature", "status", "call_id",
+        "thought_signature", "encrypted_content", "b64_json", "url",
+    }
+)  # fmt: skip
 
 
 def text_size(value: object) -> int:
@@ -142,7 +159,8 @@ def text_size(value: object) -> int:
     while rest:
         item = rest.pop()
         if isinstance(item, str):
-            size += len(item.encode())
+            if not item.startswith("data:"):  # a picture, or the like
+                size += len(item.encode())
         elif isinstance(item, list):
             rest.extend(item)
         elif isinstance(item, dict):

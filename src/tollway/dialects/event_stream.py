@@ -30,6 +30,7 @@ class EventStream(ABC):
         "_over",
         "began",
         "content_bytes",
+        "counted",
         "done",
         "dropped",
         "error",
@@ -54,6 +55,7 @@ class EventStream(ABC):
         self.events = 0  # pieces with content
         self.content_bytes = 0
         self.usage: Usage | None = None
+        self.counted = (0, 0)
         self.input_usage: Usage | None = None
         self.error: StreamError | None = None
         self.overflow = False
@@ -88,6 +90,12 @@ class EventStream(ABC):
             if self._over:
                 break
         return b"".join(passed)
+
+    def _note_usage(self, usage: Usage | None) -> None:
+        """The provider has counted what came so far."""
+        if usage is not None:
+            self.usage = usage
+            self.counted = self.events, self.content_bytes
 
     @abstractmethod
     def _read_event(self, lines: list[bytes]) -> bytes:

@@ -114,6 +114,7 @@ class KeptCall:
     suffix: str = ""
     same: bool = True
     stream_type: bytes = EVENT_STREAM
+    whole_too: bool = False
 
     def render(self, ask: Ask, rewrite: Rewrite) -> Rendered | BadRequest:
         """Nothing of the client's goes along but what was judged of its query."""

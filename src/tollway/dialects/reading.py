@@ -16,6 +16,7 @@ class EventReader(Protocol):
     events: int  # those with content
     content_bytes: int
     usage: Usage | None  # of the answer, once the provider has said it
+    counted: tuple[int, int]  # `events` and `content_bytes` when `usage` was said last
     input_usage: Usage | None  # of the input, where a provider says that first
     error: StreamError | None
     overflow: bool  # an event was too large

@@ -34,6 +34,7 @@ from tollway.dialects.reply_messages import read_message, read_token_count
 from tollway.dialects.reply_responses import read_response
 from tollway.dialects.sound import SoundReader
 from tollway.dialects.stream import StreamReader
+from tollway.dialects.stream_media import PictureReader, SpeechReader, TranscriptReader
 from tollway.dialects.stream_messages import MessagesReader
 from tollway.dialects.stream_responses import ResponsesReader
 from tollway.dialects.translate import (
@@ -74,6 +75,7 @@ class Endpoint:
     is_bounded: Callable[[Ask], bool] = _always
     writes: bool = True  # whether answers have output tokens
     large: bool = False  # whether whole answers are megabytes as a rule
+    whole_too: bool = False  # whether some answer at once although a stream is asked for
     stream_type: bytes = EVENT_STREAM
     file: str | None = None  # its usual name, where the body is a form
     headers: Headers | None = None  # to the provider, where they are not JSON's
@@ -183,13 +185,14 @@ _ALL = (
         path=b"/v1/images/generations",
         upstream_path="/images/generations",
         shape="openai",
-        can_stream=False,
+        can_stream=True,
         parse=images.parse,
         render=images.render,
-        stream_reader=None,
+        stream_reader=lambda _: PictureReader(),
         read_reply=read_pictures,
         is_bounded=images.is_bounded,
         large=True,
+        whole_too=True,
     ),
     Endpoint(
         name="audio_speech",
@@ -201,6 +204,7 @@ _ALL = (
         render=speech.render,
         stream_reader=lambda _: SoundReader(),
         read_reply=read_error,
+        is_bounded=speech.is_bounded,
         writes=False,
         stream_type=SOUND,
         headers=((b"content-type", b"application/json"), (b"accept", b"*/*")),
@@ -210,12 +214,13 @@ _ALL = (
         path=b"/v1/audio/transcriptions",
         upstream_path="/audio/transcriptions",
         shape="openai",
-        can_stream=False,
+        can_stream=True,
         parse=uploads.parse_sound,
         render=uploads.render,
-        stream_reader=None,
+        stream_reader=lambda _: TranscriptReader(),
         read_reply=read_transcription,
         is_bounded=uploads.is_bounded,
+        whole_too=True,
         file="file",
     ),
     Endpoint(
@@ -224,7 +229,7 @@ _ALL = (
         upstream_path="/audio/translations",
         shape="openai",
         can_stream=False,
-        parse=uploads.parse_sound,
+        parse=uploads.parse_foreign,
         render=uploads.render,
         stream_reader=None,
         read_reply=read_transcription,
@@ -236,13 +241,14 @@ _ALL = (
         path=b"/v1/images/edits",
         upstream_path="/images/edits",
         shape="openai",
-        can_stream=False,
+        can_stream=True,
         parse=uploads.parse_pictures,
         render=uploads.render,
-        stream_reader=None,
+        stream_reader=lambda _: PictureReader(),
         read_reply=read_pictures,
         is_bounded=uploads.is_bounded,
         large=True,
+        whole_too=True,
         file="image",
     ),
 )
@@ -309,6 +315,7 @@ def _passing(endpoint: Endpoint) -> Passing:
         endpoint.read_reply,
         stream_type=endpoint.stream_type,
         headers=endpoint.headers,
+        whole_too=endpoint.whole_too,
     )
 
 
@@ -363,13 +370,24 @@ _CARRIERS: dict[tuple[str, ProviderKind], Carrier] = {
     },
     **{(endpoint.name, kind): call for endpoint, call in _KEPT.values() for kind in _NOT_ECHO},
 }
+# Speech as events (`Ask.as_events`); its endpoint's own streams are sound.
+_SPEECH_EVENTS = Passing(
+    "/audio/speech", speech.render, lambda _: SpeechReader(), read_error, stream_type=EVENT_STREAM
+)
 
 
 def carrier_for(
-    endpoint: Endpoint, kind: ProviderKind, *, translate_responses: bool = False
+    endpoint: Endpoint,
+    kind: ProviderKind,
+    *,
+    translate_responses: bool = False,
+    as_events: bool = False,
 ) -> Carrier | None:
     """How this endpoint's requests reach providers of this kind; None: they do not.
-    `translate_responses`: the provider has no Responses of its own, or only a part of them."""
+    `translate_responses`: the provider has no Responses of its own, or only a part of them.
+    `as_events`: as `Ask` has it."""
+    if as_events and kind in _KINDS[endpoint.name]:
+        return _SPEECH_EVENTS
     if translate_responses and endpoint.name.startswith("responses"):
         return _TRANSLATIONS.get((endpoint.name, kind))
     return _CARRIERS.get((endpoint.name, kind))

@@ -3,23 +3,25 @@ it used, and if it is an error, what is wrong.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from tollway.dialects.chunk import Chunk, content_size, load_any, read_chunk
+from tollway.dialects.bounded import ABSENT, SMALL_BYTES, error_in, load_any, usage_in
+from tollway.dialects.chunk import Chunk, content_size, read_chunk
 from tollway.dialects.faults import Fault, read_fault
 from tollway.dialects.redact import shown
 from tollway.dialects.usage import read_usage
+from tollway.domain.estimate import needs_size
 from tollway.domain.usage import Usage
 
 Answer = TypeVar("Answer")
-_MAX_FAULT_BYTES = 64 * 1024  # an error longer than this is not read, only its beginning shown
 
 
 class Reply(NamedTuple):
-    """`message` and `code` tell of an error; the message is safe to show. `body` is what the client
-    gets where that is not what the provider sent, `kind` its type where that is not JSON."""
+    """`content_bytes` are measured where `needs_size` says so. `message` and `code` tell of an
+    error; the message is safe to show. `body` is what the client gets where that is not what the
+    provider sent, `kind` its type where that is not JSON."""
 
     valid: bool
     usage: Usage | None
@@ -32,8 +34,8 @@ class Reply(NamedTuple):
 
 class _Vectors(msgspec.Struct, gc=False):
     data: msgspec.Raw = msgspec.Raw()  # validated, not built: a megabyte of numbers
-    usage: Any = None
-    error: Any = None
+    usage: msgspec.Raw = ABSENT
+    error: msgspec.Raw = ABSENT
 
 
 _load_vectors = msgspec.json.Decoder(_Vectors).decode
@@ -45,16 +47,18 @@ def read_completion(body: bytes) -> Reply:
     if chunk is None or chunk.choices is None or chunk.error:
         return read_error(body)
     usage = read_usage(chunk.usage)
-    # The size is for estimates, and those are made only where nothing was reported.
-    return Reply(True, usage, _content_bytes(chunk) if usage is None else 0, None, None)
+    size = _content_bytes(chunk) if needs_size(usage, len(body)) else 0
+    return Reply(True, usage, size, None, None)
 
 
 def read_embeddings(body: bytes) -> Reply:
     """Embeddings, or an error."""
     vectors = decoded(_load_vectors, body)
-    if vectors is None or memoryview(vectors.data)[:1].tobytes() != b"[" or vectors.error:
+    if vectors is None or memoryview(vectors.data)[:1].tobytes() != b"[":
         return read_error(body)
-    return Reply(True, read_usage(vectors.usage), 0, None, None)
+    if error_in(vectors.error):
+        return read_error(body)
+    return Reply(True, read_usage(usage_in(vectors.usage)), 0, None, None)
 
 
 def read_text(body: bytes) -> Reply:
@@ -87,7 +91,7 @@ def _content_bytes(chunk: Chunk) -> int:
 
 
 def _fault(body: bytes) -> Fault:
-    value = load_any(body) if len(body) <= _MAX_FAULT_BYTES else None
+    value = load_any(body) if len(body) <= SMALL_BYTES else None
     if value is not None:
         return read_fault(value, certain=True) or Fault(None, None, None)
     return Fault(None, shown(body[:8192].decode("utf-8", "replace")), None)

@@ -2,16 +2,16 @@
 are read as everywhere (`reply.py`).
 """
 
-from typing import Any
-
 import msgspec
 from msgspec import Raw
 
+from tollway.dialects.bounded import ABSENT, error_in, usage_in
 from tollway.dialects.counts import count_of, details_of
 from tollway.dialects.reply import Reply, decoded, read_error
 from tollway.dialects.rules import first_byte
 from tollway.dialects.usage import read_usage
 from tollway.dialects.usage_media import read_media_usage
+from tollway.domain.estimate import needs_size
 from tollway.domain.usage import Usage
 
 # Moderation is free of charge at OpenAI. It is known to use nothing, so nothing is estimated.
@@ -21,15 +21,15 @@ _FREE = Usage(input=0, output=0)
 class _Listed(msgspec.Struct, gc=False):
     data: Raw = Raw()  # validated, not built: pictures are megabytes
     results: Raw = Raw()
-    usage: Any = None
-    meta: Any = None
-    error: Any = None
+    usage: Raw = ABSENT
+    meta: Raw = ABSENT
+    error: Raw = ABSENT
 
 
 class _Transcription(msgspec.Struct, gc=False):
     text: str | None = None
-    usage: Any = None
-    error: Any = None
+    usage: Raw = ABSENT
+    error: Raw = ABSENT
 
 
 _load_transcription = msgspec.json.Decoder(_Transcription).decode
@@ -39,35 +39,39 @@ _load_listed = msgspec.json.Decoder(_Listed).decode
 def read_moderation(body: bytes) -> Reply:
     """Judgements, or an error. What reports no usage used none."""
     found = decoded(_load_listed, body)
-    if found is None or found.error or not _is_list(found.results):
+    if found is None or error_in(found.error) or not _is_list(found.results):
         return read_error(body)
-    usage = read_usage(found.usage) or read_media_usage(found.usage)
+    told = usage_in(found.usage)
+    usage = read_usage(told) or read_media_usage(told)
     return Reply(True, usage or _FREE, 0, None, None)
 
 
 def read_ranking(body: bytes) -> Reply:
     """A ranking (Voyage calls its list `data`), or an error."""
     found = decoded(_load_listed, body)
-    if found is None or found.error or not (_is_list(found.results) or _is_list(found.data)):
+    if found is None or error_in(found.error):
         return read_error(body)
-    return Reply(True, _ranking_usage(found.usage, found.meta), 0, None, None)
+    if not (_is_list(found.results) or _is_list(found.data)):
+        return read_error(body)
+    usage = _ranking_usage(usage_in(found.usage), usage_in(found.meta))
+    return Reply(True, usage, 0, None, None)
 
 
 def read_pictures(body: bytes) -> Reply:
     """Pictures, or an error."""
     found = decoded(_load_listed, body)
-    if found is None or found.error or not _is_list(found.data):
+    if found is None or error_in(found.error) or not _is_list(found.data):
         return read_error(body)
-    return Reply(True, read_media_usage(found.usage), 0, None, None)
+    return Reply(True, read_media_usage(usage_in(found.usage)), 0, None, None)
 
 
 def read_transcription(body: bytes) -> Reply:
     """What was said, or an error. Usage may be a duration: then it is estimated from the text."""
     found = decoded(_load_transcription, body)
-    if found is None or found.error or found.text is None:
+    if found is None or error_in(found.error) or found.text is None:
         return read_error(body)
-    usage = read_media_usage(found.usage)
-    size = len(found.text.encode()) if usage is None else 0
+    usage = read_media_usage(usage_in(found.usage))
+    size = len(found.text.encode()) if needs_size(usage, len(body)) else 0
     return Reply(True, usage, size, None, None)
 
 

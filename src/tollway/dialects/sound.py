@@ -13,6 +13,7 @@ class SoundReader:
     content_bytes = 0
     malformed = 0
     usage: Usage | None = None
+    counted = (0, 0)
     input_usage: Usage | None = None
     error: StreamError | None = None
     overflow = False

@@ -35,7 +35,7 @@ class EventBuffer:
         if end == 0:
             self._line_ends += data.count(b"\n") + data.count(b"\r")
             return b""
-        whole = bytes(tail[:end])
+        whole = bytes(memoryview(tail)[:end])  # one copy: a picture is megabytes
         self._tail = tail = tail[end:]
         self._line_ends = tail.count(b"\n") + tail.count(b"\r")
         return whole

@@ -1,16 +1,24 @@
 """A provider's event stream, read as it comes: which bytes a client may have, and what they say
 (content, usage, error, end). No I/O and no clock: how fast events come is the relay's concern.
 
-Events that pass keep their bytes. Held back: the usage chunk that nobody asked for, events that are
-not JSON, fields other than `data` and comments, everything after `[DONE]`. However a stream is cut
-into pieces, the same bytes pass in total and the same facts are read.
+Events that pass keep their bytes, however a stream is cut into pieces. Held back: the usage chunk
+that nobody asked for, events that are not JSON, fields other than `data` and comments, everything
+after `[DONE]`; and events without choices, usage or an error, until one says more.
 """
 
 from collections.abc import Sequence
 
 import msgspec
 
-from tollway.dialects.chunk import Choice, Chunk, content_size, load_any, load_chunk, read_chunk
+from tollway.dialects.bounded import SMALL_BYTES, load_any
+from tollway.dialects.chunk import (
+    Choice,
+    Chunk,
+    content_size,
+    load_chunk,
+    load_small_chunk,
+    read_chunk,
+)
 from tollway.dialects.event_stream import EventStream, StreamError, event_of
 from tollway.dialects.faults import Fault, read_fault
 from tollway.dialects.sse import MAX_EVENT_BYTES, field_of
@@ -24,11 +32,12 @@ _MOST_CHOICES = 128  # that anybody offers; more are passed on and not remembere
 class StreamReader(EventStream):
     """Reads one stream of completions. `forward_usage`: the client wants the usage chunk."""
 
-    __slots__ = ("_ended", "_forward_usage", "_seen")
+    __slots__ = ("_ended", "_forward_usage", "_preface", "_seen")
 
     def __init__(self, forward_usage: bool) -> None:
         super().__init__()
         self._forward_usage = forward_usage
+        self._preface = b""  # events that say nothing, before the first that does
         self._seen: set[int] = set()  # choices by index
         self._ended: set[int] = set()  # those that gave a finish_reason
 
@@ -44,7 +53,7 @@ class StreamReader(EventStream):
         if not self._holding and len(data) <= MAX_EVENT_BYTES:
             payload = _only_payload(data)
             if payload and self._read_ordinary(payload):
-                return data
+                return data if not self._preface else self._with_preface(data)
             if data[-2:] != b"\n\n":
                 data = self._take(data)
         else:
@@ -54,6 +63,19 @@ class StreamReader(EventStream):
             data = data[:passed] + self._read_carefully(data[passed:])
         if self._holding:
             self._look_at_size()
+        return data if not self._preface else self._with_preface(data)
+
+    def end(self) -> bytes:
+        """The body is complete: read an event that lacks its empty line. What it passes."""
+        return self._with_preface(super().end())
+
+    def _with_preface(self, data: bytes) -> bytes:
+        """What was kept back goes out with the first event that says something, or when it is more
+        than is kept."""
+        if not self.began and (self._over or len(self._preface) <= SMALL_BYTES):
+            return data
+        self.began = True
+        data, self._preface = self._preface + data, b""
         return data
 
     def _read_many(self, data: bytes) -> int:
@@ -74,7 +96,8 @@ class StreamReader(EventStream):
         try:
             if not payload.isascii():
                 payload.decode()
-            chunk = load_chunk(payload)
+            small = len(payload) <= SMALL_BYTES
+            chunk = load_small_chunk(payload) if small else load_chunk(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return False
         choices = chunk.choices
@@ -107,6 +130,9 @@ class StreamReader(EventStream):
         if not data or not self._read_payload(b"\n".join(data).strip(), told_error):
             self.dropped += 1
             return b""
+        if not self.began:
+            self._preface += event_of(kept, lines[-1])
+            return b""
         return event_of(kept, lines[-1])
 
     def _read_payload(self, payload: bytes, told_error: bool) -> bool:
@@ -124,10 +150,13 @@ class StreamReader(EventStream):
         if fault is not None:
             self._fail(fault)
             return False
-        self.began = True
-        self.read += 1
         self._count(chunk.choices or ())
-        return self._keep_usage(chunk)
+        passes = self._keep_usage(chunk)
+        # Before anything is said another target may still be asked, and a token is waited for.
+        if chunk.choices or self.usage is not None or self.began:
+            self.began = True
+            self.read += 1
+        return passes
 
     def _keep_usage(self, chunk: Chunk) -> bool:
         """Read usage, wherever it stands. False for the chunk that only carries it, unasked."""
@@ -136,7 +165,7 @@ class StreamReader(EventStream):
         usage = read_usage(chunk.usage)
         if usage is None:
             return True
-        self.usage = usage
+        self._note_usage(usage)
         return bool(chunk.choices) or self._forward_usage
 
     def _count(self, choices: Sequence[Choice]) -> None:

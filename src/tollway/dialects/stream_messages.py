@@ -2,10 +2,10 @@
 RawMessageStreamEvent; counts of usage are cumulative, and those of the input come first.
 """
 
-from typing import Any
-
 import msgspec
+from msgspec import Raw
 
+from tollway.dialects.bounded import ABSENT, usage_in
 from tollway.dialects.chunk import size_of
 from tollway.dialects.faults import Fault
 from tollway.dialects.typed_stream import TypedEvent, TypedReader
@@ -35,14 +35,14 @@ class _Block(msgspec.Struct, gc=False):
 class _Message(msgspec.Struct, gc=False):
     """A message that begins."""
 
-    usage: Any = None
+    usage: Raw = ABSENT
 
 
 class _Event(TypedEvent, gc=False):
     delta: _Delta | None = None
     content_block: _Block | None = None
     message: _Message | None = None
-    usage: Any = None
+    usage: Raw = ABSENT
 
 
 _load_event = msgspec.json.Decoder(_Event).decode
@@ -74,7 +74,7 @@ class MessagesReader(TypedReader):
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return False
         delta = event.delta
-        if delta is None or event.type != "content_block_delta" or event.error is not None:
+        if delta is None or event.type != "content_block_delta" or event.error is not ABSENT:
             return False
         text = delta.text or delta.thinking or delta.partial_json
         if not text:
@@ -96,7 +96,7 @@ class MessagesReader(TypedReader):
             block = event.content_block
             size = size_of(block.name or block.text or block.thinking)
         elif kind == "message_start" and event.message is not None:
-            self.input_usage = read_anthropic_usage(event.message.usage)
+            self.input_usage = read_anthropic_usage(usage_in(event.message.usage))
         elif kind == "message_delta":
             self._note_end(event)
         if size:
@@ -107,6 +107,5 @@ class MessagesReader(TypedReader):
     def _note_end(self, event: _Event) -> None:
         if event.delta is not None and event.delta.stop_reason:
             self._stopped = True
-        usage = read_anthropic_usage(event.usage)
-        if usage is not None:
-            self.usage = later_usage(self.usage or self.input_usage, usage)
+        usage = read_anthropic_usage(usage_in(event.usage))
+        self._note_usage(usage and later_usage(self.usage or self.input_usage, usage))

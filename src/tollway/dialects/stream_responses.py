@@ -2,10 +2,10 @@
 ResponseStreamEvent: `response.*.delta` brings content, and the last event holds the whole answer.
 """
 
-from typing import Any
-
 import msgspec
+from msgspec import Raw
 
+from tollway.dialects.bounded import ABSENT, error_in, usage_in
 from tollway.dialects.chunk import size_of
 from tollway.dialects.faults import Fault, read_fault
 from tollway.dialects.typed_stream import TypedEvent, TypedReader
@@ -38,8 +38,8 @@ class _Item(msgspec.Struct, gc=False):
 class _Response(msgspec.Struct, gc=False):
     """The answer, as far as it has come."""
 
-    usage: Any = None
-    error: Any = None
+    usage: Raw = ABSENT
+    error: Raw = ABSENT
 
 
 class _Event(TypedEvent, gc=False):
@@ -56,6 +56,7 @@ class ResponsesReader(TypedReader):
 
     __slots__ = ()
     last = frozenset({"response.completed", "response.incomplete"})
+    found = frozenset({"response.shell_call_output_content.delta"})
     last_is_whole = True
 
     @property
@@ -73,7 +74,7 @@ class ResponsesReader(TypedReader):
             event = _load_event(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return False
-        if event.type != kind or event.error is not None:
+        if event.type != kind or event.error is not ABSENT:
             return False
         self._note_ordinary(size_of(event.delta))
         return True
@@ -87,7 +88,7 @@ class ResponsesReader(TypedReader):
         size = 0
         if kind == _SOUND:
             size = min(1, size_of(event.delta))
-        elif kind.endswith(".delta"):
+        elif kind.endswith(".delta") and kind not in self.found:
             size = size_of(event.delta)
         elif kind == "response.output_item.added" and event.item is not None:
             size = size_of(event.item.name)
@@ -95,9 +96,9 @@ class ResponsesReader(TypedReader):
             self.events += 1
             self.content_bytes += size
         response = event.response
-        if response is not None and response.usage is not None:
-            self.usage = read_responses_usage(response.usage) or self.usage
+        if response is not None and response.usage is not ABSENT:
+            self._note_usage(read_responses_usage(usage_in(response.usage)))
         if kind != "response.failed":
             return None
-        error = None if response is None else response.error
+        error = None if response is None else error_in(response.error)
         return read_fault({"error": error}) or Fault(None, None, None)

@@ -8,11 +8,13 @@ pieces, the same bytes pass in total and the same facts are read.
 """
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
+from msgspec import Raw
 
-from tollway.dialects.chunk import load_any, text_size
+from tollway.dialects.bounded import ABSENT, error_in, load_any
+from tollway.dialects.chunk import text_size
 from tollway.dialects.event_stream import EventStream, event_of
 from tollway.dialects.faults import Fault, read_fault
 from tollway.dialects.sse import field_of
@@ -27,7 +29,7 @@ class TypedEvent(msgspec.Struct, gc=False):
     """The top level of an event, as far as every dialect has it."""
 
     type: str | None = None
-    error: Any = None
+    error: Raw = ABSENT
 
 
 class TypedReader(EventStream):
@@ -38,6 +40,7 @@ class TypedReader(EventStream):
     max_event_bytes = MAX_TYPED_EVENT_BYTES
     last: ClassVar[frozenset[str]]  # types that end a stream
     last_is_whole: ClassVar[bool]  # the last event alone is an answer
+    found: ClassVar[frozenset[str]] = frozenset()  # deltas that no model wrote
 
     @property
     @abstractmethod
@@ -167,12 +170,14 @@ class TypedReader(EventStream):
         if not isinstance(value, dict):
             return None
         kind = value.get("type")
-        if isinstance(kind, str):
+        if isinstance(kind, str) and kind not in self.found:
             size = text_size(value.get("delta"))
             if size:
                 self.events += 1
                 self.content_bytes += size
-        return TypedEvent(kind if isinstance(kind, str) else None, value.get("error"))
+        error = value.get("error")
+        told = Raw(msgspec.json.encode(error)) if error else ABSENT
+        return TypedEvent(kind if isinstance(kind, str) else None, told)
 
     def _finish(self) -> None:
         if not self.began:
@@ -189,4 +194,5 @@ def _passes(line: bytes, named: bytes) -> bool:
 def _fault_in(event: TypedEvent | None, payload: bytes, told_error: bool) -> Fault | None:
     if told_error or (event is not None and event.type == "error"):
         return read_fault(load_any(payload), certain=True) or Fault(None, None, None)
-    return read_fault({"error": event.error}) if event is not None and event.error else None
+    error = None if event is None else error_in(event.error)
+    return read_fault({"error": error}) if error else None

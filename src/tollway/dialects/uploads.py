@@ -11,7 +11,7 @@ from msgspec import Raw
 
 from tollway.dialects import rules
 from tollway.dialects.ask import Ask, Rewrite
-from tollway.dialects.images import MAX_PICTURES
+from tollway.dialects.images import PICTURE_RULES, streamed_alone
 from tollway.dialects.links import SCHEMES
 from tollway.dialects.multipart import Part, form_type, read_upload, text_part, written
 from tollway.dialects.request import COMMON_RULES, NAMESPACED, Form, ask_of, missing
@@ -21,7 +21,7 @@ from tollway.domain.refusal import BadRequest
 # tokens a second at OpenAI, and at 32 kbit/s four kilobytes.
 FILE_BYTES = 100
 MAX_TEXT_BYTES = 1024 * 1024  # of a part that is judged
-_LITERAL = frozenset({"stream", "n"})  # written as JSON writes them
+_LITERAL = frozenset({"stream", "n", "partial_images"})  # written as JSON writes them
 _EXPLAINED = b"explained-form-boundary"
 
 _write = msgspec.json.encode
@@ -52,8 +52,13 @@ def _address(name: str, raw: Raw) -> object:
 
 _RULES = {**COMMON_RULES, "_charset_": _charset, "response_format": rules.text}
 SOUND_FORM = UploadForm(
+    Form(rules={**_RULES, "stream": rules.flag, "url": _address}, required="model"),
+    files=("file",),
+    instead="url",
+)
+TRANSLATION_FORM = UploadForm(
     Form(
-        rules={**_RULES, "stream": rules.never_streamed("Transcriptions"), "url": _address},
+        rules={**_RULES, "stream": rules.never_streamed("Translations"), "url": _address},
         required="model",
     ),
     files=("file",),
@@ -61,12 +66,7 @@ SOUND_FORM = UploadForm(
 )
 PICTURE_FORM = UploadForm(
     Form(
-        rules={
-            **_RULES,
-            "stream": rules.never_streamed("Pictures"),
-            "prompt": rules.text,
-            "n": rules.whole_number(1, MAX_PICTURES),
-        },
+        rules={**_RULES, **PICTURE_RULES, "prompt": rules.text},
         required="prompt",
     ),
     files=("image", "image[]"),
@@ -79,13 +79,18 @@ def is_bounded(_: Ask) -> bool:
 
 
 def parse_sound(body: bytes) -> Ask | BadRequest:
-    """Sound to be written down or translated, judged."""
+    """Sound to be written down, judged."""
     return _parse(SOUND_FORM, body)
+
+
+def parse_foreign(body: bytes) -> Ask | BadRequest:
+    """Sound to be translated, judged."""
+    return _parse(TRANSLATION_FORM, body)
 
 
 def parse_pictures(body: bytes) -> Ask | BadRequest:
     """Pictures to be changed, judged."""
-    return _parse(PICTURE_FORM, body)
+    return streamed_alone(_parse(PICTURE_FORM, body))
 
 
 def render(ask: Ask, rewrite: Rewrite) -> bytes:

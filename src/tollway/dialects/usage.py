@@ -2,7 +2,8 @@
 reported": never 0, never negative.
 
 Sources: OpenAI's CompletionUsage; `cache_write_tokens` and `image_tokens` as OpenAI and OpenRouter
-report them; `prompt_cache_hit_tokens` is DeepSeek's, a top-level `cached_tokens` Moonshot's.
+report them; `prompt_cache_hit_tokens` is DeepSeek's, a top-level `cached_tokens` Moonshot's. xAI
+counts reasoning beside `completion_tokens`: where it is so, only the total says it.
 """
 
 from tollway.dialects.counts import count_of, details_of, disjoint, sum_of
@@ -34,9 +35,13 @@ def read_usage(value: object) -> Usage | None:
         count_of(into, "audio_tokens"),
         count_of(into, "image_tokens"),
     )
+    reasoning = count_of(out, "reasoning_tokens")
+    total = count_of(value, "total_tokens")
+    if reasoning and total is not None and total == (total_in or 0) + (total_out or 0) + reasoning:
+        total_out = (total_out or 0) + reasoning
     plain_out, parts_out = disjoint(
         total_out,
-        count_of(out, "reasoning_tokens"),
+        reasoning,
         count_of(out, "audio_tokens"),
         count_of(out, "image_tokens"),
     )

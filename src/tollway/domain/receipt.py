@@ -24,6 +24,8 @@ class Payer(StrEnum):
 
 # The `error` of a row whose provider counted more than the request could have.
 ABOVE_CEILING = "usage:above_ceiling"
+# Of one whose provider counted fewer tokens of output than what it sent can be.
+BELOW_SEEN = "usage:below_seen"
 
 
 class Intent(NamedTuple):

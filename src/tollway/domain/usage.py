@@ -21,6 +21,11 @@ USAGE_CLASSES: tuple[str, ...] = Usage._fields
 NO_USAGE = Usage()
 
 
+def most_written(usage: Usage) -> int:
+    """The most tokens that the answer can have: those of sound and pictures may be the input's."""
+    return (usage.output or 0) + (usage.reasoning or 0) + (usage.audio or 0) + (usage.image or 0)
+
+
 def total_tokens(usage: Usage) -> int:
     """The sum of what is known."""
     return sum(count for count in usage if count is not None)

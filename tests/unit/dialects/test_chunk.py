@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tollway.dialects.chunk import content_size, load_any, read_chunk
+from tollway.dialects.bounded import load_any
+from tollway.dialects.chunk import content_size, read_chunk
 
 
 def size_of(delta, where="delta", **choice):

@@ -210,9 +210,18 @@ class TestErrors:
         """An error is an error whatever else stands in its event."""
         reader, _ = read(data(b'{"error":{"message":"boom"},"x":1e999}'))
         assert reader.error.message == "boom"
-        reader, passed = read(data(b'{"x":1e999}') + DONE)
+        reader, passed = read(event("a") + data(b'{"x":1e999}') + DONE)
         assert reader.error is None
-        assert passed == data(b'{"x":1e999}') + DONE
+        assert passed == event("a") + data(b'{"x":1e999}') + DONE
+
+    def test_events_that_say_nothing_are_no_answer(self):
+        """They wait for the first that does; without one the stream held none."""
+        reader, passed = read(data(b"{}") + data(b'{"choices":[]}') + DONE)
+        assert reader.error.code == "empty_stream"
+        assert passed == b""
+        reader, passed = read(data(b"{}") + event("a") + data(b"{}") + DONE)
+        assert reader.error is None
+        assert passed == data(b"{}") + event("a") + data(b"{}") + DONE
 
     def test_one_malformed_event_is_skipped(self):
         """One bad event among good ones is dropped and counted."""

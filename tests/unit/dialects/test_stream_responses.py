@@ -62,6 +62,15 @@ def test_a_whole_stream():
     assert reader.input_usage is None
 
 
+@pytest.mark.parametrize("delta", [{"stdout": "x" * 99, "stderr": ""}, "x" * 99])
+def test_what_a_shell_printed_is_not_written(delta):
+    """It passes, and counts for nothing: no model wrote it."""
+    printed = event("response.shell_call_output_content.delta", delta=delta, output_index=0)
+    reader, passed = read(event("response.shell_call_command.delta", delta="ls -l") + printed)
+    assert passed.endswith(printed)
+    assert (reader.events, reader.content_bytes) == (1, 5)
+
+
 def test_every_cut_of_it():
     """Cut at each byte it reads the same."""
     whole, _ = read(WHOLE)

@@ -216,7 +216,6 @@ class TestJudging:
                 "model",
             ),
             ((FILE, field("model", "m", b'Content-Type: text/plain; "')), "invalid_type", "model"),
-            ((MODEL, FILE, field("stream", "true")), "invalid_value", "stream"),
             ((MODEL, FILE, field("stream", "1")), "invalid_type", "stream"),
             ((MODEL, FILE, field("stream", "True")), "invalid_type", "stream"),
             ((MODEL, FILE, field("api_base", "http://x")), "forbidden_parameter", "api_base"),
@@ -239,12 +238,20 @@ class TestJudging:
             ((MODEL, PROMPT, IMAGE, field("n", "1" * 5000)), "n"),
             ((MODEL, PROMPT, IMAGE, field("n", "-1")), "n"),
             ((MODEL, PROMPT, IMAGE, field("n", "²")), "n"),
-            ((MODEL, PROMPT, IMAGE, field("stream", "true")), "stream"),
+            ((MODEL, PROMPT, IMAGE, field("stream", "yes")), "stream"),
+            ((MODEL, PROMPT, IMAGE, field("stream", "true"), field("n", "2")), "n"),
+            ((MODEL, PROMPT, IMAGE, field("partial_images", "-1")), "partial_images"),
         ],
     )
     def test_pictures_that_cannot_be(self, parts, param):
         """Likewise."""
         assert uploads.parse_pictures(form(*parts)).param == param
+
+    def test_translations_have_no_stream(self):
+        """`stream` may say no."""
+        found = uploads.parse_foreign(form(MODEL, FILE, field("stream", "true")))
+        assert (found.code, found.param) == ("invalid_value", "stream")
+        assert uploads.parse_foreign(form(MODEL, FILE)).stream is False
 
     def test_what_says_no_is_no_stream(self):
         """`stream=false` asks for nothing special; a plain type in UTF-8 is as good as none."""

@@ -53,6 +53,15 @@ def test_details_that_do_not_fit_are_ignored():
     assert read(None, 5, into={"cached_tokens": 1}) == Usage(output=5)
 
 
+def test_reasoning_beside_the_completion():
+    """xAI counts it apart: the total has it once more."""
+    found = read(32, 9, out={"reasoning_tokens": 94}, total_tokens=135)
+    assert found == Usage(input=32, output=9, reasoning=94)
+    found = read(32, 94, out={"reasoning_tokens": 90}, total_tokens=126)
+    assert found == Usage(input=32, output=4, reasoning=90)
+    assert read(32, 9, out={"reasoning_tokens": 94}).reasoning is None
+
+
 def test_cached_tokens_elsewhere():
     """DeepSeek and Moonshot report cached input at the top."""
     assert read(10, 1, prompt_cache_hit_tokens=4).cached_input == 4

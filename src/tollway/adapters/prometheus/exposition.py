@@ -21,10 +21,40 @@ _LABELS = {
     "durations": 1,
     "first_bytes": 1,
     "above_ceiling": 2,
+    "below_seen": 2,
     "limits": 2,
     "shares": 0,
 }
 Merged = dict[tuple[Any, ...], list[float]]
+# Table -> name, what it says, labels.
+_COUNTERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "requests": (
+        "tollway_requests",
+        "Requests by how they ended.",
+        ("endpoint", "model", "provider", "status", "outcome"),
+    ),
+    "tokens": ("tollway_tokens", "Tokens billed.", ("model", "provider", "class")),
+    "above_ceiling": (
+        "tollway_usage_above_ceiling",
+        "Answers of which the provider counted more than the request could have.",
+        ("model", "provider"),
+    ),
+    "below_seen": (
+        "tollway_usage_below_seen",
+        "Answers of which the provider counted fewer tokens than what it sent can be.",
+        ("model", "provider"),
+    ),
+    "limits": (
+        "tollway_limit_refusals",
+        "Requests that a limit refused, or would have (shadow): reached, or its counter away.",
+        ("quota", "why"),
+    ),
+    "shares": (
+        "tollway_limit_share_admissions",
+        "Requests let in on a local share while the shared counters were away.",
+        (),
+    ),
+}
 
 
 class _Page:
@@ -49,45 +79,10 @@ def merge(collected: Iterable[Mapping[str, Any]], retired: dict[str, Merged]) ->
 
 def render(merged: Mapping[str, Merged], gauges: Mapping[str, float]) -> bytes:
     """The whole page. `gauges` are the supervisor's own (workers up, draining, ...)."""
-    requests = CounterMetricFamily(
-        "tollway_requests",
-        "Requests by how they ended.",
-        labels=["endpoint", "model", "provider", "status", "outcome"],
-    )
-    for labels, cells in merged.get("requests", {}).items():
-        requests.add_metric([str(label) for label in labels], cells[0])
-    tokens = CounterMetricFamily(
-        "tollway_tokens", "Tokens billed.", labels=["model", "provider", "class"]
-    )
-    for labels, cells in merged.get("tokens", {}).items():
-        tokens.add_metric([str(label) for label in labels], cells[0])
-    above = CounterMetricFamily(
-        "tollway_usage_above_ceiling",
-        "Answers of which the provider counted more than the request could have.",
-        labels=["model", "provider"],
-    )
-    for labels, cells in merged.get("above_ceiling", {}).items():
-        above.add_metric([str(label) for label in labels], cells[0])
-    limits = CounterMetricFamily(
-        "tollway_limit_refusals",
-        "Requests that a limit refused: reached, or unavailable (its counter could not be had). "
-        "shadow: would have refused.",
-        labels=["quota", "why"],
-    )
-    for labels, cells in merged.get("limits", {}).items():
-        limits.add_metric([str(label) for label in labels], cells[0])
-    shares = CounterMetricFamily(
-        "tollway_limit_share_admissions",
-        "Requests let in on a local share while the shared counters were away.",
-    )
-    for cells in merged.get("shares", {}).values():
-        shares.add_metric([], cells[0])
     metrics: list[Metric] = [
-        requests,
-        tokens,
-        above,
-        limits,
-        shares,
+        _counter(*named, rows=merged.get(table, {})) for table, named in _COUNTERS.items()
+    ]
+    metrics += [
         _histogram(
             "tollway_request_duration_seconds",
             "From the request to its outcome.",
@@ -106,6 +101,13 @@ def render(merged: Mapping[str, Merged], gauges: Mapping[str, float]) -> bytes:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Page(metrics))
     return generate_latest(registry)
+
+
+def _counter(name: str, text: str, labels: tuple[str, ...], *, rows: Merged) -> Metric:
+    family = CounterMetricFamily(name, text, labels=labels)
+    for values, cells in rows.items():
+        family.add_metric([str(value) for value in values], cells[0])
+    return family
 
 
 def _histogram(name: str, text: str, merged: Merged) -> HistogramMetricFamily:

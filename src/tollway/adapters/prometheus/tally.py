@@ -9,7 +9,7 @@ provider); never from what a caller writes.
 from bisect import bisect_left
 from typing import Any
 
-from tollway.domain.receipt import ABOVE_CEILING, Payer, Receipt, usage_of
+from tollway.domain.receipt import ABOVE_CEILING, BELOW_SEEN, Payer, Receipt, usage_of
 from tollway.domain.usage import USAGE_CLASSES
 
 # Seconds. Wide enough for reasoning models, fine enough for a cache hit.
@@ -35,13 +35,13 @@ _BATCH = 256
 class Tally:
     """Counts since the process began."""
 
-    __slots__ = ("_above", "_durations", "_first_bytes", "_held", "_requests", "_tokens")
+    __slots__ = ("_doubted", "_durations", "_first_bytes", "_held", "_requests", "_tokens")
 
     def __init__(self) -> None:
         self._held: list[Receipt] = []
         self._requests: dict[tuple[str, str, str, int, str], int] = {}
         self._tokens: dict[tuple[str, str, str], int] = {}
-        self._above: dict[tuple[str, str], int] = {}
+        self._doubted: dict[tuple[str, str, str], int] = {}
         self._durations: dict[str, list[float]] = {}
         self._first_bytes: dict[str, list[float]] = {}
 
@@ -68,9 +68,9 @@ class Tally:
             if receipt.first_byte_ns is not None:
                 waited_s = (receipt.first_byte_ns - receipt.started_ns) / 1e9
                 _add(self._first_bytes, receipt.endpoint, waited_s)
-        if receipt.error == ABOVE_CEILING:
-            place = (model, provider)
-            self._above[place] = self._above.get(place, 0) + 1
+        if receipt.error in (ABOVE_CEILING, BELOW_SEEN):
+            place = (receipt.error, model, provider)
+            self._doubted[place] = self._doubted.get(place, 0) + 1
         tokens = self._tokens
         for name, count in zip(USAGE_CLASSES, usage_of(receipt), strict=True):
             if count:
@@ -83,10 +83,14 @@ class Tally:
         return {
             "requests": [[*key, count] for key, count in self._requests.items()],
             "tokens": [[*key, count] for key, count in self._tokens.items()],
-            "above_ceiling": [[*key, count] for key, count in self._above.items()],
+            "above_ceiling": self._doubted_as(ABOVE_CEILING),
+            "below_seen": self._doubted_as(BELOW_SEEN),
             "durations": [[key, *cells] for key, cells in self._durations.items()],
             "first_bytes": [[key, *cells] for key, cells in self._first_bytes.items()],
         }
+
+    def _doubted_as(self, flaw: str) -> list[list[Any]]:
+        return [[*key[1:], count] for key, count in self._doubted.items() if key[0] == flaw]
 
 
 def _add(histograms: dict[str, list[float]], key: str, seconds: float) -> None:

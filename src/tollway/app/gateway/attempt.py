@@ -168,6 +168,7 @@ def _begin(
         exchange.inbound.endpoint,
         provider.kind,
         translate_responses=provider.translate_responses,
+        as_events=exchange.ask.as_events,
     )
     call: UpstreamCall | BadRequest = (
         _not_served(exchange, provider)

@@ -206,6 +206,10 @@ class BufferedRelay:
         """Content events and content bytes for the client, where usage must be estimated."""
         return 0, self._content_bytes
 
+    def counted(self) -> tuple[int, int]:
+        """Those of them that `usage` counts."""
+        return self.produced()
+
     def answer_headers(self) -> list[Header]:
         """The answer's head as the client may see it, but for the type."""
         headers = [

@@ -69,7 +69,8 @@ class Gateway:
     accounts: Accounts = field(default_factory=Accounts)  # at providers
     health: dict[tuple[ProviderId, str], Health] = field(default_factory=dict)  # of ailing targets
     limits: Limits = field(default_factory=Limits)
-    warned: dict[ModelId, float] = field(default_factory=dict)  # until when: usage above its cap
+    # Until when, by what is wrong with a model's usage.
+    warned: dict[tuple[ModelId, str], float] = field(default_factory=dict)
     limited: dict[tuple[QuotaId, str], int] = field(default_factory=dict)  # refusals, by why
     outputs: dict[ModelId, OutputHistory] = field(default_factory=dict)
     # Input that came with kept responses, beside what the requests said themselves.

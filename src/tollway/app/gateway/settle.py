@@ -9,12 +9,12 @@ from tollway.app.gateway.relay import BufferedRelay
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.gateway.sizing import output_ceiling
 from tollway.app.pricing import Served
-from tollway.domain.estimate import estimated_input, estimated_output
+from tollway.domain.estimate import estimated_input, estimated_output, is_understated
 from tollway.domain.failure import Cause, Failure, client_status
 from tollway.domain.hold import Hold
 from tollway.domain.output_history import OutputHistory
 from tollway.domain.quota import spent
-from tollway.domain.receipt import ABOVE_CEILING, Payer, Receipt
+from tollway.domain.receipt import ABOVE_CEILING, BELOW_SEEN, Payer, Receipt
 from tollway.domain.refusal import refused_status
 from tollway.domain.usage import NO_USAGE, Usage
 
@@ -58,7 +58,7 @@ def settle_attempt(
         _status(relay, failure),
         relay.status or None,
         _outcome(relay, failure),
-        _flaw(gateway, exchange, usage, source)
+        _flaw(gateway, exchange, relay, usage if source == "provider" else None)
         if failure is None
         else f"{failure.phase.value}:{failure.cause.value}",
         relay.first_byte_ns,
@@ -87,31 +87,44 @@ def settle(gateway: Gateway, exchange: Exchange, verdict: Verdict) -> None:
         observer.observe(receipt)
 
 
-def _flaw(gateway: Gateway, exchange: Exchange, usage: Usage, source: str) -> str | None:
-    """More than the request was allowed to have is billed as counted, and said aloud: either the
-    provider ignores its cap, or it counts something else."""
-    if source != "provider":
+def _flaw(
+    gateway: Gateway, exchange: Exchange, relay: BufferedRelay, reported: Usage | None
+) -> str | None:
+    """What cannot be is billed as counted, and said aloud: either the provider ignores its cap, or
+    it counts something else than it sends."""
+    if reported is None:
         return None
-    ceiling, hold = output_ceiling(exchange), exchange.hold
-    written = (usage.output or 0) + (usage.reasoning or 0)
-    most_read = hold.strict.input_tokens if hold is not None and hold.rules.ceiling else None
-    if (ceiling is None or written <= ceiling * exchange.ask.choices) and (
-        most_read is None or (usage.input or 0) <= most_read
-    ):
+    content_bytes = relay.produced()[1]
+    if _is_above(exchange, reported):
+        flaw, told = ABOVE_CEILING, "a provider counts more than the request could have"
+    elif is_understated(reported, content_bytes) and "echo" not in exchange.ask.fields:
+        # With `echo` the prompt stands in the answer, and is none of its tokens.
+        flaw, told = BELOW_SEEN, "a provider counts less than it sends"
+    else:
         return None
-    now_s, model_id = gateway.clock.monotonic(), exchange.model.id
-    if now_s >= gateway.warned.get(model_id, 0.0):
-        gateway.warned[model_id] = now_s + _WARN_AGAIN_S
+    now_s, place = gateway.clock.monotonic(), (exchange.model.id, flaw)
+    if now_s >= gateway.warned.get(place, 0.0):
+        gateway.warned[place] = now_s + _WARN_AGAIN_S
         _log.warning(
-            "a provider counts more than the request could have",
+            told,
             extra={
                 "model": exchange.model.name,
-                "input": usage.input,
-                "output": written,
-                "output_ceiling": ceiling,
+                "input": reported.input,
+                "output": (reported.output or 0) + (reported.reasoning or 0),
+                "output_ceiling": output_ceiling(exchange),
+                "content_bytes": content_bytes,
             },
         )
-    return ABOVE_CEILING
+    return flaw
+
+
+def _is_above(exchange: Exchange, usage: Usage) -> bool:
+    ceiling, hold = output_ceiling(exchange), exchange.hold
+    written = (usage.output or 0) + (usage.reasoning or 0)
+    if ceiling is not None and written > ceiling * exchange.ask.choices:
+        return True
+    most_read = hold.strict.input_tokens if hold is not None and hold.rules.ceiling else None
+    return most_read is not None and (usage.input or 0) > most_read
 
 
 def _settle_holds(
@@ -167,12 +180,27 @@ def _bill(
         payer = Payer.REPORTED if reported is not None else Payer.ESTIMATED
     else:
         payer = Payer.CLIENT_GONE if failure.cause is Cause.CLIENT_GONE else Payer.CUT
-    if reported is not None:
+    if reported is not None and (failure is None or _counts_all(relay, reported)):
         return payer, reported, "provider"
+    return payer, _estimated(relay, reported), "estimated"
+
+
+def _counts_all(relay: BufferedRelay, reported: Usage) -> bool:
+    """Whether nothing came after the provider had counted: some do so again and again."""
+    return reported.output is not None and relay.counted() == relay.produced()
+
+
+def _estimated(relay: BufferedRelay, reported: Usage | None) -> Usage:
+    """What is known of it, and the rest by its size."""
     events, size_bytes = relay.produced()
-    output = estimated_output(events, size_bytes)
-    read = relay.input_usage or Usage(input=relay.intent.input_estimate)
-    return payer, read._replace(output=output, reasoning=None), "estimated"
+    known = reported or relay.input_usage or Usage()
+    if known.input is None:
+        known = known._replace(input=relay.intent.input_estimate)
+    if reported is None or reported.output is None:
+        return known._replace(output=estimated_output(events, size_bytes), reasoning=None)
+    told_events, told_bytes = relay.counted()
+    more = estimated_output(events - told_events, size_bytes - told_bytes)
+    return known._replace(output=reported.output + more)
 
 
 def _status(relay: BufferedRelay, failure: Failure | None) -> int:

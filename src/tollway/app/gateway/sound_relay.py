@@ -38,6 +38,10 @@ class SoundRelay(StreamRelay):
         """Nothing that counts as tokens."""
         return 0, 0
 
+    def counted(self) -> tuple[int, int]:
+        """All of it."""
+        return 0, 0
+
     def _advance(self, reader: EventReader) -> Failure | None:
         """The first piece came. From here on the input is billed, whatever becomes of us."""
         self._events = reader.events

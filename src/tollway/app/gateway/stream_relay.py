@@ -104,7 +104,7 @@ class StreamRelay(BufferedRelay):
     def end(self, failure: Failure | None) -> Failure | None:
         """Judge the stream and give the client its ending, if it has had a beginning."""
         if not self._streaming:
-            if failure is None and 200 <= self.status < 300:
+            if failure is None and 200 <= self.status < 300 and not self._carrier.whole_too:
                 self._flow = None
                 return self._protocol_failure(f"The provider did not answer with {self.wanted}.")
             return super().end(failure)
@@ -138,7 +138,13 @@ class StreamRelay(BufferedRelay):
 
     def produced(self) -> tuple[int, int]:
         """Content events and content bytes read so far: all of it was given to the client."""
+        if not self._streaming:
+            return super().produced()
         return self._reader.events, self._reader.content_bytes
+
+    def counted(self) -> tuple[int, int]:
+        """Those that the provider had counted when it told its usage."""
+        return self._reader.counted if self._streaming else super().counted()
 
     def _begin(self) -> None:
         self.answered = True

@@ -49,6 +49,8 @@ class ConversePieces:
     def __init__(self, stops: Mapping[str, Stop]) -> None:
         self.malformed = 0
         self.usage: Usage | None = None
+        self.counted = 0
+        self._given = 0  # pieces, before what is read now
         self._garbled = 0  # in a row
         self._stops = stops
         self._frames = FrameBuffer()
@@ -68,12 +70,16 @@ class ConversePieces:
         self._frames.add(data)
         try:
             while not self._over and (frame := self._frames.take()) is not None:
+                known = self.usage
                 pieces += self._read(frame)
+                if self.usage is not known:
+                    self.counted = self._given + len(pieces)
                 if self._parts > MAX_PARTS and not self._over:
                     pieces.append(self._failed(TOO_MANY_PARTS))
         except FrameError as error:
             code = None if error.too_large else "malformed_stream"
             pieces.append(self._failed(StreamError(None, str(error), code)))
+        self._given += len(pieces)
         return pieces
 
     def end(self) -> list[Piece]:

@@ -40,10 +40,12 @@ class ChatPieces(EventReader):
         if event.get("error") or (name == b"error" and not choices):
             return [self._fault(event)]
         pieces: list[Piece] = []
+        self.usage = read_usage(event.get("usage")) or self.usage
         if not self._begun:
+            if not choices and self.usage is None:
+                return []  # it says nothing, so another target may still be asked
             self._begun = True
             pieces.append(Begun(text_of(event, "id")))
-        self.usage = read_usage(event.get("usage")) or self.usage
         choice = next((one for one in objects_of(choices) if not one.get("index")), None)
         if choice is None:
             return pieces

@@ -44,6 +44,8 @@ class EventReader(ABC):
         """Without a buffer, events are server-sent ones."""
         self.malformed = 0
         self.usage: Usage | None = None
+        self.counted = 0
+        self._given = 0  # pieces, before what is read now
         self._garbled = 0  # in a row
         self._buffer: Buffer = EventBuffer() if buffer is None else buffer
         self._fresh = True
@@ -81,11 +83,15 @@ class EventReader(ABC):
             whole = whole.removeprefix(BOM)
         pieces: list[Piece] = []
         for lines in split_events(whole):
+            known = self.usage
             pieces += self._read_lines(lines)
+            if self.usage is not known:
+                self.counted = self._given + len(pieces)
             if self._parts > MAX_PARTS and not self._over:
                 pieces.append(self._failed(TOO_MANY_PARTS))
             if self._over:
                 break
+        self._given += len(pieces)
         return pieces
 
     def _read_lines(self, lines: list[bytes]) -> list[Piece]:

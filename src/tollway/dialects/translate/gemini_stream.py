@@ -50,7 +50,7 @@ _BROKEN = frozenset(
         "MISSING_THOUGHT_SIGNATURE", "MALFORMED_RESPONSE",
     }
 )  # fmt: skip
-_SAYS_SOMETHING = frozenset({"candidates", "promptFeedback", "usageMetadata"})
+_SAYS_SOMETHING = ("candidates", "promptFeedback", "usageMetadata")
 _NOT_IN_IDS = re.compile(r"[^A-Za-z0-9_-]")
 _ID_CHARS = 32  # of an answer's id within a call's: vendors allow 40 and more
 
@@ -75,7 +75,7 @@ class GeminiPieces(PartByPart, EventReader):
     def _read(self, name: bytes, event: dict[str, Any]) -> list[Piece]:
         if event.get("error"):
             return [self._fault(event)]
-        if _SAYS_SOMETHING.isdisjoint(event):
+        if not any(event.get(name) for name in _SAYS_SOMETHING):
             return []
         self.usage = read_gemini_usage(event.get("usageMetadata")) or self.usage
         pieces = self._begin(event)

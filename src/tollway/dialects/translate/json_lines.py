@@ -57,4 +57,5 @@ class LineReader(EventReader):
                 pieces.append(self._failed(TOO_MANY_PARTS))
             if self._over:
                 break
+        self._given += len(pieces)
         return pieces

@@ -27,7 +27,6 @@ from tollway.dialects.translate.talk import Answer, Stop
 from tollway.dialects.usage_ollama import read_ollama_usage
 
 STOPS = {"stop": Stop.END, "length": Stop.LENGTH}
-_SAYS_SOMETHING = frozenset({"message", "done"})
 _NOT_IN_IDS = re.compile(r"[^A-Za-z0-9_-]")
 _ID_CHARS = 32  # of what tells an answer from others within a call's id: vendors allow 40 and more
 
@@ -48,7 +47,7 @@ class OllamaPieces(PartByPart, LineReader):
     def _read(self, name: bytes, event: dict[str, Any]) -> list[Piece]:
         if event.get("error"):
             return [self._fault(event)]
-        if _SAYS_SOMETHING.isdisjoint(event):
+        if not (event.get("message") or event.get("done")):
             return []
         pieces: list[Piece] = []
         if not self._begun:

@@ -21,6 +21,7 @@ class PieceReader(Protocol):
 
     malformed: int
     usage: Usage | None  # what the provider has counted of the whole answer by now, if it has
+    counted: int  # how many pieces came before it said so
 
     def feed(self, data: bytes) -> list[Piece]:
         """What these bytes bring."""

@@ -30,6 +30,7 @@ from tollway.dialects.translate.talk import (
     Thinking,
     ToolUse,
 )
+from tollway.domain.estimate import needs_size
 from tollway.domain.refusal import BadRequest
 from tollway.domain.usage import Usage
 
@@ -50,6 +51,7 @@ class Translation:
     client: ClientSide
     provider: ProviderSide
     same: bool = False
+    whole_too: bool = False
 
     @property
     def stream_type(self) -> bytes:
@@ -90,7 +92,7 @@ class Translation:
         if answer is None:
             return read_error(body)
         told = self.client.write_answer(answer, heading)
-        size = 0 if answer.usage is not None else _written_bytes(answer)
+        size = _written_bytes(answer) if needs_size(answer.usage, len(body)) else 0
         return Reply(True, answer.usage, size, None, None, told)
 
     def _cannot(self, error: CannotCarryError) -> BadRequest:
@@ -121,10 +123,12 @@ class TranslatingReader:
 
     __slots__ = (
         "_chars",
+        "_given",
         "_reader",
         "_writer",
         "began",
         "content_bytes",
+        "counted",
         "done",
         "error",
         "events",
@@ -138,12 +142,14 @@ class TranslatingReader:
         self._reader = provider.reader()
         self._writer = writer
         self._chars = 0
+        self._given = 0  # pieces
         self.done = False
         self.began = False
         self.read = 0
         self.events = 0
         self.content_bytes = 0
         self.usage: Usage | None = None
+        self.counted = (0, 0)
         self.input_usage: Usage | None = None
         self.error: StreamError | None = None
         self.overflow = False  # the provider's side says it as an error
@@ -175,10 +181,13 @@ class TranslatingReader:
         return self._write(pieces)
 
     def _write(self, pieces: list[Piece]) -> bytes:
+        self._note_counted()
         if not pieces:
             return b""
         for number, piece in enumerate(pieces):
             self._count(piece)
+            self._given += 1
+            self._note_counted()
             if self.error is not None:
                 pieces = pieces[:number]
                 break
@@ -187,6 +196,11 @@ class TranslatingReader:
         if self.error is not None and not self.began:
             return b""  # the client can still have a real status
         return self._writer.write(pieces)
+
+    def _note_counted(self) -> None:
+        """Usage is told between two pieces, or after the last."""
+        if self._given == self._reader.counted:
+            self.counted = self.events, self.content_bytes
 
     def _count(self, piece: Piece) -> None:
         if isinstance(piece, Failed):

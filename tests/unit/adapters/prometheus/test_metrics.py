@@ -74,3 +74,14 @@ def test_limits_by_quota_and_why():
     assert 'tollway_limit_refusals_total{quota="quo_2",why="shadow"} 1.0' in text
     assert "tollway_limit_share_admissions_total 2.0" in text
     assert "tollway_workers_counting 1.0" in text
+
+
+def test_usage_that_cannot_be():
+    """Each way by model and provider, on its own."""
+    one, two = Tally(), Tally()
+    for flaw in ("usage:above_ceiling", "usage:below_seen", "usage:below_seen", None):
+        one.observe(BASE._replace(error=flaw))
+    two.observe(BASE._replace(error="usage:below_seen"))
+    samples, labels = _page(one, two), (("model", "m"), ("provider", "prv_a"))
+    assert samples["tollway_usage_above_ceiling_total", labels] == 1
+    assert samples["tollway_usage_below_seen_total", labels] == 3

@@ -343,6 +343,20 @@ class TestAboveTheCeiling:
             tally.observe(one)
         assert tally.collect()["above_ceiling"] == ([["m", row.provider_id, 2]] if flagged else [])
 
+    async def test_less_than_was_sent_is_told_too(self, caplog):
+        """Once in a while for each model, and each way on its own."""
+        long = reply("x" * 20_000, usage=(5, 1))
+        made = bench(*[whole(long)] * 2, whole(reply(usage=(5, 200))), quotas=[quota(10**9)])
+        for _ in range(3):
+            await made.ask({**ASK, "max_tokens": 100})
+        errors = [row.error for row in made.journal.receipts]
+        assert errors == ["usage:below_seen"] * 2 + ["usage:above_ceiling"]
+        said = [one.message for one in caplog.records if "a provider counts" in one.message]
+        assert said == [
+            "a provider counts less than it sends",
+            "a provider counts more than the request could have",
+        ]
+
     async def test_more_input_than_bytes_under_a_strict_limit(self):
         """A text of so many bytes has not more tokens than that."""
         made = bench(

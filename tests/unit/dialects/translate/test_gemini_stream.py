@@ -221,7 +221,7 @@ STREAMS = {
         [Begun(""), Ended(Stop.FILTER)],
     ),
     "cut": (events(response({"text": "a"})), [Begun("r-1/x"), TextPiece(0, "a")]),
-    "nothing": (events({}, {"new": 1}), []),
+    "nothing": (events({}, {"new": 1}, {"candidates": []}), []),
     "one malformed event": (
         events(response({"text": "a"})) + b"data: {no\r\n\r\n" + events(response(reason="STOP")),
         [Begun("r-1/x"), TextPiece(0, "a"), PartEnded(0), Ended(Stop.END)],

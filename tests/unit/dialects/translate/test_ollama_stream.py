@@ -112,6 +112,7 @@ STREAMS = {
     "cut": (line({"content": "a"}), [Begun(), TextPiece(0, "a")]),
     "more than the end": (done() + line({"content": "x"}), [Begun(), Ended(Stop.END, USED)]),
     "nothing": (b"", []),
+    "nothing said": (line(), []),
     "nonsense": (
         b'{"status": "pulling"}\n' + line(done="true") + line({"content": 5, "tool_calls": 7})
         + b"no json\n" + done(),
