@@ -76,7 +76,8 @@ class AccountBoard:
         self.wake(None, None)
         self._bells.close()
         os.close(self._locks)
-        os.close(self._file)  # the map lives as long as somebody looks at it
+        fcntl.flock(self._file, fcntl.LOCK_UN)  # the map has a descriptor of its own
+        os.close(self._file)
 
     def beat(self) -> None:
         """Live on, and see who does."""
