@@ -1,6 +1,20 @@
 """One account's cells in memory, for several queues in one process: each at a seat of its own."""
 
-from tollway.domain.fair_commons import NUMBERS, SEAT, OwnFinishes
+from tollway.domain.fair_commons import NUMBERS, RUNNING, SEAT, WAITING, OwnFinishes
+
+
+class Finishes(OwnFinishes):
+    """What others have to know too."""
+
+    def __init__(self):
+        super().__init__()
+        self.everybody, self.parts = {}, {}
+
+    def split(self, tenant):
+        return self.parts.get(tenant, 1.0)
+
+    def used(self, tenant, weight, amount):
+        self.everybody[tenant] = (weight, self.everybody.get(tenant, (0, 0.0))[1] + amount)
 
 
 class Table:
@@ -8,7 +22,7 @@ class Table:
 
     def __init__(self, seats):
         self.numbers = [0.0] * NUMBERS
-        self.finishes = OwnFinishes()
+        self.finishes = Finishes()
         self.seats = [[0.0] * SEAT for _ in range(seats)]
         self.gone = set()
         self.held = None  # by whom, where that is to be another
@@ -49,3 +63,25 @@ class Seat:
 
     def wake(self, number=None):
         self.table.woken.append((self.number, number))
+
+    def standing(self):
+        seats = self.table.seats
+        return tuple(int(sum(seat[at] for seat in seats)) for at in (RUNNING, WAITING))
+
+    def tenants(self):
+        return self.finishes.everybody
+
+    def split(self, parts):
+        self.finishes.parts = dict(parts)
+
+
+class OneAccount:
+    """A machine's board with one account."""
+
+    speaks = True
+
+    def __init__(self, seat, place="acc"):
+        self.seat, self.place = seat, place
+
+    def accounts(self):
+        return {self.place: self.seat}

@@ -10,8 +10,12 @@ from typing import Protocol
 # Places in `Commons.numbers`. All are 0 where nothing has happened yet; times are in seconds.
 VIRTUAL, REQUESTS, TOKENS = 0, 1, 3  # each rate: its level, and when that was so
 LEARNED, BLAMED_S, GOOD, MOST, BLOCKED_S, CHANGES = range(5, 11)
-PART = 11  # of the account that this machine has, where others have the rest; 0: all of it
-NUMBERS = 16
+WENT = 11  # requests so far
+AT_ONCE, REQUESTS_A_MINUTE, TOKENS_A_MINUTE = range(12, 15)  # what it takes; 0: not known
+# Where other machines use it too: this one's part of the rates and of what runs at once (0: all of
+# it), and what runs elsewhere.
+PART, SLOTS, ELSEWHERE = range(15, 18)
+NUMBERS = 24
 # Places in a seat: what one worker has there.
 RUNNING, WAITING, HEAD, RUNG_S = range(4)
 SEAT = 4
@@ -40,6 +44,14 @@ class Finishes(Protocol):
 
     def put(self, tenant: str, finish: float) -> None:
         """Who is least ahead is forgotten first."""
+        ...
+
+    def used(self, tenant: str, weight: float, amount: float) -> None:
+        """So much more (or less), in tokens over its weight: for other machines to hear of."""
+        ...
+
+    def split(self, tenant: str) -> float:
+        """The part of its weight that counts on this machine."""
         ...
 
 
@@ -88,6 +100,13 @@ class OwnFinishes:
             ahead = nlargest(_MOST_FINISHES // 2, self._known.items(), key=lambda one: one[1])
             self._known = dict(ahead)
         self._known[tenant] = finish
+
+    def used(self, tenant: str, weight: float, amount: float) -> None:
+        """Nobody hears of it."""
+
+    def split(self, tenant: str) -> float:
+        """All of it."""
+        return 1.0
 
 
 class Alone:

@@ -19,6 +19,7 @@ from tollway.domain.fair_commons import (
     TOKENS,
     VIRTUAL,
     WAITING,
+    WENT,
     Alone,
     Cells,
     Commons,
@@ -52,35 +53,31 @@ UNLIMITED = Capacity()
 
 class Rate:
     """So much a minute, and `_BURST_S` of it at once. What is spent of the burst stands in two of
-    somebody's cells, where nothing means that it is whole."""
+    somebody's cells, in seconds of the rate: whoever has another rate pays it off as fast."""
 
-    __slots__ = ("_at", "_cells", "_most", "_per_s")
+    __slots__ = ("_at", "_burst_s", "_cells", "_one_s")
 
     def __init__(self, per_minute: int, cells: Cells, at: int) -> None:
-        self._per_s = per_minute / _MINUTE_S
-        self._most = max(1.0, self._per_s * _BURST_S)
+        self._one_s = _MINUTE_S / per_minute
+        self._burst_s = max(self._one_s, _BURST_S)
         self._cells = cells
         self._at = at
 
     def ready_s(self, now_s: float) -> float:
         """When something may go: an amount larger than the burst goes when the burst is whole, and
         is paid off afterwards."""
-        missing = 1.0 - self._most + self._spent(now_s)
-        return now_s if missing <= 0 else now_s + missing / self._per_s
+        missing_s = self._one_s - self._burst_s + self._spent_s(now_s)
+        return now_s if missing_s <= 0 else now_s + missing_s
 
     def take(self, amount: float, now_s: float) -> None:
         """It went."""
         at = self._at
-        self._cells[at] = self._spent(now_s) + amount
+        self._cells[at] = self._spent_s(now_s) + amount * self._one_s
         self._cells[at + 1] = max(now_s, self._cells[at + 1])
 
-    def begin(self) -> None:
-        """What was spent of another rate is not to be paid off by this one."""
-        self._cells[self._at] = min(self._cells[self._at], self._most)
-
-    def _spent(self, now_s: float) -> float:
-        spent, since_s = self._cells[self._at], self._cells[self._at + 1]
-        return max(0.0, spent - max(0.0, now_s - since_s) * self._per_s)
+    def _spent_s(self, now_s: float) -> float:
+        spent_s, since_s = self._cells[self._at], self._cells[self._at + 1]
+        return max(0.0, spent_s - max(0.0, now_s - since_s))
 
 
 @dataclass(slots=True)
@@ -205,7 +202,9 @@ class FairQueue(Generic[T]):
         self.running -= 1
         finish = self._finishes.get(tenant) if more_tokens else 0.0
         if finish:
-            self._finishes.put(tenant, max(0.0, finish + more_tokens / weight))
+            finish += more_tokens / (weight * self._finishes.split(tenant))
+            self._finishes.put(tenant, max(0.0, finish))
+            self._finishes.used(tenant, weight, more_tokens / weight)
 
     def has_room(self, now_s: float) -> bool:
         """Whether somebody who comes now would go at once."""
@@ -249,9 +248,7 @@ class FairQueue(Generic[T]):
     def _rate(self, per_minute: int | None, at: int) -> Rate | None:
         if per_minute is None:
             return None
-        rate = Rate(max(per_minute, 1), self._numbers, at)
-        rate.begin()
-        return rate
+        return Rate(max(per_minute, 1), self._numbers, at)
 
     def _blocked_s(self, now_s: float) -> float:
         at_once = self.capacity.at_once
@@ -268,7 +265,10 @@ class FairQueue(Generic[T]):
             self._requests.take(1, now_s)
         if self._tokens is not None:
             self._tokens.take(tokens, now_s)
-        self._finishes.put(tenant, start + max(tokens, 1) / weight)
+        self._numbers[WENT] += 1
+        amount = max(tokens, 1) / weight
+        self._finishes.put(tenant, start + amount / self._finishes.split(tenant))
+        self._finishes.used(tenant, weight, amount)
 
 
 def _is_late(seat: Cells, now_s: float) -> bool:

@@ -25,6 +25,7 @@ from tollway.adapters.memory.quota import MemoryQuotaStore
 from tollway.adapters.prometheus.tally import Tally
 from tollway.adapters.system.clock import SystemClock
 from tollway.app.gateway.issued import IssuedRing
+from tollway.app.gateway.machines import Exchange, Machines
 from tollway.app.gateway.newcomers import Newcomers
 from tollway.app.gateway.request_ids import RequestIds
 from tollway.app.gateway.running import Running
@@ -113,6 +114,7 @@ class Worker:
             counting=counting,
             answers=DiskAnswers(answers_dir(settings), box),
         )
+        self._exchange = self._meeting()
         self.server = GatewayServer(
             GatewayHandler(self.gateway, settings.body_bytes, _uploads(settings)),
             server_options(settings),
@@ -153,6 +155,13 @@ class Worker:
                 "TOLLWAY_REDIS_URL is no address of a server: write redis://host:6379/0, "
                 f"rediss://user:password@host:6379/0 or unix:///path. ({error})"
             ) from error
+
+    def _meeting(self) -> Exchange | None:
+        """Where machines tell each other of accounts, if there is a server for that."""
+        if self._board is None or self._shared is None:
+            return None
+        machine = self._board.machine
+        return Exchange(Machines(self._board, machine), self._shared.reports(machine))
 
     def metrics(self) -> dict[str, Any]:
         """What this process has counted so far."""
@@ -204,6 +213,8 @@ class Worker:
             await asyncio.sleep(_BEAT_S)
             self._board.beat()
             self.gateway.accounts.look()
+            if self._exchange is not None and self._board.speaks:
+                await self._exchange.turn()
 
     def hand_over(self, keys: list[tuple[str, int]]) -> list[int]:
         """A successor counts on from here: what is still held on these counters."""
@@ -244,6 +255,8 @@ class Worker:
 
     async def close(self) -> None:
         """After the last request was settled."""
+        if self._exchange is not None and self._board is not None and not self._board.alive:
+            await self._exchange.leave()
         if self._shared is not None:
             await self._shared.close()
         await self._http.close()

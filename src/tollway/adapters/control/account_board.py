@@ -2,8 +2,9 @@
 places that each of them reads as memory. Whoever changes an account's cells holds its lock for some
 microseconds, and the kernel frees it with its process. `bells.py` has another worker look at once.
 
-The file begins with when each worker was seen last and the names of the accounts, as digests; then
-an area for each. Of use only while somebody has it open: whoever comes first makes it anew.
+The file begins with a name of its own, when each worker was seen last, and the names of the
+accounts, as digests; then an area for each. Of use only while somebody has it open: whoever comes
+first makes it anew.
 """
 
 import fcntl
@@ -11,24 +12,26 @@ import logging
 import mmap
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 
 from tollway.adapters.control.bells import Bells
-from tollway.app.ports_sharing import NoBoard, SharedCommons
-from tollway.domain.fair_commons import NUMBERS, SEAT
+from tollway.app.ports_sharing import MachinesAccount, NoBoard, SharedCommons
+from tollway.domain.fair_commons import NUMBERS, RUNNING, SEAT, WAITING
 
 _log = logging.getLogger(__name__)
 SEATS = 64
 _LAYOUT = 1  # another number whenever places change: old and new workers overlap
-_ACCOUNTS = 1024
+_ACCOUNTS = 512
 _TENANTS = 256  # of one account whose turns are remembered
 _BEATS_BYTES = 8 * SEATS
 _NAMES_BYTES = 8 * _ACCOUNTS
-_HEAD_BYTES = _BEATS_BYTES + _NAMES_BYTES
+_MACHINE_BYTES = 8
+_NAMES_AT = _MACHINE_BYTES + _BEATS_BYTES
+_HEAD_BYTES = _NAMES_AT + _NAMES_BYTES
 _NUMBERS_BYTES = 8 * NUMBERS
 _SEATS_BYTES = 8 * SEAT * SEATS
-_AREA_BYTES = _NUMBERS_BYTES + _SEATS_BYTES + 16 * _TENANTS
+_AREA_BYTES = _NUMBERS_BYTES + _SEATS_BYTES + 40 * _TENANTS
 _SIZE = _HEAD_BYTES + _ACCOUNTS * _AREA_BYTES
 _CHUNK = bytes(1 << 20)
 
@@ -52,11 +55,13 @@ class AccountBoard:
         self._locks = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._map = mmap.mmap(self._file, _SIZE)
         view = memoryview(self._map)
-        self._beats = view[:_BEATS_BYTES].cast("d")
-        self._names = view[_BEATS_BYTES:_HEAD_BYTES].cast("Q")
+        self.machine = bytes(view[:_MACHINE_BYTES]).hex()  # no other machine's name
+        self._beats = view[_MACHINE_BYTES:_NAMES_AT].cast("d")
+        self._names = view[_NAMES_AT:_HEAD_BYTES].cast("Q")
         self._areas = view[_HEAD_BYTES:]
         self._known: dict[str, SharedCommons] = {}
         self._places: dict[int, str] = {}
+        self._by_index: dict[int, _Area] = {}
         self._stuck_since_s: float | None = None
         self._on_wake: Callable[[str], None] = lambda _: None
         self._bells = Bells(run_dir, seat, self._heard)
@@ -98,11 +103,27 @@ class AccountBoard:
             index = self._index(_digest(place))
             if index is None:
                 return NoBoard().commons(place)
-            start = index * _AREA_BYTES
-            area = self._areas[start : start + _AREA_BYTES]
-            found = self._known[place] = _Area(self, index, area)
+            found = self._known[place] = self._area(index)
             self._places[index] = place
         return found
+
+    @property
+    def speaks(self) -> bool:
+        """Whether this worker speaks for its machine: the first that lives."""
+        return not self.alive or self.number < self.alive[0]
+
+    def accounts(self) -> Mapping[str, MachinesAccount]:
+        """All that any worker here knows, by names that are the same on every machine."""
+        names = self._names.tolist()
+        return {f"{name:x}": self._area(index) for index, name in enumerate(names) if name}
+
+    def _area(self, index: int) -> "_Area":
+        area = self._by_index.get(index)
+        if area is None:
+            start = index * _AREA_BYTES
+            area = _Area(self, index, self._areas[start : start + _AREA_BYTES])
+            self._by_index[index] = area
+        return area
 
     def lock(self, index: int) -> bool:
         """Be alone at one account; False: its holder is slow. One that stands still is not waited
@@ -185,6 +206,20 @@ class _Area:
             self._others = [(number, self._seats[number]) for number in alive]
         return self._others
 
+    def standing(self) -> tuple[int, int]:
+        """What runs and what waits on this machine."""
+        seats = [self.seat, *(seat for _, seat in self.others())]
+        running, waiting = (sum(int(seat[at]) for seat in seats) for at in (RUNNING, WAITING))
+        return running, waiting
+
+    def tenants(self) -> Mapping[str, tuple[float, float]]:
+        """By digest: weight, and all that was used."""
+        return self.finishes.everybody()
+
+    def split(self, parts: Mapping[str, float]) -> None:
+        """The parts of tenants' weights that count here."""
+        self.finishes.split_all(parts)
+
     def lock(self) -> bool:
         """Be alone at it."""
         return self._board.lock(self._index)
@@ -199,11 +234,15 @@ class _Area:
 
 
 class _Finishes:
-    """Of the tenants of one account, by digests of their names."""
+    """Of the tenants of one account, by digests of their names. Beside each: its weight, what it
+    has used, and which part of the weight counts on this machine."""
 
     def __init__(self, cells: memoryview) -> None:
-        self._names = cells[: 8 * _TENANTS].cast("Q")
-        self._finishes = cells[8 * _TENANTS :].cast("d")
+        columns = [cells[at : at + 8 * _TENANTS] for at in range(0, 40 * _TENANTS, 8 * _TENANTS)]
+        self._names = columns[0].cast("Q")
+        self._finishes, self._weights, self._used, self._splits = (
+            column.cast("d") for column in columns[1:]
+        )
         self._known: dict[str, tuple[int, int]] = {}  # digest and place, as they were last
 
     def get(self, tenant: str) -> float:
@@ -218,7 +257,31 @@ class _Finishes:
             finishes = self._finishes.tolist()
             place = finishes.index(min(finishes))
             self._names[place] = _digest(tenant)
+            self._used[place] = self._splits[place] = 0.0
         self._finishes[place] = finish
+
+    def used(self, tenant: str, weight: float, amount: float) -> None:
+        """Of one that has a place."""
+        place = self._place(tenant)
+        if place is not None:
+            self._weights[place] = weight
+            self._used[place] += amount
+
+    def everybody(self) -> dict[str, tuple[float, float]]:
+        """Weight and use by digest."""
+        found = zip(self._names.tolist(), self._weights.tolist(), self._used.tolist(), strict=True)
+        return {f"{name:x}": (weight, used) for name, weight, used in found if name}
+
+    def split(self, tenant: str) -> float:
+        """The part of its weight that counts here; all of it where nothing was said."""
+        place = self._place(tenant)
+        return 1.0 if place is None else self._splits[place] or 1.0
+
+    def split_all(self, parts: Mapping[str, float]) -> None:
+        """By digest. Who is not named counts in full."""
+        for place, name in enumerate(self._names.tolist()):
+            if name:
+                self._splits[place] = parts.get(f"{name:x}", 0.0)
 
     def _place(self, tenant: str) -> int | None:
         known = self._known.get(tenant)
@@ -250,5 +313,6 @@ def _opened(path: str) -> int:
         # Written and not only made longer: a full disk must show here, and not on a page's touch.
         for start in range(0, _SIZE, len(_CHUNK)):
             os.pwrite(file, _CHUNK[: _SIZE - start], start)
+        os.pwrite(file, os.urandom(_MACHINE_BYTES), 0)
     fcntl.flock(file, fcntl.LOCK_SH)
     return file

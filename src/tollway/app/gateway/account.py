@@ -6,7 +6,8 @@ import asyncio
 
 from tollway.app.ports_sharing import OwnCommons, SharedCommons
 from tollway.domain.failure import Cause, Failure
-from tollway.domain.fair_commons import RUNG_S
+from tollway.domain.fair_commons import ELSEWHERE, RUNG_S
+from tollway.domain.fair_machines import parted, say_capacity
 from tollway.domain.fair_share import UNLIMITED, Capacity, FairQueue
 from tollway.domain.learned_capacity import LearnedCapacity
 from tollway.domain.tenant import TenantRecord
@@ -212,7 +213,7 @@ class Account:
             self._rejected_until_s = now_s + _REJECTED_S
         elif _is_complaint(failure):
             retry_s = _COMPLAINT_S if failure.retry_after_s is None else failure.retry_after_s
-            running = self._queue.running_everywhere
+            running = self._queue.running_everywhere + int(self._commons.numbers[ELSEWHERE])
             learned.complained(running, retry_after_s=retry_s, now_s=now_s)
 
     def _take_up(self) -> None:
@@ -223,7 +224,8 @@ class Account:
 
     def _resize(self) -> None:
         capacity = self._learned.capacity(self.configured)
-        self._queue.resize(capacity, self._loop.time())
+        say_capacity(self._commons.numbers, capacity)
+        self._queue.resize(parted(self._commons.numbers, capacity), self._loop.time())
         self.free = capacity.unknown and not len(self._queue) and not self._rests
 
     def _pump(self) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tollway.adapters.control import account_board
 from tollway.adapters.control.account_board import AccountBoard
-from tollway.domain.fair_commons import RUNNING, VIRTUAL
+from tollway.domain.fair_commons import RUNNING, VIRTUAL, WAITING
 
 
 @pytest.fixture
@@ -221,3 +221,40 @@ async def test_with_too_many_accounts_a_worker_is_alone(boards, caplog):
     found.unlock()
     assert list(found.others()) == []
     assert "not shared" in caplog.text
+
+
+async def test_one_worker_speaks_for_its_machine(boards):
+    """The first that lives; it sees what all workers know, by names that every machine has."""
+    two, one = boards(1), boards(0)
+    two.beat()
+    assert (one.speaks, two.speaks) == (True, False)
+    assert one.machine == two.machine
+    assert len(one.machine) == 16
+    theirs = two.commons("acc")
+    theirs.finishes.put("ten_a", 5.0)
+    theirs.finishes.used("ten_a", 2.0, 30.0)
+    theirs.finishes.used("ten_a", 2.0, -10.0)
+    theirs.finishes.used("ten_b", 2.0, 1.0)
+    theirs.seat[RUNNING], theirs.seat[WAITING] = 3, 4
+    ((name, account),) = one.accounts().items()
+    assert account.standing() == (3, 4)
+    ((tenant, known),) = account.tenants().items()
+    assert known == (2.0, 20.0)
+    assert (name, tenant) == (f"{account_board._digest('acc'):x}",
+                              f"{account_board._digest('ten_a'):x}")  # fmt: skip
+    assert one.accounts()[name] is account
+
+
+async def test_the_part_of_a_weight_that_counts_here(boards):
+    """As the machines have split it; in full for whom nothing was said."""
+    one, two = boards(0), boards(1)
+    mine = one.commons("acc")
+    mine.finishes.put("ten_a", 5.0)
+    mine.finishes.put("ten_b", 5.0)
+    (account,) = two.accounts().values()
+    tenant = f"{account_board._digest('ten_a'):x}"
+    account.split({tenant: 0.25, "77": 0.5})
+    splits = [mine.finishes.split(one) for one in ("ten_a", "ten_b", "ten_c")]
+    assert splits == [0.25, 1.0, 1.0]
+    account.split({})
+    assert mine.finishes.split("ten_a") == 1.0
