@@ -102,14 +102,15 @@ def test_a_crowd_beside_one_that_keeps_to_its_share(account: Account, show: Show
 
 @pytest.mark.parametrize("account", [{**EQUALS, "workers": 2}], indirect=True)
 def test_a_crowd_before_two_workers(account: Account, show: Show) -> None:
-    """The same where both tenants' requests come to either worker. One more process has to be woken
-    for a turn, so that the p99 may be 2.5 times its own alone."""
+    """The same where both tenants' requests come to either worker. As a rule another process is
+    woken for a turn, whose time is the machine's: so the bounds are wider than with one. Behind the
+    400 of the crowd a request would wait for four seconds."""
     found = _measure(account, 0.4, 2)
     show(str(found))
     assert not found.unserved, found.unserved[:8]
-    assert median(found.used) >= 0.9
-    assert median(found.kept) >= 0.95
-    assert median(found.ratios) <= 2.5
+    assert median(found.used) >= 0.8
+    assert median(found.kept) >= 0.9
+    assert median(found.crowded) <= 1500
 
 
 @pytest.mark.parametrize("account", [EQUALS], indirect=True)

@@ -30,7 +30,7 @@ T = TypeVar("T")
 _BURST_S = 5.0  # of a rate may come at once: providers count in less than their minute
 _MINUTE_S = 60.0
 _SMOOTH = 0.2  # of each new interval between two turns, in their mean
-_ANSWERS_S = 0.03  # a worker whose turn it is; after that others go before it
+_ANSWERS_S = 0.1  # a worker whose turn it is; after that others go before it
 _NEVER = float("inf")
 
 

@@ -172,9 +172,9 @@ def test_who_does_not_answer_is_passed_over():
     machine.queues[1].say()
     machine.end(0)
     machine.come(0, "a", 10)
-    machine.look(0.02)
+    machine.look(0.06)
     assert not machine.running
-    machine.look(0.02)
+    machine.look(0.06)
     assert [one[:2] for one in machine.running] == [(0, "a")]
 
 
