@@ -56,6 +56,7 @@ async def run(lifeline: ChildLifeline, settings: Settings, given: dict[str, Any]
     await control.start()
     refresh = asyncio.create_task(_refresh(worker))
     exact = asyncio.create_task(worker.keep_exact())
+    accounts = asyncio.create_task(worker.keep_accounts())
     # What start-up made lives as long as the process: the collector need never look at it again.
     gc.collect()
     gc.freeze()
@@ -67,6 +68,7 @@ async def run(lifeline: ChildLifeline, settings: Settings, given: dict[str, Any]
     await _drain(worker, settings, hurry)
     refresh.cancel()
     exact.cancel()
+    accounts.cancel()
     await control.close()
     await worker.close()
     lifeline.report("stopped", metrics=worker.metrics())

@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from tollway.adapters.control.account_board import SEATS, AccountBoard
 from tollway.adapters.control.client import ControlError, ask
 from tollway.adapters.control.counting import KeeperCounting
 from tollway.adapters.control.price_file import FilePriceSource
@@ -25,10 +26,12 @@ from tollway.adapters.prometheus.tally import Tally
 from tollway.adapters.system.clock import SystemClock
 from tollway.adapters.system.sealing import SivSealing
 from tollway.app.gateway.issued import IssuedRing
+from tollway.app.gateway.machines import Exchange, Machines
 from tollway.app.gateway.newcomers import Newcomers
 from tollway.app.gateway.request_ids import RequestIds
 from tollway.app.gateway.running import Running
 from tollway.app.gateway.runtime import Gateway
+from tollway.app.gateway.sharing import Accounts
 from tollway.app.ports import SecretError, StoreUnavailableError
 from tollway.app.ports_identity import JwtVerifier
 from tollway.app.pricing import Pricing
@@ -50,6 +53,7 @@ from tollway.wiring.options import (
 
 _log = logging.getLogger(__name__)
 _NEWS_TIMEOUT_S = 1.0
+_BEAT_S = 0.25
 KEEPER_SOCKET = "keeper.sock"
 
 
@@ -83,6 +87,7 @@ class Worker:
         self._clock = clock
         self.tally = Tally()
         self.prices = Pricing(FilePriceSource(settings.run_dir))
+        self._board = _board(settings, self.slot)
         running = Running()
         counting = KeeperCounting(
             self._keeper, self.slot, lock.source, shared=settings.redis_url is not None
@@ -106,10 +111,12 @@ class Worker:
             newcomers=Newcomers(self._ask_for_news),
             new_models=Newcomers(self._ask_for_news),
             running=running,
+            accounts=Accounts(self._board),
             prices=self.prices,
             counting=counting,
             answers=DiskAnswers(answers_dir(settings), box),
         )
+        self._exchange = self._meeting()
         self.server = GatewayServer(
             GatewayHandler(self.gateway, settings.body_bytes, _uploads(settings)),
             server_options(settings),
@@ -151,6 +158,13 @@ class Worker:
                 f"rediss://user:password@host:6379/0 or unix:///path. ({error})"
             ) from error
 
+    def _meeting(self) -> Exchange | None:
+        """Where machines tell each other of accounts, if there is a server for that."""
+        if self._board is None or self._shared is None:
+            return None
+        machine = self._board.machine
+        return Exchange(Machines(self._board, machine), self._shared.reports(machine))
+
     def metrics(self) -> dict[str, Any]:
         """What this process has counted so far."""
         reached = [[quota, why, count] for (quota, why), count in self.gateway.limited.items()]
@@ -179,6 +193,8 @@ class Worker:
     async def open(self) -> None:
         """Before the first request. A server of counters that is away is waited for a little, and
         then tried again in the background. Raises SettingsError for one that would lose them."""
+        if self._board is not None:
+            self._board.open(self.gateway.accounts.look)
         if self._shared is None:
             return
         try:
@@ -192,6 +208,15 @@ class Worker:
         """Forever: what counters in memory need now and then. Shared ones see to themselves."""
         if self._shared is None:
             await self._local.keep_exact()
+
+    async def keep_accounts(self) -> None:
+        """Forever: say to the other workers how it stands at providers' accounts."""
+        while self._board is not None:
+            await asyncio.sleep(_BEAT_S)
+            self._board.beat()
+            self.gateway.accounts.look()
+            if self._exchange is not None and self._board.speaks:
+                await self._exchange.turn()
 
     def hand_over(self, keys: list[tuple[str, int]]) -> list[int]:
         """A successor counts on from here: what is still held on these counters."""
@@ -232,11 +257,26 @@ class Worker:
 
     async def close(self) -> None:
         """After the last request was settled."""
+        if self._exchange is not None and self._board is not None and not self._board.alive:
+            await self._exchange.leave()
         if self._shared is not None:
             await self._shared.close()
         await self._http.close()
+        if self._board is not None:
+            self._board.close()
         self.journal.close()
         self._lock.release()
+
+
+def _board(settings: Settings, slot: int) -> AccountBoard | None:
+    """What this machine's workers share of providers' accounts; None: each is alone."""
+    if slot >= SEATS:
+        return None
+    try:
+        return AccountBoard(settings.run_dir, slot)
+    except OSError as error:
+        _log.error("workers do not share providers' accounts", extra={"error": str(error)})
+        return None
 
 
 def _verifier(settings: Settings, clock: SystemClock) -> JwtVerifier | None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tollway.domain.fair_share import UNLIMITED, Capacity, FairQueue, LearnedCapacity, Rate
+from tollway.domain.fair_share import UNLIMITED, Capacity, FairQueue, Rate
+from tollway.domain.learned_capacity import LearnedCapacity
 
 TENANTS = ("a", "b", "c")
 WEIGHTS = {"a": 1.0, "b": 2.0, "c": 0.5}
@@ -211,7 +212,7 @@ def test_a_rate_lets_a_burst_go_and_then_one_after_the_other():
 
 def test_tokens_that_are_more_than_a_burst_are_paid_off():
     """A request larger than what may come at once goes, and the next one waits until it is paid."""
-    rate = Rate(6000, 0.0)  # 100 a second, 500 at once
+    rate = Rate(6000, [0.0, 0.0], 0)  # 100 a second, 500 at once
     rate.take(1500, 0.0)
     assert rate.ready_s(0.0) == pytest.approx(10.01)
     assert rate.ready_s(20.0) == 20.0
@@ -255,7 +256,7 @@ def test_who_is_forgotten_was_behind():
     account = queue(None)
     for number in range(3000):
         account.enter(f"t{number}", 1.0, tokens=1, now_s=0.0)
-    assert len(account._asleep) <= 1025
+    assert len(account.commons.finishes) <= 1024
 
 
 def test_a_complaint_makes_fewer_and_quiet_makes_more():

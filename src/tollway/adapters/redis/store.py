@@ -20,6 +20,7 @@ from tollway.adapters.redis.lines import Booked, Line, Place
 from tollway.adapters.redis.link import Link, LinkError, ServerFacts
 from tollway.adapters.redis.outbox import Outbox
 from tollway.adapters.redis.registry import PolicyError, Registry
+from tollway.adapters.redis.reports import AccountReports
 from tollway.adapters.redis.scripts import SERVER, load_scripts
 from tollway.adapters.redis.seeding import Seeding
 from tollway.adapters.redis.shares import NEVER_UNTOLD, Shares
@@ -148,6 +149,10 @@ class RedisQuotaStore:
         except LinkError:
             return False
         return True
+
+    def reports(self, name: str) -> AccountReports:
+        """The way of a machine of this name to say what others have to know of its accounts."""
+        return AccountReports(self._link, name)
 
     @property
     def unsaid(self) -> int:

@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Callable
 from functools import cache
 
+from tollway.app.gateway.account import Account
 from tollway.app.gateway.credentials import choose_credential, is_credentials_fault
 from tollway.app.gateway.exchange import Exchange, Verdict
 from tollway.app.gateway.health import note_health
@@ -14,7 +15,7 @@ from tollway.app.gateway.relay import BufferedRelay
 from tollway.app.gateway.reserve import attempt_rules, reserve_attempt
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.gateway.settle import settle_attempt
-from tollway.app.gateway.sharing import Account, take_turn
+from tollway.app.gateway.sharing import take_turn
 from tollway.app.gateway.sound_relay import SoundRelay
 from tollway.app.gateway.stream_relay import StreamRelay
 from tollway.app.gateway.timing import Timing

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.fakes.pipeline import REFUSED, Script, make_bench, provider, snapshot, whole
+from tollway.app.gateway.account import Turn
 from tollway.domain.failure import Cause, Failure, Phase
 from tollway.domain.fair_share import Capacity
 from tollway.domain.ids import ProviderId
@@ -144,4 +145,5 @@ async def test_each_has_a_capacity_of_its_own():
     assert account.enter(tenant, 1) is None
     more = replace(one, capacity=Capacity(requests_per_minute=600))
     assert made.gateway.accounts.get(more, credential, "one-model") is account
-    assert account.enter(tenant, 1) is not None
+    # At 60 a minute the next one would be due after a second.
+    assert isinstance(await account.wait(tenant, 1, most_s=0.7), Turn)

@@ -17,7 +17,7 @@ from tests.fakes.pipeline import (
     snapshot,
     whole,
 )
-from tollway.app.gateway import sharing
+from tollway.app.gateway import account, sharing
 from tollway.app.gateway.exchange import Inbound
 from tollway.app.gateway.serve import serve
 from tollway.domain.failure import Cause, Failure
@@ -194,7 +194,7 @@ async def test_another_target_is_asked_instead(monkeypatch):
 
 async def test_a_crowd_of_one_tenant_is_bounded(monkeypatch):
     """More than may wait are told at once; the other tenant may still wait."""
-    monkeypatch.setattr(sharing, "_MOST_WAITING", 3)
+    monkeypatch.setattr(account, "_MOST_WAITING", 3)
     made, upstream = held(bounded(Capacity(at_once=1)))
     asked = [begun(made) for _ in range(6)]
     await settled()
@@ -235,10 +235,8 @@ async def test_a_complaint_is_heeded():
     for _ in range(2):
         assert (await made.ask(BODY))[1] is None
     assert asyncio.get_running_loop().time() - began >= 0.02
-    account = made.gateway.accounts.get(
-        provider("one"), provider("one").credentials[0], "one-model"
-    )
-    assert (account.free, account.running, account.waiting) == (False, 0, 0)
+    found = made.gateway.accounts.get(provider("one"), provider("one").credentials[0], "one-model")
+    assert (found.free, found.running, found.waiting) == (False, 0, 0)
 
 
 async def test_a_long_pause_is_not_waited_for():
@@ -258,10 +256,8 @@ async def test_what_waiting_does_not_help_is_no_complaint(status):
     _, verdict = await made.ask(BODY)
     assert isinstance(verdict, Failure)
     assert verdict.cause is Cause.STATUS
-    account = made.gateway.accounts.get(
-        provider("one"), provider("one").credentials[0], "one-model"
-    )
-    assert account.free
+    found = made.gateway.accounts.get(provider("one"), provider("one").credentials[0], "one-model")
+    assert found.free
 
 
 async def test_a_rate_is_kept():

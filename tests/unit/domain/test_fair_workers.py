@@ -1,0 +1,235 @@
+"""Turns at an account before which several workers stand, each with a queue of its own."""
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.fakes.commons import Table
+from tollway.domain.fair_commons import HEAD, RUNG_S, RUNNING, WAITING
+from tollway.domain.fair_share import Capacity, FairQueue
+from tollway.domain.learned_capacity import LearnedCapacity
+
+WEIGHTS = {"a": 1.0, "b": 2.0, "c": 0.5}
+
+
+class Machine:
+    """Several workers and a clock. Whoever is woken looks at once, unless it stands still."""
+
+    def __init__(self, workers, capacity):
+        self.table = Table(workers)
+        self.now_s = 1.0
+        self.queues = [FairQueue(capacity, 0.0, self.table.sit(one)) for one in range(workers)]
+        self.still = set()
+        self.running = []  # (worker, tenant, tokens)
+        self.served = dict.fromkeys(WEIGHTS, 0)
+        self.most = 0
+
+    def come(self, worker, tenant, tokens):
+        """A request. Returns its ticket if it waits."""
+        queue = self.queues[worker]
+        if queue.enter(tenant, WEIGHTS[tenant], tokens=tokens, now_s=self.now_s):
+            queue.say()
+            self._went(worker, (tenant, tokens))
+            return None
+        ticket = tenant, tokens, object()
+        queue.wait(ticket, tenant, WEIGHTS[tenant], tokens=tokens)
+        self.pump(worker)
+        return ticket
+
+    def end(self, place, *, more=0):
+        """One that runs ends."""
+        worker, tenant, _ = self.running.pop(place)
+        self.queues[worker].done(tenant, WEIGHTS[tenant], more_tokens=more)
+        self.pump(worker)
+
+    def pump(self, worker):
+        """A worker lets go whom it can, and wakes whoever is before it."""
+        if worker in self.still:
+            return
+        queue = self.queues[worker]
+        while (ticket := queue.next(self.now_s)) is not None:
+            self._went(worker, ticket)
+        queue.say()
+        queue.commons.seat[RUNG_S] = 0.0
+        woken = queue.to_wake(self.now_s)
+        if woken is not None:
+            self.pump(woken)
+
+    def look(self, seconds):
+        """Time passes, and every worker looks."""
+        self.now_s += seconds
+        for worker in range(len(self.queues)):
+            self.pump(worker)
+
+    @property
+    def waiting(self):
+        return sum(len(queue) for queue in self.queues)
+
+    def _went(self, worker, ticket):
+        self.running.append((worker, ticket[0], ticket[1]))
+        self.served[ticket[0]] += ticket[1]
+        self.most = max(self.most, len(self.running))
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), at_once=st.integers(1, 8), workers=st.integers(2, 5))
+def test_shares_are_by_weight_over_all_workers(seed, at_once, workers):
+    """Of three that always wait one comes to each worker, one to two of them and one to the first
+    only; all the same each has its weight's part of all tokens within 10 %, no more than what the
+    account takes runs, and what it takes is taken up."""
+    chance = Random(seed)
+    machine = Machine(workers, Capacity(at_once))
+    places = {"a": range(workers), "b": (0,), "c": (0, workers - 1)}
+    waits = {(tenant, place): 0 for tenant in WEIGHTS for place in places[tenant]}
+
+    def top_up():
+        for tenant, place in waits:
+            line = machine.queues[place]._lines.get(tenant)
+            for _ in range(4 - (0 if line is None else len(line.waiting))):
+                machine.come(place, tenant, chance.randint(1, 100))
+
+    top_up()
+    for _ in range(900):
+        machine.end(chance.randrange(len(machine.running)))
+        assert len(machine.running) == at_once  # nothing is left while somebody waits
+        top_up()
+    shares = {tenant: machine.served[tenant] / WEIGHTS[tenant] for tenant in WEIGHTS}
+    mean = sum(shares.values()) / len(shares)
+    assert machine.most <= at_once
+    assert all(abs(one - mean) <= 0.1 * mean for one in shares.values()), shares
+
+
+STEP = st.one_of(
+    st.tuples(st.just("come"), st.sampled_from(sorted(WEIGHTS)), st.integers(0, 3000)),
+    st.tuples(st.just("end"), st.integers(0, 50), st.integers(-300, 3000)),
+    st.tuples(st.just("pass"), st.integers(1, 30), st.just(0)),
+    st.tuples(st.just("still"), st.integers(0, 3), st.just(0)),
+    st.tuples(st.just("moves"), st.integers(0, 3), st.just(0)),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    steps=st.lists(STEP, max_size=80),
+    workers=st.integers(2, 4),
+    at_once=st.none() | st.integers(1, 3),
+    requests=st.none() | st.integers(1, 600),
+)
+def test_everybody_goes_in_the_end_at_every_worker(steps, workers, at_once, requests):
+    """Also when workers stand still in between: no more at once than there is room for, and
+    whoever waits at a worker that moves goes in the end, unless what runs is at one that does
+    not."""
+    machine = Machine(workers, Capacity(at_once, requests))
+    for number, (what, first, second) in enumerate(steps):
+        worker = number % workers
+        if what == "come" and worker not in machine.still:
+            machine.come(worker, first, second)
+        elif what == "end" and machine.running:
+            place = first % len(machine.running)
+            if machine.running[place][0] not in machine.still:
+                machine.end(place, more=second)
+        elif what == "pass":
+            machine.look(first)
+        elif what == "still":
+            machine.still.add(first % workers)
+        elif what == "moves":
+            machine.still.discard(first % workers)
+        assert at_once is None or len(machine.running) <= at_once
+    machine.still -= {worker for worker, _, _ in machine.running}
+    stuck = sum(len(machine.queues[one]) for one in machine.still)
+    for _ in range(3 * machine.waiting + 3):
+        while machine.running:
+            machine.end(0)
+        machine.look(10_000)
+    assert machine.waiting == stuck
+
+
+def test_room_that_one_gives_back_is_for_the_first_of_all():
+    """At whichever worker that waits: it is woken, once."""
+    machine = Machine(2, Capacity(1))
+    machine.come(0, "a", 10)
+    machine.still.add(1)
+    machine.come(1, "b", 10)
+    machine.queues[1].say()
+    machine.end(0)
+    assert machine.queues[1].commons.seat[RUNG_S] == machine.now_s
+    assert machine.queues[0].to_wake(machine.now_s) is None
+    machine.come(0, "a", 10)
+    assert (machine.running, machine.waiting) == ([], 2)
+    machine.still.clear()
+    machine.pump(1)
+    assert [one[:2] for one in machine.running] == [(1, "b")]
+
+
+def test_who_does_not_answer_is_passed_over():
+    """A worker that stands still keeps nothing from the others for longer than a moment."""
+    machine = Machine(2, Capacity(1))
+    machine.come(0, "a", 10)
+    machine.still.add(1)
+    machine.come(1, "b", 10)
+    machine.queues[1].say()
+    machine.end(0)
+    machine.come(0, "a", 10)
+    machine.look(0.06)
+    assert not machine.running
+    machine.look(0.06)
+    assert [one[:2] for one in machine.running] == [(0, "a")]
+
+
+def test_who_is_gone_holds_nothing():
+    """What a worker that died had running is room for the others."""
+    machine = Machine(2, Capacity(2))
+    for _ in range(2):
+        machine.come(1, "b", 10)
+    machine.come(0, "a", 10)
+    assert machine.waiting == 1
+    machine.table.gone.add(1)
+    machine.look(0.1)
+    assert machine.waiting == 0
+
+
+def test_what_a_worker_says():
+    """What runs and waits there, and how early its first is."""
+    machine = Machine(2, Capacity(1))
+    machine.come(0, "a", 10)
+    machine.come(0, "a", 10)
+    seat = machine.table.seats[0]
+    assert (seat[RUNNING], seat[WAITING], seat[HEAD]) == (1, 1, 10.0)
+    assert machine.queues[1].running_everywhere == 1
+    machine.end(0)
+    machine.end(0)
+    assert (seat[RUNNING], seat[WAITING], seat[HEAD]) == (0, 0, 0.0)
+
+
+def test_a_rate_is_one_for_all():
+    """Sixty a minute: five at once, at whichever worker, and then one a second."""
+    machine = Machine(3, Capacity(None, 60))
+    assert [machine.come(one % 3, "a", 1) is None for one in range(6)] == [True] * 5 + [False]
+    machine.look(1.0)
+    assert machine.waiting == 0
+
+
+def test_another_rate_pays_off_as_fast():
+    """What was spent of a high rate keeps nobody waiting for longer at a low one."""
+    queue = FairQueue(Capacity(None, None, 600_000), 0.0)
+    assert queue.enter("a", 1.0, tokens=500_000, now_s=1.0)
+    before_s = queue.ready_s(1.0)
+    queue.resize(Capacity(None, None, 60), 1.0)
+    assert before_s == pytest.approx(46.0001)
+    assert queue.ready_s(1.0) == pytest.approx(47.0)
+
+
+def test_one_complaint_is_learned_by_all():
+    """A quarter fewer of what all workers had running, once."""
+    table = Table(2)
+    one, other = (LearnedCapacity(table.sit(number).numbers) for number in range(2))
+    before = other.changes
+    one.complained(8, retry_after_s=3.0, now_s=10.0)
+    other.complained(7, retry_after_s=2.0, now_s=10.4)
+    assert (other.capacity(Capacity()), other.blocked_until_s) == (Capacity(6), 13.0)
+    assert other.changes > before
+    seen = one.changes
+    other.rest(12.0)
+    assert one.changes == seen
