@@ -23,6 +23,12 @@ def age_s(pid: int) -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - started_s
 
 
+def kept_waiting_s(pid: int) -> float:
+    """Seconds in which a process wanted a core and others had them, since its start. Source: the
+    kernel's documentation of schedstats."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+
+
 def processes_of(folder: Path) -> list[int]:
     """Every process whose environment names this folder: a gateway's, whoever its parent is."""
     mark, found = os.fsencode(folder / "data"), []

@@ -32,7 +32,7 @@ from tollway.app.gateway.request_ids import RequestIds
 from tollway.app.gateway.running import Running
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.gateway.sharing import Accounts
-from tollway.app.ports import SecretError, StoreUnavailableError
+from tollway.app.ports import SecretBox, SecretError, StoreUnavailableError
 from tollway.app.ports_identity import JwtVerifier
 from tollway.app.pricing import Pricing
 from tollway.config import Settings, SettingsError
@@ -73,12 +73,7 @@ class Worker:
         self.slot = lock.slot
         self.journal = open_journal(lock, journal_options(settings))
         box = master_box(settings)
-        try:
-            self._http = HttpUpstream(upstream_options(settings), box)
-        except ValueError as error:
-            raise SettingsError(
-                f"The settings of the way to providers are wrong: {error}"
-            ) from error
+        self._http = _http(settings, box)
         self.source = FileSnapshotSource(settings.run_dir, box)
         self.source.refresh()
         self._refreshing = asyncio.Lock()
@@ -266,6 +261,13 @@ class Worker:
             self._board.close()
         self.journal.close()
         self._lock.release()
+
+
+def _http(settings: Settings, box: SecretBox) -> HttpUpstream:
+    try:
+        return HttpUpstream(upstream_options(settings), box)
+    except ValueError as error:
+        raise SettingsError(f"The settings of the way to providers are wrong: {error}") from error
 
 
 def _board(settings: Settings, slot: int) -> AccountBoard | None:
