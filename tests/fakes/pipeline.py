@@ -253,6 +253,7 @@ def make_bench(
         observers=[recorder],
         request_ids=RequestIds(lambda size: b"\x01" * size, lambda day: "20261123"),
         options=options or GatewayOptions(),
+        draw=lambda: 0.0,
         prices=prices,
         answers=answers,
     )
