@@ -104,4 +104,4 @@ class Outage:
 
 def play(scenario):
     """Run it on virtual time."""
-    run(scenario(), VirtualLoop())
+    run(scenario(), VirtualLoop(0.0))

@@ -51,7 +51,7 @@ class Health:
         """The attempt of a request that began then (None: now) failed. `draw` is from [0, 1).
         True: this ejects it."""
         self._failures += 1
-        self._failed_s = now_s
+        self._failed_s = self._wanted_s = now_s
         self.cause = cause
         if began_s is None:
             began_s = now_s

@@ -28,6 +28,7 @@ from tollway.app.gateway.newcomers import Newcomers
 from tollway.app.gateway.request_ids import RequestIds
 from tollway.app.gateway.running import Running
 from tollway.app.gateway.runtime import Gateway
+from tollway.app.jobs.probe import Probing
 from tollway.app.ports import SecretError, StoreUnavailableError
 from tollway.app.ports_identity import JwtVerifier
 from tollway.app.pricing import Pricing
@@ -108,6 +109,7 @@ class Worker:
             counting=counting,
             answers=DiskAnswers(answers_dir(settings), box),
         )
+        self._probing = Probing(self.gateway) if settings.upstream_probes == "free" else None
         self.server = GatewayServer(
             GatewayHandler(self.gateway, settings.body_bytes, _uploads(settings)),
             server_options(settings),
@@ -190,6 +192,11 @@ class Worker:
         """Forever: what counters in memory need now and then. Shared ones see to themselves."""
         if self._shared is None:
             await self._local.keep_exact()
+
+    async def keep_probing(self) -> None:
+        """Forever: ask ejected targets for something free, if that is wanted."""
+        if self._probing is not None:
+            await self._probing.run()
 
     def hand_over(self, keys: list[tuple[str, int]]) -> list[int]:
         """A successor counts on from here: what is still held on these counters."""

@@ -1,6 +1,6 @@
 """Several credentials of one provider: shared by weight, each with what is known of it."""
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import replace
 
 import pytest
@@ -145,3 +145,18 @@ async def test_each_has_a_capacity_of_its_own():
     more = replace(one, capacity=Capacity(requests_per_minute=600))
     assert made.gateway.accounts.get(more, credential, "one-model") is account
     assert account.enter(tenant, 1) is not None
+
+
+async def test_second_attempts_come_back_with_requests():
+    """A model of one target has them too: what came to nothing once is not gone for good."""
+    busy = says(429, (b"retry-after-ms", b"0"))
+    made = make_bench(config=config(1, 1))
+    for _ in range(120):
+        made.upstream.scripts = deque([busy] * 3)
+        assert (await made.ask(BODY))[1].status == 429
+    made.upstream.calls.clear()
+    for _ in range(25):
+        made.upstream.scripts = deque([whole()])
+        assert (await made.ask(BODY))[1] is None
+    made.upstream.scripts = deque([busy, whole()])
+    assert (await made.ask(BODY))[1] is None
