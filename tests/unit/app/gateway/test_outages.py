@@ -110,26 +110,51 @@ def test_fast_failures_are_the_providers_own():
     play(scenario)
 
 
-def test_another_model_is_asked_at_once():
+def with_fallback():
+    """Model `m` at the first provider, and `n` at the second in its place."""
+    config = snapshot(("one", "two"))
+    first = config.models[None, "m"]
+    target = Target(ProviderId("prv_two"), "n-model")
+    models = {
+        (None, "m"): replace(first, targets=first.targets[:1], fallbacks=("n",)),
+        (None, "n"): ModelRecord(ModelId("mdl_n"), "n", (target,)),
+    }
+    return replace(config, models=models, names=names_by_owner(models.values()))
+
+
+@pytest.mark.parametrize(("takes_s", "timeout_s"), [(0.1, 1.0), (2.0, 3.0)])
+def test_another_model_is_asked_at_once(takes_s, timeout_s):
     """Where the first one has nothing that answers, but for who finds out."""
 
     async def scenario():
-        config = snapshot(("one", "two"))
-        first = config.models[None, "m"]
-        target = Target(ProviderId("prv_two"), "n-model")
-        models = {
-            (None, "m"): replace(first, targets=first.targets[:1], fallbacks=("n",)),
-            (None, "n"): ModelRecord(ModelId("mdl_n"), "n", (target,)),
-        }
-        config = replace(config, models=models, names=names_by_owner(models.values()))
-        world = Outage(config, timeout_s=1.0)
+        world = Outage(with_fallback(), takes_s=takes_s, timeout_s=timeout_s)
         world.upstream.silent.add("one")
         await world.load(20, 30)
         await world.rest()
         assert world.verdicts() == {"NoneType": 600}
-        later = [took_s for began_s, took_s, _ in world.ended[60:]]
-        assert sum(took_s > 0.2 for took_s in later) <= 35
+        later = [took_s for began_s, took_s, _ in world.ended if began_s > timeout_s + 1]
+        assert sum(took_s > takes_s + 0.1 for took_s in later) <= 35
         assert len(world.gateway.scouts) == 0
+
+    play(scenario)
+
+
+def test_one_may_find_out_about_a_model_after_the_other():
+    """Where the other one has nothing that answers either."""
+
+    async def scenario():
+        world = Outage(with_fallback(), timeout_s=1.0)
+        world.upstream.silent.update(("one", "two"))
+        await world.load(20, 10)
+        await world.rest()
+        assert "NoneType" not in world.verdicts()
+        world.gateway.retries.clear()
+        before = len(world.upstream.asked)
+        assert isinstance(await world.one(), Failure)
+        assert [name for _, name in world.upstream.asked[before:]] == ["one", "two"]
+        assert len(world.gateway.scouts) == 0
+        world.upstream.silent.clear()
+        assert await world.one() is None
 
     play(scenario)
 
