@@ -1,16 +1,17 @@
 """Whether a target answers: learned from what became of attempts, and forgotten when it does again.
-Pure: the clock and the chance are the caller's.
-
-A few failures in a row eject it: it is asked last, for a while. How long is chance (full jitter,
-after Amazon's "Exponential backoff and jitter"), between the least and a most that doubles each
-time, so that many workers do not come back to it in the same instant. Shortly before the while is
-over it is asked for something that is free, if it has anything; when it answers, or when nobody
-could ask and the while is over, one request may try; what becomes of that decides for the others.
+Pure: the clock and the chance are the caller's. A few failures in a row eject it, or too many among
+its attempts lately: it is asked last, for a while. How long is chance (full jitter, after Amazon's
+"Exponential backoff and jitter"), between the least and a most that doubles each time, so that many
+workers do not come back in one instant. Shortly before its end it is asked for something free, if
+it has anything; when it answers, or when the while is over, one request may try. That decides.
 """
 
 from tollway.domain.failure import Cause, Failure
 
 EJECT_AFTER = 5  # failures in a row
+WINDOW_S = 60.0  # of the rate, from a first failure on
+RATE_OF = 20  # attempts at least
+RATE = 0.3  # of them
 FIRST_S = 5.0  # the least an ejection lasts; the first one twice as long at most
 LONGEST_S = 40.0
 PROBE_LEAD_S = 1.0  # before the end of an ejection: ahead of the first request that could try
@@ -23,10 +24,14 @@ class Health:
     """One target's, from its first failure on."""
 
     __slots__ = (
+        "_asked",
+        "_bad",
+        "_by_rate",
         "_ejections",
         "_failed_s",
         "_failures",
         "_probed",
+        "_since_s",
         "_trial_until_s",
         "_wanted_s",
         "answers_probes",
@@ -35,8 +40,11 @@ class Health:
     )
 
     def __init__(self) -> None:
-        self._failures = 0
-        self._failed_s = 0.0
+        self._failures = 0  # in a row
+        self._failed_s: float | None = None  # None: it has answered since
+        self._since_s = 0.0
+        self._asked = self._bad = 0  # since then
+        self._by_rate = False  # it was ejected last, and may answer most requests all the same
         self._ejections = 0
         self._trial_until_s = 0.0
         self._wanted_s = 0.0
@@ -55,18 +63,42 @@ class Health:
         self.cause = cause
         if began_s is None:
             began_s = now_s
-        if self.ejected_until_s is not None and began_s < self.ejected_until_s:
-            return False  # it was asked before it was ejected, or for want of another
-        if self.ejected_until_s is None and self._failures < EJECT_AFTER:
-            return False
+        if self.ejected_until_s is not None:
+            if began_s < self.ejected_until_s:
+                return False  # it was asked before it was ejected, or for want of another
+        else:
+            if now_s >= self._since_s + WINDOW_S:
+                self._since_s, self._asked, self._bad = now_s, 0, 0
+            self._asked += 1
+            self._bad += 1
+            self._by_rate = self._failures < EJECT_AFTER
+            if self._by_rate and (self._asked < RATE_OF or self._bad < RATE * self._asked):
+                return False
         self._eject(now_s, draw)
         return True
 
-    def began(self) -> None:
-        """It begins to answer. It is not ejected any more, but the next failure ejects it again."""
+    def answered(self, now_s: float) -> bool:
+        """An attempt went well. True: there is nothing left to be known of it."""
+        self._failures, self._failed_s = 0, None
         if self.ejected_until_s is not None:
-            self.ejected_until_s = None
+            return not self._waits(now_s)
+        self._asked += 1
+        return now_s >= self._since_s + WINDOW_S
+
+    def began(self, now_s: float) -> None:
+        """It begins to answer. It is not ejected any more, but of one that did not answer at all
+        the next failure is one too many."""
+        if self.ejected_until_s is None or self._waits(now_s):
+            return
+        self.ejected_until_s = None
+        if self._by_rate:
+            self._asked = self._bad = 0
+        else:
             self._failures = EJECT_AFTER - 1
+
+    def _waits(self, now_s: float) -> bool:
+        """That it answers now and then is known; it stays ejected."""
+        return self._by_rate and self.ejected_until_s is not None and now_s < self.ejected_until_s
 
     def wanted(self, now_s: float) -> None:
         """It is in a request's plan."""
@@ -84,12 +116,14 @@ class Health:
         return True
 
     def is_ailing(self, now_s: float) -> bool:
-        """Whether it failed lately and has not answered since."""
-        return self.ejected_until_s is not None or now_s < self._failed_s + _AILING_S
+        """Whether it failed lately and has not answered since, or is ejected as it answered
+        nobody."""
+        silent = self.ejected_until_s is not None and not self._by_rate
+        return silent or (self._failed_s is not None and now_s < self._failed_s + _AILING_S)
 
     def back_s(self, now_s: float) -> float | None:
         """In how many seconds it may be back; None: nothing says that asking it is in vain."""
-        if self.ejected_until_s is None or self.answers_probes:
+        if self.ejected_until_s is None or self.answers_probes or self._failures < EJECT_AFTER:
             return None
         return max(self.ejected_until_s, self._trial_until_s) - now_s
 

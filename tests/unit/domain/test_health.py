@@ -101,7 +101,7 @@ def test_what_was_asked_before_its_return_says_nothing_of_it():
 def test_one_that_begins_to_answer_is_on_probation():
     """It has its place again; its next failure ejects it, and for longer."""
     health = ejected()
-    health.began()
+    health.began(1.0)
     assert [health.may_be_first(1.0) for _ in range(3)] == [True] * 3
     assert health.failed(2.0, draw=0.99)
     assert health.ejected_until_s > 2.0 + 2 * FIRST_S
@@ -112,9 +112,79 @@ def test_beginning_to_answer_is_no_success_of_one_that_is_not_ejected():
     health = Health()
     said = []
     for _ in range(EJECT_AFTER):
-        health.began()
+        health.began(0.0)
         said.append(health.failed(0.0))
     assert said == [*[False] * (EJECT_AFTER - 1), True]
+
+
+def mixed(health, outcomes, now_s=100.0):
+    """These outcomes, a tenth of a second apart; which of them ejected it first, and when."""
+    for place, good in enumerate(outcomes):
+        if good:
+            assert not health.answered(now_s)
+        elif health.failed(now_s):
+            return place, now_s
+        now_s += 0.1
+    return None, now_s
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "ejected_at"),
+    [
+        ([False, True] * 20, 20),  # with the first failure among twenty
+        ([False, True, True] * 20, 21),
+        ([False, True, True, True] * 20, None),  # a quarter
+        ([False, False, False, False, True] * 3, None),  # too few to say
+        ([False] + [True] * 40 + [False, True] * 40, 95),
+    ],
+)
+def test_too_many_failures_among_the_last_eject_it(outcomes, ejected_at):
+    """Three in ten, of twenty at least; though it answers in between."""
+    health = Health()
+    assert mixed(health, outcomes)[0] == ejected_at
+    assert (health.ejected_until_s is not None) == (ejected_at is not None)
+
+
+def test_old_failures_do_not_count():
+    """Those of a minute that is over."""
+    health, now_s = Health(), 100.0
+    for _ in range(300):
+        assert not health.failed(now_s)
+        assert not health.answered(now_s)
+        now_s += 6.5
+
+
+def test_one_that_is_well_for_a_minute_is_forgotten():
+    """Its next failure is a first one."""
+    health = Health()
+    health.failed(100.0)
+    assert not health.answered(159.9)
+    assert health.answered(160.1)
+
+
+def test_one_that_answers_now_and_then_stays_ejected():
+    """What it answers meanwhile says nothing new; nobody is refused because of it. At the end one
+    request tries, and when that goes well all is forgotten."""
+    health = Health()
+    _, now_s = mixed(health, [False, True] * 20)
+    until_s = health.ejected_until_s
+    assert not health.answered(now_s + 1)
+    health.began(now_s + 1)
+    assert health.ejected_until_s == until_s
+    assert health.back_s(now_s + 1) is None
+    assert not health.is_ailing(now_s + 1)
+    assert [health.may_be_first(until_s) for _ in range(2)] == [True, False]
+    assert health.answered(until_s + 1)
+
+
+def test_one_that_failed_now_and_then_begins_anew():
+    """With the first event of a stream after its ejection: one more failure is not enough."""
+    health = Health()
+    mixed(health, [False, True] * 20)
+    until_s = health.ejected_until_s
+    health.began(until_s)
+    assert health.ejected_until_s is None
+    assert not health.failed(until_s + 1)
 
 
 def test_who_failed_lately_is_ailing():
@@ -194,7 +264,7 @@ def test_a_request_may_be_faster_than_a_probe():
     health = ejected()
     health.wanted(0.0)
     health.probe_begins(FIRST_S - PROBE_LEAD_S)
-    health.began()
+    health.began(FIRST_S)
     health.probe_ended(FIRST_S, well=False, draw=0.0)
     assert health.ejected_until_s is None
 
@@ -209,7 +279,7 @@ def test_what_nobody_wants_is_not_probed():
 
 
 STEPS = st.sampled_from(
-    ["fail", "late", "ask", "begin", "want", "probe", "good", "bad", "nothing", "vanish"]
+    ["fail", "late", "ask", "begin", "well", "want", "probe", "good", "bad", "nothing", "vanish"]
 )
 
 
@@ -228,7 +298,9 @@ def test_it_always_comes_back(steps):
         elif what == "ask":
             health.may_be_first(now_s)
         elif what == "begin":
-            health.began()
+            health.began(now_s)
+        elif what == "well" and health.answered(now_s):
+            health, probing = Health(), False
         elif what == "want":
             health.wanted(now_s)
         elif what == "probe" and not probing:
@@ -243,6 +315,7 @@ def test_it_always_comes_back(steps):
         if health.ejected_until_s is not None:
             assert health.ejected_until_s <= now_s + LONGEST_S
     assert all(later - sooner >= FIRST_S - PROBE_LEAD_S for sooner, later in pairwise(probed_s))
+    assert health.back_s(now_s) is None or health.back_s(now_s) <= LONGEST_S
     assert health.may_be_first(now_s + LONGEST_S + 10.1)
 
 

@@ -27,7 +27,7 @@ def note_health(
     place = provider.id, target.model
     health = gateway.health.get(place)
     if failure is None:
-        if health is not None:
+        if health is not None and health.answered(gateway.clock.monotonic()):
             del gateway.health[place]
             if health.ejected_until_s is not None:
                 _log.info("a target answers again", extra=_names(provider, target))
@@ -51,7 +51,7 @@ def note_beginning(gateway: Gateway, provider_id: ProviderId, model: str) -> Non
     """A stream has its first event. Others need not wait for its end."""
     health = gateway.health.get((provider_id, model))
     if health is not None:
-        health.began()
+        health.began(gateway.clock.monotonic())
 
 
 def is_ailing(gateway: Gateway, target: Target) -> bool:

@@ -52,6 +52,9 @@ def plan(
 
 
 def _go_by_health(gateway: Gateway, exchange: Exchange, *, looking: bool) -> Unavailable | None:
+    known = gateway.health
+    if not any((provider.id, target.model) in known for target, provider in exchange.targets):
+        return None
     exchange.targets, well = healthy_first(gateway, exchange.targets, looking=looking)
     return None if well else send_scout(gateway, exchange, looking=looking)
 

@@ -110,6 +110,27 @@ def test_fast_failures_are_the_providers_own():
     play(scenario)
 
 
+@pytest.mark.parametrize("names", [("one",), ("one", "two")])
+def test_one_that_fails_too_often_goes_last(names):
+    """Though it answers in between. Without another one it is asked all the same, and nobody is
+    refused."""
+
+    async def scenario():
+        world = Outage(snapshot(names), timeout_s=0.01)
+        for number in range(60):
+            (world.upstream.silent.discard if number % 2 else world.upstream.silent.add)("one")
+            await world.one()
+        asked = [name for _, name in world.upstream.asked]
+        if names == ("one",):
+            assert world.verdicts() == {"Failure": 30, "NoneType": 30}
+        else:
+            assert world.verdicts() == {"NoneType": 60}
+            assert asked.count("one") == 21
+            assert set(asked[-39:]) == {"two"}
+
+    play(scenario)
+
+
 def with_fallback():
     """Model `m` at the first provider, and `n` at the second in its place."""
     config = snapshot(("one", "two"))
