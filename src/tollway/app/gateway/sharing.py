@@ -3,7 +3,8 @@ that is saturated tenants take turns by weight (`domain/fair_share.py`), for sec
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 
 from tollway.app.gateway.exchange import Exchange
@@ -22,6 +23,7 @@ Outputs = Mapping[ModelId, OutputHistory]
 _MOST_WAIT_S = 5.0
 _MOST_WAITING = 256  # of one tenant at one account
 _COMPLAINT_S = 1.0  # until an account that said 429 is asked again, if it did not say
+_LATER_S = 1.0  # at most, by chance
 _TOO_MANY = 429
 _REJECTED_S = 60.0  # until a credential that was refused is tried again where there are others
 _REJECTED = frozenset({401, 402, 403})
@@ -68,6 +70,7 @@ class Account:
 
     __slots__ = (
         "_counts",
+        "_draw",
         "_learned",
         "_loop",
         "_queue",
@@ -78,8 +81,9 @@ class Account:
         "free",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, draw: Callable[[], float]) -> None:
         self._loop = asyncio.get_running_loop()
+        self._draw = draw
         self._learned = LearnedCapacity()
         self.configured = UNLIMITED
         self._queue: FairQueue[asyncio.Future[None]] = FairQueue(UNLIMITED, self._loop.time())
@@ -186,6 +190,8 @@ class Account:
             self._rejected_until_s = now_s + _REJECTED_S
         elif _is_complaint(failure):
             retry_s = _COMPLAINT_S if failure.retry_after_s is None else failure.retry_after_s
+            # Never sooner than it says, and not in the instant in which all workers could.
+            retry_s += self._draw() * min(retry_s, _LATER_S)
             learned.complained(self._queue.running, retry_after_s=retry_s, now_s=now_s)
             self._resize()
 
@@ -235,9 +241,10 @@ def _is_rejection(failure: Failure) -> bool:
 
 
 class Accounts:
-    """All of a worker's, by credential."""
+    """All of a worker's, by credential. `draw` is for jitter, from [0, 1)."""
 
-    def __init__(self) -> None:
+    def __init__(self, draw: Callable[[], float] = random.random) -> None:
+        self._draw = draw
         self._known: dict[str, Account] = {}
 
     def get(
@@ -254,7 +261,7 @@ class Accounts:
             if len(self._known) >= _MOST_ACCOUNTS:
                 known = self._known.items()
                 self._known = {place: one for place, one in known if one.running or one.waiting}
-            account = self._known[place] = Account()
+            account = self._known[place] = Account(self._draw)
         if account.configured is not capacity:
             account.configure(capacity)
         return account
