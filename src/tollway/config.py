@@ -83,9 +83,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     upstream_pool_timeout_s: Seconds = 5.0
     upstream_keepalive_s: Seconds = 30.0
     upstream_connections: Count = 10_000
-    upstream_probes: Literal["free", "off"] = "free"  # of targets that do not answer
     upstream_ca_file: str | None = None
     upstream_proxy_url: str | None = None
+    probes: Literal["free", "off"] = "free"  # of targets that do not answer
 
     # The ledger.
     journal_fsync: Literal["off", "interval", "always"] = "interval"

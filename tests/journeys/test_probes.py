@@ -71,7 +71,7 @@ class Mending:
 
 @pytest.fixture
 def stage(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Stage, Mending]]:
-    made, mending = Stage(tmp_path, workers=1, upstream_probes=request.param), Mending()
+    made, mending = Stage(tmp_path, workers=1, probes=request.param), Mending()
     made.add_provider(
         "mending",
         mending.base_url,

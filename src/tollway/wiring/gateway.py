@@ -109,7 +109,7 @@ class Worker:
             counting=counting,
             answers=DiskAnswers(answers_dir(settings), box),
         )
-        self._probing = Probing(self.gateway) if settings.upstream_probes == "free" else None
+        self._probing = Probing(self.gateway) if settings.probes == "free" else None
         self.server = GatewayServer(
             GatewayHandler(self.gateway, settings.body_bytes, _uploads(settings)),
             server_options(settings),
