@@ -85,6 +85,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     upstream_connections: Count = 10_000
     upstream_ca_file: str | None = None
     upstream_proxy_url: str | None = None
+    probes: Literal["free", "off"] = "free"  # of targets that do not answer
 
     # The ledger.
     journal_fsync: Literal["off", "interval", "always"] = "interval"

@@ -12,6 +12,7 @@ from tollway.app.gateway.exchange import Inbound
 from tollway.app.gateway.request_ids import RequestIds
 from tollway.app.gateway.runtime import Gateway, GatewayOptions
 from tollway.app.gateway.serve import serve
+from tollway.app.gateway.sharing import Accounts
 from tollway.dialects.redact import redact
 from tollway.dialects.registry import ENDPOINTS
 from tollway.domain.failure import Cause, Failure, Phase
@@ -255,6 +256,8 @@ def make_bench(
         sealing=SivSealing(),
         request_ids=RequestIds(lambda size: b"\x01" * size, lambda day: "20261123"),
         options=options or GatewayOptions(),
+        draw=lambda: 0.0,
+        accounts=Accounts(draw=lambda: 0.0),
         prices=prices,
         answers=answers,
     )

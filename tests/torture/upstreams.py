@@ -25,11 +25,14 @@ Row = dict[str, Any]
 class Upstreams:
     """Use in a `with`. The model is called `small`, its targets are the three in their order."""
 
-    def __init__(self, folder: Path, strategy: str) -> None:
+    def __init__(
+        self, folder: Path, strategy: str, *, headers_timeout_s: float = HEADERS_TIMEOUT_S
+    ) -> None:
         self.folder = folder
         self.providers = {name: ProviderProcess(folder / f"truth-{name}") for name in NAMES}
         self.tree = GatewayTree(folder)
         self._strategy = strategy
+        self._headers_timeout_s = headers_timeout_s
         self._loads = 0
         self._watch = nobody_left(folder)
 
@@ -96,7 +99,7 @@ class Upstreams:
                 "base_url": provider.base_url,
                 "credentials": [{"reference": f"env:{PROVIDER_KEY_ENV}"}],
                 "connect_timeout_s": 0.5,
-                "headers_timeout_s": HEADERS_TIMEOUT_S,
+                "headers_timeout_s": self._headers_timeout_s,
                 "first_token_timeout_s": 1.0,
                 "idle_timeout_s": 2.0,
             }
@@ -114,7 +117,8 @@ class Upstreams:
 
 def booked_wrong(stage: Upstreams, log: dict[str, Delivered], rows: list[Row]) -> list[str]:
     """What is lost or doubled: each request has its attempts without a gap and one row that stands
-    for its answer, those before it failed over, and the three witnesses agree."""
+    for its answer, those before it failed over, and the three witnesses agree. Who was refused
+    since no target is there has none."""
     emitted = stage.emitted()
     of_these = {nonce: attempts for nonce, attempts in emitted.items() if nonce in log}
     found = violations(log, of_these, rows)
@@ -124,6 +128,10 @@ def booked_wrong(stage: Upstreams, log: dict[str, Delivered], rows: list[Row]) -
     for nonce, client in log.items():
         attempts = by_nonce[nonce]
         numbers = [row["attempt"] for row in attempts]
+        if client.outcome is not None and client.outcome.code == "targets_unavailable":
+            if numbers or nonce in of_these:
+                found.append(f"{nonce}: refused, but its attempts are {numbers}")
+            continue
         if not numbers or numbers != list(range(1, len(numbers) + 1)):
             found.append(f"{nonce}: its attempts are {numbers}, the client had {client}")
         elif [row["payer"] == "failed_over" for row in attempts].count(False) != 1:

@@ -57,6 +57,7 @@ async def run(lifeline: ChildLifeline, settings: Settings, given: dict[str, Any]
     refresh = asyncio.create_task(_refresh(worker))
     exact = asyncio.create_task(worker.keep_exact())
     accounts = asyncio.create_task(worker.keep_accounts())
+    probing = asyncio.create_task(worker.keep_probing())
     # What start-up made lives as long as the process: the collector need never look at it again.
     gc.collect()
     gc.freeze()
@@ -65,6 +66,7 @@ async def run(lifeline: ChildLifeline, settings: Settings, given: dict[str, Any]
     await stop.wait()
     lifeline.report("draining")
     worker.leave()
+    probing.cancel()
     await _drain(worker, settings, hurry)
     refresh.cancel()
     exact.cancel()

@@ -32,6 +32,7 @@ from tollway.app.gateway.request_ids import RequestIds
 from tollway.app.gateway.running import Running
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.gateway.sharing import Accounts
+from tollway.app.jobs.probe import Probing
 from tollway.app.ports import SecretBox, SecretError, StoreUnavailableError
 from tollway.app.ports_identity import JwtVerifier
 from tollway.app.pricing import Pricing
@@ -112,6 +113,7 @@ class Worker:
             answers=DiskAnswers(answers_dir(settings), box),
         )
         self._exchange = self._meeting()
+        self._probing = Probing(self.gateway) if settings.probes == "free" else None
         self.server = GatewayServer(
             GatewayHandler(self.gateway, settings.body_bytes, _uploads(settings)),
             server_options(settings),
@@ -212,6 +214,11 @@ class Worker:
             self.gateway.accounts.look()
             if self._exchange is not None and self._board.speaks:
                 await self._exchange.turn()
+
+    async def keep_probing(self) -> None:
+        """Forever: ask ejected targets for something free, if that is wanted."""
+        if self._probing is not None:
+            await self._probing.run()
 
     def hand_over(self, keys: list[tuple[str, int]]) -> list[int]:
         """A successor counts on from here: what is still held on these counters."""

@@ -3,6 +3,8 @@ is learned of it. What other workers have under way there is seen by `SharedComm
 """
 
 import asyncio
+import random
+from collections.abc import Callable
 
 from tollway.app.ports_sharing import OwnCommons, SharedCommons
 from tollway.domain.failure import Cause, Failure
@@ -15,6 +17,7 @@ from tollway.domain.usage import Usage, total_tokens
 
 _MOST_WAITING = 256  # of one tenant at one account
 _COMPLAINT_S = 1.0  # until an account that said 429 is asked again, if it did not say
+_LATER_S = 1.0  # at most, by chance
 _TOO_MANY = 429
 _REJECTED_S = 60.0  # until a credential that was refused is tried again where there are others
 _REJECTED = frozenset({401, 402, 403})
@@ -61,6 +64,7 @@ class Account:
         "_changes",
         "_commons",
         "_counts",
+        "_draw",
         "_learned",
         "_loop",
         "_queue",
@@ -71,8 +75,11 @@ class Account:
         "free",
     )
 
-    def __init__(self, commons: SharedCommons | None = None) -> None:
+    def __init__(
+        self, commons: SharedCommons | None = None, *, draw: Callable[[], float] = random.random
+    ) -> None:
         self._loop = asyncio.get_running_loop()
+        self._draw = draw
         self._commons = OwnCommons() if commons is None else commons
         self._learned = LearnedCapacity(self._commons.numbers)
         self.configured = UNLIMITED
@@ -213,6 +220,8 @@ class Account:
             self._rejected_until_s = now_s + _REJECTED_S
         elif _is_complaint(failure):
             retry_s = _COMPLAINT_S if failure.retry_after_s is None else failure.retry_after_s
+            # Never sooner than it says, and not in the instant in which all machines could.
+            retry_s += self._draw() * min(retry_s, _LATER_S)
             running = self._queue.running_everywhere + int(self._commons.numbers[ELSEWHERE])
             learned.complained(running, retry_after_s=retry_s, now_s=now_s)
 

@@ -3,13 +3,13 @@ its request leaves and settled with exactly one outcome, whatever happens in bet
 """
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 
 from tollway.app.gateway.account import Account
 from tollway.app.gateway.credentials import choose_credential, is_credentials_fault
 from tollway.app.gateway.exchange import Exchange, Verdict
-from tollway.app.gateway.health import note_health
+from tollway.app.gateway.health import is_ailing, note_health
 from tollway.app.gateway.kept import its_credential
 from tollway.app.gateway.relay import BufferedRelay
 from tollway.app.gateway.reserve import attempt_rules, reserve_attempt
@@ -59,7 +59,8 @@ async def attempt(gateway: Gateway, exchange: Exchange) -> Verdict:
         tried += 1
         exchange.spare = tried < most
         last = position == len(targets) - 1 or tried == most
-        verdict = await _try_target(gateway, exchange, *targets[position], last=last)
+        following = None if last else targets[position + 1][0]
+        verdict = await _try_target(gateway, exchange, *targets[position], following=following)
         if verdict is None or not _may_go_on(exchange, verdict):
             return verdict
         if not (isinstance(verdict, Failure) and exchange.spare and is_credentials_fault(verdict)):
@@ -75,30 +76,40 @@ def _may_go_on(exchange: Exchange, verdict: Verdict) -> bool:
     return isinstance(verdict, QuotaExceeded | BadRequest)
 
 
-def _retries(gateway: Gateway, exchange: Exchange, failure: Failure, *, last: bool) -> bool:
+def _retries(
+    gateway: Gateway, exchange: Exchange, failure: Failure, *, following: Target | None
+) -> bool:
     """Whether another target or model is asked after this failure: if it could help, and if the
     model's requests have not had too many attempts already."""
-    helps = (
-        (not last and may_try_another(failure))
-        or (exchange.spare and is_credentials_fault(failure))
-        or (bool(exchange.fallbacks) and may_fall_back(failure))
-    )
-    if not helps:
+    again = exchange.spare and is_credentials_fault(failure)
+    if again:
+        asked: Sequence[Target] = ()  # the same: not it is at fault, but its credential
+    elif following is not None and may_try_another(failure):
+        asked = (following,)
+    elif exchange.fallbacks and may_fall_back(failure):
+        asked = exchange.fallbacks[0].targets
+    else:
         return False
-    model_id = exchange.model.id
-    turn = gateway.turns.get(model_id, 0)
     budget = exchange.retries
     if budget is None:
+        model_id = exchange.model.id
+        turn = gateway.turns.get(model_id, 0)
         budget = gateway.retries.get(model_id)
         if budget is None:
             budget = gateway.retries[model_id] = RetryBudget(turn)
         exchange.retries = budget
-        return budget.take(turn)
-    return budget.take_more()
+        budget.refill(turn)
+    ailing = not again and all(is_ailing(gateway, target) for target in asked)
+    return budget.take(ailing=ailing)
 
 
 async def _try_target(
-    gateway: Gateway, exchange: Exchange, target: Target, provider: ProviderRecord, *, last: bool
+    gateway: Gateway,
+    exchange: Exchange,
+    target: Target,
+    provider: ProviderRecord,
+    *,
+    following: Target | None,
 ) -> Verdict:
     if exchange.client.gone:
         return Failure(Phase.CONNECT, Cause.CLIENT_GONE, "The client left.")
@@ -123,10 +134,10 @@ async def _try_target(
         relay = _begin(gateway, exchange, served, credential, hold)
         if not isinstance(relay, BufferedRelay):
             return relay
-        failure = await _send(gateway, exchange, relay, last=last)
+        failure = await _send(gateway, exchange, relay, following=following)
         turn.went(failure, relay.usage)
         if failure is not None or gateway.health:
-            note_health(gateway, served, failure)
+            note_health(gateway, served, failure, started_ns=exchange.started_ns)
         if failure is None and (len(exchange.targets) > 1 or len(provider.credentials) > 1):
             _heed_limits(gateway, relay, account)
         return None if relay.answered else failure
@@ -200,7 +211,7 @@ def _relay_for(carrier: Carrier, call: UpstreamCall) -> type[BufferedRelay]:
 
 
 async def _send(
-    gateway: Gateway, exchange: Exchange, relay: BufferedRelay, *, last: bool
+    gateway: Gateway, exchange: Exchange, relay: BufferedRelay, *, following: Target | None
 ) -> Failure | None:
     journal, call = gateway.journal, relay.call
     gateway.running.add(relay)
@@ -216,7 +227,7 @@ async def _send(
         gateway.running.discard(relay)
         if timing is not None:
             timing.end(failure)
-        over = failure is not None and _retries(gateway, exchange, failure, last=last)
+        over = failure is not None and _retries(gateway, exchange, failure, following=following)
         exchange.retrying = over
         settle_attempt(gateway, exchange, relay, failure, failed_over=over)
     if failure is None:

@@ -12,6 +12,7 @@ from tollway.dialects.registry import Endpoint
 from tollway.domain.access import Principal
 from tollway.domain.failure import Failure
 from tollway.domain.hold import Hold
+from tollway.domain.ids import ModelId
 from tollway.domain.kept import KeptResponse
 from tollway.domain.model import ModelRecord, Target
 from tollway.domain.provider import ProviderRecord
@@ -67,6 +68,7 @@ class Exchange:
         "request_id",
         "retries",
         "retrying",
+        "scouts",
         "snapshot",
         "spare",
         "started_ns",
@@ -107,6 +109,7 @@ class Exchange:
         self.spare = False  # the provider asked last has another credential that may be tried
         self.retries: RetryBudget | None = None  # once it has taken of it
         self.retrying = False  # what failed last is made up for by another attempt
+        self.scouts: ModelId | None = None  # it finds out whether what is behind it answers again
         self.receipted = False
         self.replayed = False  # the client has the answer to an earlier, equal request
 

@@ -5,6 +5,7 @@ configuration names them, and only those that the caller may use by name.
 
 from tollway.app.gateway.exchange import Exchange, Verdict
 from tollway.app.gateway.runtime import Gateway
+from tollway.app.gateway.scouting import end_scouting
 from tollway.domain.access import granted_model
 from tollway.domain.failure import Failure, may_fall_back
 from tollway.domain.model import ModelRecord
@@ -36,6 +37,7 @@ def fall_back(gateway: Gateway, exchange: Exchange, verdict: Verdict) -> bool:
     if exchange.hold is not None:
         gateway.quotas.void(exchange.hold)
         exchange.hold = None
+    end_scouting(gateway, exchange)
     exchange.output_clamp = None
     exchange.dropped = ()
     exchange.snapshot = gateway.source.current

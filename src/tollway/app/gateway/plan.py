@@ -10,6 +10,7 @@ from tollway.app.gateway.fallback import find_fallbacks
 from tollway.app.gateway.health import healthy_first
 from tollway.app.gateway.kept import plan_kept
 from tollway.app.gateway.runtime import Gateway
+from tollway.app.gateway.scouting import send_scout
 from tollway.app.gateway.sharing import roomy_first
 from tollway.app.gateway.sizing import expected_nusd
 from tollway.app.gateway.timing import by_latency
@@ -27,7 +28,7 @@ def plan(gateway: Gateway, exchange: Exchange, *, looking: bool = False) -> Refu
     tenant = exchange.principal.tenant
     model = exchange.model
     turn = 0
-    if len(model.targets) > 1 or model.fallbacks:
+    if len(model.targets) > 1 or model.fallbacks or gateway.retries:
         turn = gateway.turns.get(model.id, 0)
         gateway.turns[model.id] = turn + 1
     if model.fallbacks and exchange.earlier is None:
@@ -44,13 +45,19 @@ def plan(gateway: Gateway, exchange: Exchange, *, looking: bool = False) -> Refu
             return _not_there(model, tenant.allowed_residency)
     if len(exchange.targets) > 1:
         _order(gateway, exchange, turn)
-        if gateway.health:
-            exchange.targets = healthy_first(gateway, exchange.targets, looking=looking)
     # Nobody asks it again, and a long stream must not keep a whole configuration mapped.
     del exchange.snapshot
     if exchange.targets:
-        return None
+        return _go_by_health(gateway, exchange, looking=looking) if gateway.health else None
     return Unavailable(f"No provider behind the model '{model.name}' is enabled.", "no_target")
+
+
+def _go_by_health(gateway: Gateway, exchange: Exchange, *, looking: bool) -> Unavailable | None:
+    known = gateway.health
+    if not any((provider.id, target.model) in known for target, provider in exchange.targets):
+        return None
+    exchange.targets, well = healthy_first(gateway, exchange.targets, looking=looking)
+    return None if well else send_scout(gateway, exchange, looking=looking)
 
 
 def _order(gateway: Gateway, exchange: Exchange, turn: int) -> None:

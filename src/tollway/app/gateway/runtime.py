@@ -1,6 +1,7 @@
 """What the phases work with: the ports, bound once per worker by the composition root."""
 
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tollway.app.gateway.issued import IssuedRing
@@ -30,6 +31,7 @@ from tollway.domain.latency import PeakEwma
 from tollway.domain.output_history import OutputHistory
 from tollway.domain.provider import ProviderKind
 from tollway.domain.retry_budget import RetryBudget
+from tollway.domain.scouts import Scouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ class Gateway:
     retries: dict[ModelId, RetryBudget] = field(default_factory=dict)
     accounts: Accounts = field(default_factory=Accounts)  # at providers
     health: dict[tuple[ProviderId, str], Health] = field(default_factory=dict)  # of ailing targets
+    scouts: Scouts = field(default_factory=Scouts)
+    draw: Callable[[], float] = random.random  # from [0, 1), for jitter
     limits: Limits = field(default_factory=Limits)
     # Until when, by what is wrong with a model's usage.
     warned: dict[tuple[ModelId, str], float] = field(default_factory=dict)

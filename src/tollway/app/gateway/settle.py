@@ -7,6 +7,7 @@ import logging
 from tollway.app.gateway.exchange import Exchange, Verdict
 from tollway.app.gateway.relay import BufferedRelay
 from tollway.app.gateway.runtime import Gateway
+from tollway.app.gateway.scouting import end_scouting
 from tollway.app.gateway.sizing import output_ceiling
 from tollway.app.pricing import Served
 from tollway.domain.estimate import estimated_input, estimated_output, is_understated
@@ -76,6 +77,8 @@ def settle_attempt(
 
 def settle(gateway: Gateway, exchange: Exchange, verdict: Verdict) -> None:
     """Resolve what the request holds and claims. Without an attempt it is observed, not billed."""
+    if exchange.scouts is not None:
+        end_scouting(gateway, exchange)
     if exchange.hold is not None:
         gateway.quotas.void(exchange.hold)
     if exchange.claim is not None:

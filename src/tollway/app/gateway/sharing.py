@@ -2,7 +2,8 @@
 that is saturated tenants take turns by weight (`domain/fair_share.py`), for seconds at most.
 """
 
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 
 from tollway.app.gateway.account import Account, Turn
@@ -24,10 +25,14 @@ _TIMEOUTS = (b"x-stainless-read-timeout", b"x-stainless-timeout")
 
 
 class Accounts:
-    """All of a worker's, by credential. `board` is where it says of them to other workers."""
+    """All of a worker's, by credential. `board` is where it says of them to other workers; `draw`
+    is for jitter, from [0, 1)."""
 
-    def __init__(self, board: AccountBoard | None = None) -> None:
+    def __init__(
+        self, board: AccountBoard | None = None, *, draw: Callable[[], float] = random.random
+    ) -> None:
         self._board = NoBoard() if board is None else board
+        self._draw = draw
         self._known: dict[str, Account] = {}
 
     def look(self, place: str | None = None) -> None:
@@ -52,7 +57,7 @@ class Accounts:
             if len(self._known) >= _MOST_ACCOUNTS:
                 known = self._known.items()
                 self._known = {place: one for place, one in known if one.running or one.waiting}
-            account = self._known[place] = Account(self._board.commons(place))
+            account = self._known[place] = Account(self._board.commons(place), draw=self._draw)
         if account.configured is not capacity:
             account.configure(capacity)
         return account

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from tollway.app.gateway.exchange import Exchange
 from tollway.app.gateway.extending import HeldOutput, held_output
+from tollway.app.gateway.health import note_beginning
 from tollway.app.gateway.kept import in_clients_words
 from tollway.app.gateway.relay import BufferedRelay, told
 from tollway.app.gateway.runtime import Gateway
@@ -150,6 +151,8 @@ class StreamRelay(BufferedRelay):
         self.answered = True
         if self._exchange.retries is not None:
             self._exchange.answering()
+        if self._gateway.health:
+            note_beginning(self._gateway, self.call.provider.id, self.intent.target_model)
         if self._exchange.claim is not None:
             self._exchange.claim.keep(StoredAnswer(200, None))
         self.first_byte_ns = self._gateway.clock.wall_ns()

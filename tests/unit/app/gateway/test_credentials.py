@@ -1,6 +1,6 @@
 """Several credentials of one provider: shared by weight, each with what is known of it."""
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import replace
 
 import pytest
@@ -147,3 +147,18 @@ async def test_each_has_a_capacity_of_its_own():
     assert made.gateway.accounts.get(more, credential, "one-model") is account
     # At 60 a minute the next one would be due after a second.
     assert isinstance(await account.wait(tenant, 1, most_s=0.7), Turn)
+
+
+async def test_second_attempts_come_back_with_requests():
+    """A model of one target has them too: what came to nothing once is not gone for good."""
+    busy = says(429, (b"retry-after-ms", b"0"))
+    made = make_bench(config=config(1, 1))
+    for _ in range(120):
+        made.upstream.scripts = deque([busy] * 3)
+        assert (await made.ask(BODY))[1].status == 429
+    assert 220 <= len(used(made)) <= 232, "it is the credentials that fail, and not the target"
+    for _ in range(25):
+        made.upstream.scripts = deque([whole()])
+        assert (await made.ask(BODY))[1] is None
+    made.upstream.scripts = deque([busy, whole()])
+    assert (await made.ask(BODY))[1] is None

@@ -25,7 +25,7 @@ from tests.fakes.pipeline import (
 )
 from tollway.app.gateway.exchange import Inbound
 from tollway.app.gateway.explain import Asked, explain
-from tollway.app.gateway.health import ejected
+from tollway.app.gateway.health import ejected, note_health
 from tollway.app.gateway.serve import serve
 from tollway.app.pricing import PriceList, Pricing
 from tollway.domain.failure import Cause, Failure, Phase
@@ -118,6 +118,58 @@ async def test_streams_that_break_count():
         await made.ask(STREAM)
     await made.ask(BODY)
     assert asked(made) == ["one"] * EJECT_AFTER + ["two"]
+
+
+async def test_a_stream_is_there_with_its_first_event():
+    """Others need not wait for its end; until it has ended well, one failure ejects it again."""
+    made = bench(*[script for _ in range(EJECT_AFTER) for script in (DOWN, whole())])
+    for _ in range(EJECT_AFTER):
+        await made.ask(BODY)
+    (health,) = made.gateway.health.values()
+    now_s = made.clock.monotonic() + FIRST_S + 1
+    made.clock.monotonic = lambda: now_s
+    seen = []
+    made.upstream.scripts.extend(
+        [
+            streamed(
+                lambda: seen.append(health.ejected_until_s is not None),
+                chunk("x"),
+                lambda: seen.append(health.ejected_until_s is not None),
+                failure=RESET,
+            )
+        ]
+    )
+    await made.ask(STREAM)
+    assert asked(made)[-1] == "one"
+    assert seen == [True, False]
+    assert health.ejected_until_s > now_s
+
+
+async def test_an_ejection_lasts_by_chance():
+    """The gateway's own."""
+    for draw, lasts_s in ((0.0, FIRST_S), (0.5, 1.5 * FIRST_S)):
+        made = bench(*[DOWN] * EJECT_AFTER, config=snapshot(("one",)))
+        object.__setattr__(made.gateway, "draw", lambda draw=draw: draw)
+        for _ in range(EJECT_AFTER):
+            await made.ask(BODY)
+        (health,) = made.gateway.health.values()
+        assert health.ejected_until_s - made.clock.monotonic() == pytest.approx(lasts_s, abs=0.1)
+
+
+async def test_what_it_left_without_an_answer_does_not_eject_it_again():
+    """Requests that were sent before, and end by their timeout when it is back."""
+    made = bench(*[DOWN] * EJECT_AFTER, config=snapshot(("one",)))
+    before_ns = made.clock.wall_ns()
+    for _ in range(EJECT_AFTER):
+        await made.ask(BODY)
+    (health,) = made.gateway.health.values()
+    until_s = health.ejected_until_s
+    made.clock.now_ns += int((FIRST_S + 1) * 1e9)
+    target = made.gateway.source.current.models[None, "m"].targets[0]
+    served = target, made.gateway.source.current.providers[target.provider_id]
+    for started_ns, ejects in ((before_ns, False), (made.clock.wall_ns(), True)):
+        note_health(made.gateway, served, REFUSED, started_ns=started_ns)
+        assert (health.ejected_until_s > until_s) == ejects
 
 
 async def test_only_so_many_are_remembered(monkeypatch):
@@ -231,7 +283,7 @@ async def test_when_all_is_down_attempts_are_few():
     for _ in range(1000):
         _, verdict = await made.ask(BODY)
         assert isinstance(verdict, Failure)
-    assert len(made.upstream.calls) <= 1200
+    assert len(made.upstream.calls) <= 1115, "of what failed lately it is known that it does"
     payers = [receipt.payer for receipt in made.journal.receipts]
     assert payers.count("failed") == 1000
     assert payers.count("failed_over") == len(made.upstream.calls) - 1000

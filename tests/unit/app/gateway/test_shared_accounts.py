@@ -50,7 +50,7 @@ def workers(config):
     for number in range(2):
         bench = make_bench(config=config)
         board = Board(tables, number, boards)
-        board.accounts = Accounts(board)
+        board.accounts = Accounts(board, draw=lambda: 0.0)
         bench = replace(bench, gateway=replace(bench.gateway, accounts=board.accounts))
         upstream = Held(bench)
         for kind in bench.gateway.upstreams:
@@ -154,7 +154,7 @@ async def test_a_complaint_to_one_is_heeded_by_all():
     assert not second.calls
     (place,) = tables
     board = Board(tables, 1, [])
-    late = Accounts(board)
+    late = Accounts(board, draw=lambda: 0.0)
     assert not late.get(provider("one"), provider("one").credentials[0], "one-model").free
     late.look("unknown")
     assert place in late._known

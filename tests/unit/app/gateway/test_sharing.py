@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from random import Random
 
 import pytest
 
@@ -20,6 +21,7 @@ from tests.fakes.pipeline import (
 from tollway.app.gateway import account, sharing
 from tollway.app.gateway.exchange import Inbound
 from tollway.app.gateway.serve import serve
+from tollway.app.gateway.sharing import Accounts
 from tollway.domain.failure import Cause, Failure
 from tollway.domain.fair_share import Capacity
 from tollway.domain.ids import ProviderId, TenantId
@@ -246,6 +248,24 @@ async def test_a_long_pause_is_not_waited_for():
     _, verdict = await made.ask(BODY)
     assert isinstance(verdict, QuotaExceeded)
     assert 55 <= verdict.retry_after_s <= 60
+
+
+@pytest.mark.parametrize(("says_s", "least_s", "most_s"), [(b"0.2", 0.2, 0.4), (b"30", 30, 31)])
+async def test_workers_do_not_ask_again_at_once(says_s, least_s, most_s):
+    """Never sooner than it says, and by chance up to as long again, a second at most."""
+    found = []
+    for seed in range(50):
+        chance = Random(seed)
+        made = make_bench(limited(says_s))
+        made.gateway = replace(made.gateway, accounts=Accounts(draw=chance.random))
+        await made.ask(BODY)
+        account = made.gateway.accounts.get(
+            provider("one"), provider("one").credentials[0], "one-model"
+        )
+        found.append(account.blocked_s())
+    assert least_s - 0.05 <= min(found)
+    assert max(found) <= most_s
+    assert max(found) - min(found) > 0.8 * (most_s - least_s)
 
 
 @pytest.mark.parametrize("status", [500, 429])
