@@ -20,6 +20,7 @@ from tollway.dialects.request import (
 from tollway.domain.refusal import BadRequest
 
 _FALSE = Raw(b"false")
+_NULL = Raw(b"null")
 
 
 def _input(name: str, raw: Raw) -> object:
@@ -94,8 +95,9 @@ FORM = Form(
         "conversation": _stateful("A conversation kept at a provider"),
         "prompt": _stateful("A prompt kept at a provider"),
     },
-    required="input",
+    required=None,  # instructions may stand alone
     limits=("max_output_tokens",),
+    may_default=True,
 )
 
 # Items and parts whose tokens are bounded by their bytes; tools that run at the client.
@@ -117,7 +119,7 @@ def is_bounded(ask: Ask) -> bool:
             return False
     return all(
         block.get("type") in _PLAIN_BLOCKS or ("type" not in block and "role" in block)
-        for block in blocks_of(load_value(ask.fields["input"]))
+        for block in blocks_of(load_value(ask.fields.get("input", _NULL)))
     )
 
 
