@@ -12,13 +12,22 @@ from tollway.dialects import (
     images,
     messages,
     moderations,
+    ollama_chat,
     rerank,
     responses,
     speech,
     uploads,
 )
 from tollway.dialects.ask import Ask, Rewrite
-from tollway.dialects.carrier import EVENT_STREAM, SOUND, Carrier, Headers, Passing, Uploading
+from tollway.dialects.carrier import (
+    EVENT_STREAM,
+    JSON_LINES,
+    SOUND,
+    Carrier,
+    Headers,
+    Passing,
+    Uploading,
+)
 from tollway.dialects.errors import Shape
 from tollway.dialects.reading import EventReader
 from tollway.dialects.reply import Reply, read_completion, read_embeddings, read_error
@@ -29,10 +38,12 @@ from tollway.dialects.reply_media import (
     read_transcription,
 )
 from tollway.dialects.reply_messages import read_message, read_token_count
+from tollway.dialects.reply_ollama import read_chat
 from tollway.dialects.reply_responses import read_response
 from tollway.dialects.sound import SoundReader
 from tollway.dialects.stream import StreamReader
 from tollway.dialects.stream_messages import MessagesReader
+from tollway.dialects.stream_ollama import OllamaReader
 from tollway.dialects.stream_responses import ResponsesReader
 from tollway.dialects.translate import (
     bedrock_provider,
@@ -41,6 +52,7 @@ from tollway.dialects.translate import (
     gemini_provider,
     messages_client,
     messages_provider,
+    ollama_client,
     ollama_provider,
     responses_client,
     vertex_provider,
@@ -75,6 +87,7 @@ class Endpoint:
     stream_type: bytes = EVENT_STREAM
     file: str | None = None  # its usual name, where the body is a form
     headers: Headers | None = None  # to the provider, where they are not JSON's
+    left_out: Callable[[Ask], tuple[str, ...]] | None = None  # what `render` leaves out
 
 
 _ALL = (
@@ -148,6 +161,20 @@ _ALL = (
         stream_reader=None,
         read_reply=read_token_count,
         writes=False,
+    ),
+    Endpoint(
+        name="ollama_chat",
+        path=b"/api/chat",
+        upstream_path="/api/chat",
+        shape="ollama",
+        can_stream=True,
+        parse=ollama_chat.parse,
+        render=ollama_chat.render,
+        stream_reader=lambda _: OllamaReader(),
+        read_reply=read_chat,
+        is_bounded=ollama_chat.is_bounded,
+        stream_type=JSON_LINES,
+        left_out=ollama_chat.left_out,
     ),
     Endpoint(
         name="moderations",
@@ -255,6 +282,7 @@ def _passing(endpoint: Endpoint) -> Passing:
         endpoint.read_reply,
         stream_type=endpoint.stream_type,
         headers=endpoint.headers,
+        left_out=endpoint.left_out,
     )
 
 
@@ -270,6 +298,7 @@ _NOT_ECHO = tuple(kind for kind in _OPENAI_KINDS if kind is not ProviderKind.ECH
 _KINDS: dict[str, tuple[ProviderKind, ...]] = {
     "responses": _NOT_ECHO,
     "messages": (ProviderKind.ANTHROPIC,),
+    "ollama_chat": (ProviderKind.OLLAMA,),
     "count_tokens": (ProviderKind.ANTHROPIC, ProviderKind.OPENAI_COMPATIBLE),
     "moderations": tuple(kind for kind in _OPENAI_KINDS if kind is not ProviderKind.AZURE_OPENAI),
     "rerank": (ProviderKind.OPENAI_COMPATIBLE, ProviderKind.ECHO),
@@ -285,6 +314,7 @@ _CLIENT_SIDES = {
     "chat_completions": chat_client.CLIENT,
     "messages": messages_client.CLIENT,
     "responses": responses_client.CLIENT,
+    "ollama_chat": ollama_client.CLIENT,
 }
 _PROVIDER_SIDES = {
     **dict.fromkeys(_OPENAI_KINDS, chat_provider.PROVIDER),
