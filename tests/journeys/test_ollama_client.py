@@ -13,7 +13,7 @@ from typing import Any
 import ollama
 import pytest
 
-from tests.fakes.raw_provider import RawProvider, RawRequest, answer
+from tests.fakes.raw_provider import JSON_HEAD, RawProvider, RawRequest, answer
 from tests.fakes.stage import Stage
 
 NONCES = itertools.count(1)
@@ -37,11 +37,19 @@ STREAM = BEGUN + line({"tool_calls": [CALL]}) + line({}, done=True, done_reason=
 def play(connection: socket.socket, request: RawRequest) -> None:
     """An Ollama, as far as these tests ask."""
     asked = json.loads(request.body)
-    said = json.dumps(asked["messages"])
+    stream = asked.get("stream") is not False
+    said = json.dumps(asked.get("messages"))
+    if request.head.startswith(b"POST /api/embed "):
+        answer(connection, b'{"model":"small","embeddings":[[0.5,0.25]],"prompt_eval_count":8}')
+        return
+    if request.head.startswith(b"POST /api/generate "):
+        said = {"model": "small", "response": "Grüße", "done": True, **COUNTS}
+        answer(connection, json.dumps(said).encode() + b"\n", LINES_HEAD if stream else JSON_HEAD)
+        return
     if "no-such" in said:
         head = b"HTTP/1.1 404 Not Found\r\ncontent-type: application/json\r\n"
         answer(connection, b'{"error":"model \'small\' not found"}', head)
-    elif asked.get("stream") is False:
+    elif not stream:
         whole = line({"content": "Grüße", "tool_calls": [CALL]}, done=True, **COUNTS)
         answer(connection, whole)
     elif "broken" in said:
@@ -178,6 +186,30 @@ def test_a_client_that_leaves(stage: Stage, client: ollama.Client, nonce: str) -
     stream.close()
     row = stage.row(nonce)
     assert (row["payer"], row["usage_source"]) == ("client_gone", "estimated")
+
+
+@pytest.mark.parametrize("model", ["llama:1b", "small"])
+def test_a_text_that_goes_on(stage: Stage, client: ollama.Client, nonce: str, model: str) -> None:
+    """At an Ollama and elsewhere, whole and streamed, in the same words."""
+    given = client.generate(model=model, prompt="[[tokens=5]]")
+    assert given.response
+    assert stage.row(nonce)["output"] == given.eval_count
+    with client_of(stage, stage.tree.key, **{"x-request-id": f"{nonce}s"}) as other:
+        parts = list(other.generate(model=model, prompt="[[tokens=5]]", stream=True))
+    assert "".join(part.response for part in parts)
+    row = stage.row(f"{nonce}s")
+    assert (row["endpoint"], row["usage_source"]) == ("ollama_generate", "provider")
+    assert row["output"] == parts[-1].eval_count
+
+
+def test_embeddings(stage: Stage, client: ollama.Client, nonce: str) -> None:
+    """At an Ollama; elsewhere they are asked for in OpenAI's dialect."""
+    assert list(client.embed(model="llama:1b", input=["a"]).embeddings) == [[0.5, 0.25]]
+    row = stage.row(nonce)
+    assert (row["endpoint"], row["input"], row["output"]) == ("ollama_embed", 8, 0)
+    with pytest.raises(ollama.ResponseError) as refused:
+        client.embed(model="small", input="a")
+    assert refused.value.status_code == 400
 
 
 def test_lists(stage: Stage, client: ollama.Client) -> None:

@@ -13,6 +13,9 @@ from tollway.dialects import (
     messages,
     moderations,
     ollama_chat,
+    ollama_embed,
+    ollama_fields,
+    ollama_generate,
     rerank,
     responses,
     speech,
@@ -38,7 +41,7 @@ from tollway.dialects.reply_media import (
     read_transcription,
 )
 from tollway.dialects.reply_messages import read_message, read_token_count
-from tollway.dialects.reply_ollama import read_chat
+from tollway.dialects.reply_ollama import read_chat, read_embedded, read_generated
 from tollway.dialects.reply_responses import read_response
 from tollway.dialects.sound import SoundReader
 from tollway.dialects.stream import StreamReader
@@ -53,6 +56,7 @@ from tollway.dialects.translate import (
     messages_client,
     messages_provider,
     ollama_client,
+    ollama_generate_client,
     ollama_provider,
     responses_client,
     vertex_provider,
@@ -174,7 +178,34 @@ _ALL = (
         read_reply=read_chat,
         is_bounded=ollama_chat.is_bounded,
         stream_type=JSON_LINES,
-        left_out=ollama_chat.left_out,
+        left_out=ollama_fields.left_out,
+    ),
+    Endpoint(
+        name="ollama_generate",
+        path=b"/api/generate",
+        upstream_path="/api/generate",
+        shape="ollama",
+        can_stream=True,
+        parse=ollama_generate.parse,
+        render=ollama_generate.render,
+        stream_reader=lambda _: OllamaReader(),
+        read_reply=read_generated,
+        is_bounded=ollama_generate.is_bounded,
+        stream_type=JSON_LINES,
+        left_out=ollama_fields.left_out,
+    ),
+    Endpoint(
+        name="ollama_embed",
+        path=b"/api/embed",
+        upstream_path="/api/embed",
+        shape="ollama",
+        can_stream=False,
+        parse=ollama_embed.parse,
+        render=ollama_embed.render,
+        stream_reader=None,
+        read_reply=read_embedded,
+        writes=False,
+        left_out=ollama_fields.left_out,
     ),
     Endpoint(
         name="moderations",
@@ -299,6 +330,8 @@ _KINDS: dict[str, tuple[ProviderKind, ...]] = {
     "responses": _NOT_ECHO,
     "messages": (ProviderKind.ANTHROPIC,),
     "ollama_chat": (ProviderKind.OLLAMA,),
+    "ollama_generate": (ProviderKind.OLLAMA,),
+    "ollama_embed": (ProviderKind.OLLAMA,),
     "count_tokens": (ProviderKind.ANTHROPIC, ProviderKind.OPENAI_COMPATIBLE),
     "moderations": tuple(kind for kind in _OPENAI_KINDS if kind is not ProviderKind.AZURE_OPENAI),
     "rerank": (ProviderKind.OPENAI_COMPATIBLE, ProviderKind.ECHO),
@@ -315,6 +348,7 @@ _CLIENT_SIDES = {
     "messages": messages_client.CLIENT,
     "responses": responses_client.CLIENT,
     "ollama_chat": ollama_client.CLIENT,
+    "ollama_generate": ollama_generate_client.CLIENT,
 }
 _PROVIDER_SIDES = {
     **dict.fromkeys(_OPENAI_KINDS, chat_provider.PROVIDER),

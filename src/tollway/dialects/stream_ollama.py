@@ -3,11 +3,11 @@
 empty ones, and everything after the last.
 """
 
-from tollway.dialects.chunk import load_any, text_size
+from tollway.dialects.chunk import load_any
 from tollway.dialects.event_stream import StreamError
 from tollway.dialects.faults import read_fault
 from tollway.dialects.reply import decoded
-from tollway.dialects.reply_ollama import OllamaLine, load_line
+from tollway.dialects.reply_ollama import OllamaLine, line_size, load_line
 from tollway.dialects.sse import BOM
 from tollway.dialects.translate.json_lines import LineBuffer
 from tollway.dialects.typed_stream import MAX_TYPED_EVENT_BYTES
@@ -109,7 +109,7 @@ class OllamaReader:
         return True
 
     def _note(self, line: OllamaLine) -> None:
-        size = text_size(line.message)
+        size = line_size(line)
         if size:
             self.events += 1
             self.content_bytes += size

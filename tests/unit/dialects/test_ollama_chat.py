@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tollway.dialects import ollama_chat
+from tollway.dialects import ollama_chat, ollama_fields
 from tollway.dialects.ask import Ask, Rewrite
 from tollway.domain.refusal import BadRequest
 
@@ -133,14 +133,14 @@ class TestRendering:
         assert written == (
             b'{"model":"t","messages":[ {"role":"user"} ],"new":1.50,"options":{"min_p":0.10}}'
         )
-        assert ollama_chat.left_out(found) == ()
+        assert ollama_fields.left_out(found) == ()
 
     def test_a_servers_own_matters_are_left_out(self):
         """A server is shared: how its models are loaded, and how long they stay, is not a
         tenant's."""
         found = ask(keep_alive=-1, options={"num_gpu": 0, "num_ctx": 4096, "use_mmap": False})
         assert sent(found) == {"model": "t", "messages": HI, "options": {"num_ctx": 4096}}
-        assert ollama_chat.left_out(found) == (
+        assert ollama_fields.left_out(found) == (
             "keep_alive",
             "options.num_gpu",
             "options.use_mmap",

@@ -26,6 +26,8 @@ def test_the_names_are_the_ledgers():
         "messages",
         "count_tokens",
         "ollama_chat",
+        "ollama_generate",
+        "ollama_embed",
         "moderations",
         "rerank",
         "images_generations",

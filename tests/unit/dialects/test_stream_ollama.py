@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tollway.dialects.event_stream import StreamError
-from tollway.dialects.reply_ollama import read_chat
+from tollway.dialects.reply_ollama import read_chat, read_embedded, read_generated
 from tollway.dialects.stream_ollama import OllamaReader
 from tollway.dialects.typed_stream import MAX_TYPED_EVENT_BYTES
 from tollway.domain.usage import Usage
@@ -158,3 +158,44 @@ def test_a_whole_answer(body, valid, usage, size):
     assert (reply.valid, reply.usage, reply.content_bytes) == (valid, usage, size)
     if body.startswith(b'{"error"'):
         assert reply.message == "no such model"
+
+
+def test_a_text_that_goes_on():
+    """Its words stand beside the rest; they are counted like a message's."""
+    said = line(response="Grüße", thinking="hm") + line(response="", done=True, **COUNTS)
+    reader, passed = read(said)
+    assert (passed, reader.usage) == (said, Usage(5, output=2))
+    assert (reader.events, reader.content_bytes) == (1, len("Grüßehm".encode()))
+
+
+@pytest.mark.parametrize(
+    ("body", "valid", "usage", "size"),
+    [
+        (line(response="hi", done=True, **COUNTS), True, Usage(5, output=2), 0),
+        (line(response="hi", thinking="hm", done=True), True, None, 4),
+        (line(response="hi"), False, None, 0),
+        (line({}, done=True), False, None, 0),
+        (b'{"error":"no such model"}', False, None, 0),
+    ],
+)
+def test_a_whole_text(body, valid, usage, size):
+    """It says that it is done; a message is none."""
+    reply = read_generated(body)
+    assert (reply.valid, reply.usage, reply.content_bytes) == (valid, usage, size)
+
+
+@pytest.mark.parametrize(
+    ("body", "valid", "usage"),
+    [
+        (b'{"model":"m","embeddings":[[0.1]],"prompt_eval_count":8}', True, Usage(8, output=0)),
+        (b'{"embeddings":[]}', True, None),
+        (b'{"embeddings":{}}', False, None),
+        (b'{"embeddings":[],"error":"x"}', False, None),
+        (b'{"error":"x"}', False, None),
+        (b"[]", False, None),
+    ],
+)
+def test_embeddings(body, valid, usage):
+    """They are a list; the input's tokens are all that is used."""
+    reply = read_embedded(body)
+    assert (reply.valid, reply.usage) == (valid, usage)

@@ -66,7 +66,7 @@ _KINDS = (
 _MOST_STOPS = 16
 
 
-class _WrongError(Exception):
+class WrongError(Exception):
     """What cannot be read; caught in `read`, where it becomes a value."""
 
     def __init__(self, refusal: BadRequest) -> None:
@@ -79,22 +79,26 @@ def read(ask: Ask) -> Talk | BadRequest:
     try:
         body = {name: _load(ask.fields[name]) for name in _KNOWN & ask.fields.keys()}
         return _read(body, ask.output_limit)
-    except _WrongError as error:
+    except WrongError as error:
         return error.refusal
     except (msgspec.DecodeError, RecursionError):
         return BadRequest("The request holds a number that is out of range.", "invalid_value")
 
 
 def _read(body: dict[str, Any], most: int | None) -> Talk:
+    system, messages = _Turns().read(_list(body.get("messages"), "messages"))
+    tools = enumerate(_list(body.get("tools"), "tools"))
+    talk = Talk(messages, system, tuple(_tool(one, f"tools.{number}") for number, one in tools))
+    return with_settings(talk, body, most)
+
+
+def with_settings(talk: Talk, body: dict[str, Any], most: int | None) -> Talk:
+    """The talk with what `options` and their neighbours say. Raises WrongError."""
     for name in ("logprobs", "top_logprobs"):
         if body.get(name):
-            _refuse(name, "cannot be carried to the provider behind this model.")
-    system, messages = _Turns().read(_list(body.get("messages"), "messages"))
+            refuse(name, "cannot be carried to the provider behind this model.")
     options = body.get("options") or {}
-    return Talk(
-        messages,
-        system,
-        tuple(_tool(one, f"tools.{n}") for n, one in enumerate(_list(body.get("tools"), "tools"))),
+    return talk._replace(
         format=_format(body.get("format")),
         reasoning=_reasoning(body.get("think")),
         max_output=most,
@@ -127,13 +131,13 @@ class _Turns:
             if role == "system" and not messages:
                 system += words
             elif role in ("system", "user"):
-                messages.append(Message("user", (*words, *_images(message, at))))
+                messages.append(Message("user", (*words, *images_of(message, f"{at}."))))
             elif role == "assistant":
                 messages.append(Message("assistant", self._spoken(message, words, number)))
             elif role == "tool":
                 _add_result(messages, self._result(message, words, at))
             else:
-                _refuse(f"{at}.role", "must be system, user, assistant or tool.")
+                refuse(f"{at}.role", "must be system, user, assistant or tool.")
         return tuple(system), tuple(messages)
 
     def _spoken(
@@ -162,9 +166,9 @@ class _Turns:
         name = text_of(message, "tool_name") or text_of(message, "name")
         waiting = [one for one in self._waiting if (one[0] == id_ if id_ else name in ("", one[1]))]
         if not waiting:
-            _refuse(at, "must follow the call of a tool that it is the result of.")
+            refuse(at, "must follow the call of a tool that it is the result of.")
         self._waiting.remove(waiting[0])
-        return ToolResult(waiting[0][0], (*words, *_images(message, at)))
+        return ToolResult(waiting[0][0], (*words, *images_of(message, f"{at}.")))
 
 
 def _add_result(messages: list[Message], result: ToolResult) -> None:
@@ -184,9 +188,10 @@ def _words(message: dict[str, Any], at: str) -> tuple[Text, ...]:
     return (Text(content),) if content else ()
 
 
-def _images(message: dict[str, Any], at: str) -> tuple[Image, ...]:
-    given = _list(message.get("images"), f"{at}.images")
-    return tuple(_image(one, f"{at}.images.{number}") for number, one in enumerate(given))
+def images_of(message: dict[str, Any], at: str) -> tuple[Image, ...]:
+    """Its pictures. Raises WrongError."""
+    given = _list(message.get("images"), f"{at}images")
+    return tuple(_image(one, f"{at}images.{number}") for number, one in enumerate(given))
 
 
 def _image(data: Any, at: str) -> Image:
@@ -194,14 +199,14 @@ def _image(data: Any, at: str) -> Image:
         _wrong(at, "must be a string of base64.")
     kind = next((kind for beginning, kind in _KINDS if data.startswith(beginning)), None)
     if kind is None:
-        _refuse(at, "must be a PNG, JPEG, GIF or WebP in base64.")
+        refuse(at, "must be a PNG, JPEG, GIF or WebP in base64.")
     return Image(kind, data)
 
 
 def _tool(tool: Any, at: str) -> Tool:
     function = tool.get("function") if isinstance(tool, dict) else None
     if not isinstance(function, dict):
-        _refuse(f"{at}.function", "must be an object: tools are functions.")
+        refuse(f"{at}.function", "must be an object: tools are functions.")
     name = _text(function, "name", f"{at}.function")
     return Tool(name, text_of(function, "description"), function.get("parameters"))
 
@@ -212,7 +217,7 @@ def _format(wanted: Any) -> Format | None:
     if wanted == "json":
         return Format("json")
     if not isinstance(wanted, dict):
-        _refuse("format", "must be json, or a JSON schema.")
+        refuse("format", "must be json, or a JSON schema.")
     return Format("schema", "answer", wanted)
 
 
@@ -224,7 +229,7 @@ def _reasoning(think: Any) -> Reasoning | None:
     if think is True:
         return Reasoning(_SOME_EFFORT, shown=True)
     if think not in _EFFORTS:
-        _refuse("think", "must be true, false, low, medium or high.")
+        refuse("think", "must be true, false, low, medium or high.")
     return Reasoning(think, shown=True)
 
 
@@ -262,11 +267,12 @@ def _number(options: dict[str, Any], name: str, *, whole: bool = False) -> Any:
 
 
 def _wrong(field: str, message: str) -> NoReturn:
-    raise _WrongError(BadRequest(f"'{field}' {message}", "invalid_type", field))
+    raise WrongError(BadRequest(f"'{field}' {message}", "invalid_type", field))
 
 
-def _refuse(field: str, message: str) -> NoReturn:
-    raise _WrongError(BadRequest(f"'{field}' {message}", "unsupported_parameter", field))
+def refuse(field: str, message: str) -> NoReturn:
+    """What another provider has no words for."""
+    raise WrongError(BadRequest(f"'{field}' {message}", "unsupported_parameter", field))
 
 
 CLIENT = ClientSide(read, _FIELDS, _IGNORED, _KNOWN, write_answer, OllamaLines)

@@ -26,6 +26,15 @@ _LENGTHS = frozenset({Stop.LENGTH, Stop.CONTEXT})
 
 def write_answer(answer: Answer, heading: Heading) -> bytes:
     """All of it as one object."""
+    return encode({**_line(heading, _message(answer)), **_last(answer.stop, answer.usage)})
+
+
+def write_generated(answer: Answer, heading: Heading) -> bytes:
+    """The same of a text that goes on."""
+    return encode({**_generated(heading, _message(answer)), **_last(answer.stop, answer.usage)})
+
+
+def _message(answer: Answer) -> dict[str, Any]:
     said = "".join(part.text for part in answer.parts if isinstance(part, Text | Refusal))
     thought = "".join(part.text for part in answer.parts if isinstance(part, Thinking))
     calls = [
@@ -34,8 +43,7 @@ def write_answer(answer: Answer, heading: Heading) -> bytes:
         if isinstance(part, ToolUse)
     ]
     more = {"thinking": thought, "tool_calls": calls}
-    message = {"content": said, **{name: value for name, value in more.items() if value}}
-    return encode({**_line(heading, message), **_last(answer.stop, answer.usage)})
+    return {"content": said, **{name: value for name, value in more.items() if value}}
 
 
 class OllamaLines:
@@ -73,7 +81,27 @@ class OllamaLines:
         return self._tell({"content": "", "tool_calls": [call]})
 
     def _tell(self, message: dict[str, Any], last: dict[str, Any] | None = None) -> bytes:
-        return encode({**_line(self._heading, message), **(last or {"done": False})}) + b"\n"
+        said = self._line(self._heading, message)
+        return encode({**said, **(last or {"done": False})}) + b"\n"
+
+    @staticmethod
+    def _line(heading: Heading, message: dict[str, Any]) -> dict[str, Any]:
+        return _line(heading, message)
+
+
+class GeneratedLines(OllamaLines):
+    """A `PieceWriter` for a text that goes on."""
+
+    @staticmethod
+    def _line(heading: Heading, message: dict[str, Any]) -> dict[str, Any]:
+        return _generated(heading, message)
+
+
+def _generated(heading: Heading, message: dict[str, Any]) -> dict[str, Any]:
+    line = _line(heading, message)
+    said = line.pop("message")
+    thought = {"thinking": said["thinking"]} if "thinking" in said else {}
+    return {**line, "response": said["content"], **thought}
 
 
 def _line(heading: Heading, message: dict[str, Any]) -> dict[str, Any]:
