@@ -8,6 +8,7 @@ MONOTONICITY = "tests/isolation/test_monotonicity.py"
 OTHERS = "tests/isolation/test_other_tenants.py"
 NEWCOMERS = "tests/unit/app/gateway/test_newcomers.py"
 HERE = "tests/attacks/test_identity.py"
+KEPT = "tests/journeys/test_kept_responses.py"
 
 ROWS: dict[int, tuple[str, ...]] = {
     1: (f"{GATEWAY}::test_keys_that_open_nothing", f"{HERE}::test_no_credential_costs_nothing"),
@@ -50,6 +51,14 @@ ROWS: dict[int, tuple[str, ...]] = {
         "tests/unit/adapters/identity/test_gateway_tokens.py::test_a_wrong_configuration_stays_off",
     ),
     19: (f"{OTHERS}::test_another_tenants_things_are_absent",),
+    20: (
+        f"{KEPT}::test_another_tenant_can_do_nothing_with_an_id",
+        f"{KEPT}::test_an_item_of_another_tenant_is_not_named",
+        "tests/unit/app/gateway/test_kept.py::test_anothers_is_absent",
+        "tests/unit/dialects/test_responses.py::test_items_and_files_of_a_provider_are_refused",
+        "tests/unit/dialects/test_responses.py::test_tools_that_name_objects_are_refused",
+        "tests/journeys/test_responses_client.py::test_nothing_that_is_kept_can_be_named",
+    ),
     21: (f"{OTHERS}::test_another_tenants_things_are_absent",),
     22: (
         f"{MONOTONICITY}::test_a_key_takes_no_field_that_would_widen_it",
@@ -76,4 +85,4 @@ ROWS: dict[int, tuple[str, ...]] = {
     31: ("tests/unit/app/test_tidy.py::test_a_purged_tenant_leaves_its_id_and_the_audit",),
     32: ("tests/unit/adapters/sql/test_postgres.py::test_without_a_tenant_there_are_no_rows",),
 }
-LATER = {20: "files, batches, responses and conversations are not served yet"}
+LATER: dict[int, str] = {}

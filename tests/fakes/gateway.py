@@ -78,7 +78,7 @@ class GatewayTree:
 
     # Life and death.
 
-    def start(self, timeout_s: float = 30) -> None:
+    def start(self, timeout_s: float = 60) -> None:
         """Start and wait until it is ready."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -97,7 +97,7 @@ class GatewayTree:
         self._settings["gateway_port"] = urlsplit(self.url).port
         self._settings["ops_port"] = urlsplit(self.ops_url).port
 
-    def stop(self, timeout_s: float = 30) -> int:
+    def stop(self, timeout_s: float = 60) -> int:
         """SIGTERM, as an init system does; returns the exit code."""
         self.signal(signal.SIGTERM)
         return self.wait(timeout_s)
@@ -107,7 +107,7 @@ class GatewayTree:
         assert self._process is not None
         self._process.send_signal(number)
 
-    def wait(self, timeout_s: float = 30) -> int:
+    def wait(self, timeout_s: float = 60) -> int:
         """The exit code, once the supervisor has ended."""
         assert self._process is not None
         code = self._process.wait(timeout_s)
@@ -120,7 +120,7 @@ class GatewayTree:
         os.kill(pid, signal.SIGKILL)
         return pid
 
-    def kill_supervisor(self, timeout_s: float = 30) -> None:
+    def kill_supervisor(self, timeout_s: float = 60) -> None:
         """SIGKILL the supervisor and wait until its children have followed on their own."""
         for pid in self.orphan():
             assert ended(pid, timeout_s), f"process {pid} outlived its supervisor"
@@ -149,7 +149,7 @@ class GatewayTree:
         """End what still runs, by force if need be: for the end of a test."""
         if self._process is not None and self._process.poll() is None:
             try:
-                self.stop(10)
+                self.stop()
             except subprocess.TimeoutExpired:
                 self.kill_all()
 
@@ -220,7 +220,7 @@ class GatewayTree:
             database.row_factory = sqlite3.Row
             return [dict(row) for row in database.execute(query, values)]
 
-    def wait_for_entries(self, count: int, timeout_s: float = 20) -> list[dict[str, Any]]:
+    def wait_for_entries(self, count: int, timeout_s: float = 60) -> list[dict[str, Any]]:
         """The ledger once it holds at least so many entries."""
         wait_until(lambda: len(self.ledger()) >= count, timeout_s)
         return self.ledger()
@@ -256,8 +256,9 @@ def a_manifest(
     }
 
 
-def wait_until(check: Callable[[], bool], timeout_s: float = 10) -> None:
-    """Poll until it is so; an assertion when it never is."""
+def wait_until(check: Callable[[], bool], timeout_s: float = 60) -> None:
+    """Poll until it is so; an assertion when it never is. The time is what a machine that is busy
+    with other tests may take; where it matters how soon it is so, say it."""
     end = time.monotonic() + timeout_s
     while not check():
         assert time.monotonic() < end, f"not so within {timeout_s:g} s"

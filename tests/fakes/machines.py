@@ -41,7 +41,7 @@ class Machine(GatewayTree):
             given["database_url"] = url
         super().__init__(folder, workers=workers, **{**given, **settings})
 
-    def start(self, timeout_s: float = 30) -> None:
+    def start(self, timeout_s: float = 60) -> None:
         """Start and wait until it is ready; later starts take the same ports."""
         super().start(timeout_s)
         self._settings["admin_port"] = urlsplit(self.admin_url).port

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from tollway.adapters.memory.cache import MemoryResponseCache
 from tollway.adapters.memory.journal import MemoryJournal
 from tollway.adapters.memory.quota import MemoryQuotaStore
+from tollway.adapters.system.sealing import SivSealing
 from tollway.app.gateway.exchange import Inbound
 from tollway.app.gateway.request_ids import RequestIds
 from tollway.app.gateway.runtime import Gateway, GatewayOptions
@@ -251,6 +252,7 @@ def make_bench(
         cache=MemoryResponseCache(cache_bytes),
         guards=guards,
         observers=[recorder],
+        sealing=SivSealing(),
         request_ids=RequestIds(lambda size: b"\x01" * size, lambda day: "20261123"),
         options=options or GatewayOptions(),
         prices=prices,

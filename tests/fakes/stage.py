@@ -161,7 +161,7 @@ class Stage:
             found[:] = self.tree.sql(query, (nonce,))
             return len(found) >= count
 
-        wait_until(arrived, 15)
+        wait_until(arrived)
         assert len(found) == count, found
         return found
 

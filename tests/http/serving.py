@@ -86,10 +86,10 @@ class Running:
 
         return self.wait(run())
 
-    def wait(self, work: Coroutine[Any, Any, T], timeout_s: float = 20) -> T:
+    def wait(self, work: Coroutine[Any, Any, T], timeout_s: float = 60) -> T:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout_s)
 
-    def spin(self, condition: Callable[[], bool], timeout_s: float = 10) -> None:
+    def spin(self, condition: Callable[[], bool], timeout_s: float = 60) -> None:
         """Let the loop run until something is true of it."""
 
         async def run() -> None:

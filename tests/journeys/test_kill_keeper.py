@@ -47,7 +47,7 @@ def test_a_locked_database_delays_rows_and_loses_none(tmp_path: Path, show: Show
         assert kept == 0, "the lock held"
         require(unserved(log))
         began = time.monotonic()
-        wait_until(lambda: len(stage.rows()) == len(log), 20)
+        wait_until(lambda: len(stage.rows()) == len(log))
         took_s = time.monotonic() - began
         require(stage.unequal_sums())
         require(stage.verdict(log))

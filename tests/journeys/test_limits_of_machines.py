@@ -59,7 +59,7 @@ def test_a_second_gateway_is_refused_where_each_would_count_for_itself(
         a.start()
         quota_id = limit(a, 10)
         with pytest.raises(AssertionError):
-            b.start(15)
+            b.start()
         said = b.log.read_text()
         assert "2 gateways serve from this database" in said
         assert "TOLLWAY_REDIS_URL" in said
@@ -106,13 +106,13 @@ def test_an_operator_gives_up_a_gateway_that_will_not_come_back(
         b.start()
         limit(a, 10, precision="strict")
         limit(a, 10**6, period="month")
-        wait_until(lambda: [asked(a, a.key), asked(b, a.key)] == [200, 200], 10)
-        wait_until(lambda: rows(a) >= 2, 10)
+        wait_until(lambda: [asked(a, a.key), asked(b, a.key)] == [200, 200])
+        wait_until(lambda: rows(a) >= 2)
         time.sleep(2)  # they have heard of each other
         b.kill_all()
         server.kill()
         server.start()
-        wait_until(lambda: waiting(a), 20)
+        wait_until(lambda: waiting(a))
         time.sleep(4)  # longer than a lease
         assert asked(a, a.key) == 503
         code, said = a.attempt("quotas", "reopen", "--url", a.admin_url, "--token", f"file:{token}")
@@ -123,11 +123,11 @@ def test_an_operator_gives_up_a_gateway_that_will_not_come_back(
             statuses.append(asked(a, a.key))
             return statuses[-1] == 429
 
-        wait_until(used_up, 20)
+        wait_until(used_up)
         assert not waiting(a)
         _, audit = a.admin("GET", "/audit?limit=1")
         assert audit["data"][0]["action"] == "quota.reopened"
-        wait_until(lambda: rows(a) >= 10, 10)
+        wait_until(lambda: rows(a) >= 10)
         assert rows(a) == 10, statuses
     finally:
         a.close()

@@ -64,7 +64,7 @@ class Scene:
     def every_row_once(self, log: dict[str, Delivered]) -> float:
         """Wait until each request has its row, and one only; how long it took."""
         began = time.monotonic()
-        wait_until(lambda: len(self.billed(log)) == len(log), 30)
+        wait_until(lambda: len(self.billed(log)) == len(log))
         took_s = time.monotonic() - began
         assert self.billed(log) == dict.fromkeys(log, 1)
         return took_s
@@ -138,14 +138,14 @@ def test_stopped_under_traffic(scene: Scene, show: Show) -> None:
     assert ended(keeper)
     before = set(machine.worker_pids)
     machine.signal(signal.SIGHUP)
-    wait_until(lambda: len(set(machine.worker_pids) - before) == 2, 20)
+    wait_until(lambda: len(set(machine.worker_pids) - before) == 2)
     wait_until(lambda: machine.keeper_pid != keeper)
     time.sleep(_AWAY_S)
     with machine.asker() as asker:  # of the new workers
         assert asker.models(machine.key) == 200
     scene.server.resume()
     confirmed = len(writer.confirmed)
-    wait_until(lambda: len(writer.confirmed) > confirmed, 15)
+    wait_until(lambda: len(writer.confirmed) > confirmed)
     writer.stop.set()
     writing.join()
     log = load.stop()
@@ -182,8 +182,8 @@ def test_a_machine_that_starts_without_its_database(scene: Scene, show: Show) ->
     with pytest.raises(AssertionError, match="The database cannot be used right now"):
         fresh.start()
     scene.server.resume()
-    wait_until(lambda: scene.billed(["away-1"]) == {"away-1": 1}, 15)
-    wait_until(lambda: machine.admin("POST", "/tenants", {"slug": "x", "name": "x"})[0] == 201, 15)
+    wait_until(lambda: scene.billed(["away-1"]) == {"away-1": 1})
+    wait_until(lambda: machine.admin("POST", "/tenants", {"slug": "x", "name": "x"})[0] == 201)
     machine.made(f"/tenants/{scene.tenant}/keys", {"name": "new"})
 
 

@@ -51,7 +51,7 @@ def admitted(stage: Stage) -> int:
     return len({row["request_id"] for row in stage.tree.ledger()})
 
 
-def used_up(stage: Stage, allowed: int, within_s: float = 15) -> None:
+def used_up(stage: Stage, allowed: int, within_s: float = 60) -> None:
     """Whatever is left is given out, and then nothing more; the ledger has just that many."""
     end = time.monotonic() + within_s
     statuses = crowd(stage.tree.url, stage.tree.key, requests=50, at_once=10)
@@ -72,7 +72,7 @@ def metrics(stage: Stage) -> str:
 
 def hit_worker(stage: Stage, number: signal.Signals) -> None:
     """A signal to the worker that serves, whichever that is by now."""
-    for _ in range(100):
+    for _ in range(600):
         try:
             os.kill(stage.tree.worker_pids[0], number)
         except (IndexError, ProcessLookupError):
@@ -220,7 +220,7 @@ def test_limits_need_one_place_to_count(stage: Stage) -> None:
     assert stage.tree.stop() == 0
     stage.tree.setting("workers", 2)
     with pytest.raises(AssertionError):
-        stage.tree.start(10)
+        stage.tree.start()
     assert "TOLLWAY_WORKERS=1" in stage.tree.log.read_text()
     stage.tree.setting("workers", 1)
     stage.tree.start()
@@ -276,7 +276,7 @@ def test_a_request_sent_again_is_billed_once(stage: Stage) -> None:
     first = stage.post("/v1/chat/completions", body, idempotency_key="order-7")
     assert first.status == 200
     hit_worker(stage, signal.SIGKILL)
-    wait_until(lambda: _status(stage) == 200, 10)
+    wait_until(lambda: _status(stage) == 200)
     again = stage.post("/v1/chat/completions", body, idempotency_key="order-7")
     assert (again.status, again.body) == (200, first.body)
     assert again.headers["idempotent-replayed"] == "true"

@@ -105,7 +105,7 @@ def asks(nonce: str, **fields: Any) -> dict[str, Any]:
 
 def test_a_whole_response(stage: Stage, client: OpenAI, raw: RawProvider) -> None:
     """The answer as it was given, its usage by class; the provider was told to keep nothing."""
-    given = client.responses.create(**asks("r-whole", store=True, user="alice"))
+    given = client.responses.create(**asks("r-whole", user="alice"))
     assert given.output_text == "Grüße"
     assert raw.requests[-1].head.startswith(b"POST /v1/responses HTTP/1.1\r\n")
     sent = json.loads(raw.requests[-1].body)
@@ -146,7 +146,6 @@ def test_a_stream_that_fails(stage: Stage, client: OpenAI) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"previous_response_id": "resp_1"},
         {"conversation": "conv_1"},
         {"background": True},
         {"prompt": {"id": "pmpt_1"}},

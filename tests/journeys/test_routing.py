@@ -139,7 +139,7 @@ def test_an_ejected_target_is_told(stage: Stage) -> None:
         events = admin(stage, "GET", "/events")["data"]
         return [one["data"] for one in events if one["kind"] == "provider.ejected"]
 
-    wait_until(lambda: told() != [], 20)
+    wait_until(lambda: told() != [])
     assert {(one["provider"], one["model"], one["cause"]) for one in told()} >= {
         ("away", "small", "refused")
     }

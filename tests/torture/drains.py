@@ -53,11 +53,11 @@ def run_restarts(folder: Path, times: int) -> str:
         for _ in range(times):
             replaced = set(stage.tree.worker_pids)
             stage.tree.signal(signal.SIGHUP)
-            wait_until(lambda gone=replaced: _all_new(stage, gone), 20)
+            wait_until(lambda gone=replaced: _all_new(stage, gone))
             ready_s += [age_s(pid) for pid in stage.tree.worker_pids[-1:]]
             (first, *_) = stage.tree.worker_pids
             os.kill(first, signal.SIGTERM)
-            wait_until(lambda gone={first}: _all_new(stage, gone), 20)
+            wait_until(lambda gone={first}: _all_new(stage, gone))
             time.sleep(0.2)
         log = load.stop(20)
         require(unserved(log), stage.unequal_sums(), stage.verdict(log))

@@ -21,7 +21,7 @@ def run_full_disk(stage: Stage, fill: Callable[[], None], clear: Callable[[], No
     fill()
     began = time.monotonic()
     try:
-        wait_until(lambda: REFUSED in short.log.read_text(), 20)
+        wait_until(lambda: REFUSED in short.log.read_text())
         full_s = time.monotonic() - began
         time.sleep(0.3)
     finally:

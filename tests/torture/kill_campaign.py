@@ -101,7 +101,7 @@ def _kill_under_load(
         if victim != WORKER:
             tree.start()
         time.sleep(0.3)
-        wait_until(tree.is_ready, 20)
+        wait_until(tree.is_ready)
     finally:
         log = load.stop()
         load.log.unlink()

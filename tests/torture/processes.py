@@ -41,7 +41,7 @@ def nobody_left(folder: Path) -> Iterator[None]:
     """After the block no process of this folder's gateway is left; what is, is ended."""
     try:
         yield
-        wait_until(lambda: not processes_of(folder), 20)
+        wait_until(lambda: not processes_of(folder))
     finally:
         for pid in processes_of(folder):
             os.kill(pid, 9)

@@ -86,7 +86,7 @@ def test_killed_again_and_again(victim: str, tmp_path: Path, show: Show) -> None
                         counters.start()
                         machine.start()
                     time.sleep(0.5)
-                    wait_until(machine.is_ready, 20)
+                    wait_until(machine.is_ready)
                 finally:
                     log = load.stop()
                     load.log.unlink()

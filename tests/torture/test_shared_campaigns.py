@@ -51,7 +51,7 @@ def test_killed_again_and_again(victim: str, tmp_path: Path, show: Show) -> None
                     if victim == EVERYTHING:
                         stage.tree.start()
                     time.sleep(0.5)
-                    wait_until(stage.tree.is_ready, 20)
+                    wait_until(stage.tree.is_ready)
                 finally:
                     log = load.stop()
                     load.log.unlink()

@@ -11,10 +11,11 @@ from tools.conformance.suites import Outcome, SuiteRun
 
 # Text of a failure with the gateway in front -> why it is so.
 REASONS = {
-    r"kept at a provider cannot be referred to": "What a provider keeps of a request belongs to no "
-    "tenant that the gateway could check, so none can be named in the next: 400.",
-    r"in the background through the gateway": "`background: true` would keep the answer at the "
-    "provider, where other tenants of the same account could ask for it: 400.",
+    r"kept at a provider cannot be referred to": "A conversation or a prompt that a provider keeps "
+    "belongs to no tenant that the gateway could check, so none can be named: 400.",
+    r"Previous response with id": "The suite's made-up id is none that the gateway gave: 404.",
+    r"in the background through the gateway": "What an answer with `background: true` uses is "
+    "known after its request has ended, and nothing may go unbooked: 400.",
 }
 
 

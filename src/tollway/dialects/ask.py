@@ -14,6 +14,16 @@ from tollway.dialects.multipart import Upload
 UNNAMED = ""  # a model that the request leaves to its tenant's setting
 
 
+class Keeping(NamedTuple):
+    """What a request has to do with responses that a provider keeps: the id (ours) of the one it
+    is about or goes on from, and whether its own is to be kept. `query` (in the provider's words)
+    is None but where a path is all that is asked."""
+
+    previous: str | None
+    store: bool = False
+    query: str | None = None
+
+
 class Ask(NamedTuple):
     """A judged request. `fields` is the top level: name -> the value's bytes as they came, in
     order, repeated and escaped names collapsed into the one that was judged (the last).
@@ -28,26 +38,29 @@ class Ask(NamedTuple):
     input_bytes: int  # for the input estimate
     choices: int = 1  # answers that are written for it: prompts x (n or best_of)
     upload: Upload | None = None  # of a form; `fields` has what was judged of it
+    keeping: Keeping | None = None  # None: nothing, as nearly always
 
 
 class Rewrite(NamedTuple):
     """Every change between what was judged and what is sent. Nothing else is touched, but for one
-    that needs no value: `store` becomes false in a request for a response (`responses.py`)."""
+    that needs no value: `store` is said aloud in a request for a response (`responses.py`)."""
 
     model: str
     force_usage: bool  # of a stream of completions: include_usage becomes true, the rest stays
     output_ceiling: int | None  # clamps what was asked for; stands in where nothing was
-    namespace: Callable[[str], str] | None  # names of users (metadata.user_id too), cache keys
+    namespace: Callable[[str], str] | None  # names of users, cache keys, ids of items
+    previous: str | None = None  # what the provider calls the kept response that is named
 
 
 class Heading(NamedTuple):
     """What a client's side puts on an answer: the name that the client called the model by, the
     request's id (`req_...`), when it was admitted (UTC seconds), whether the client asked for usage
-    in a stream (only Chat Completions asks), and the fields of its request (Responses repeats
-    them)."""
+    in a stream (only Chat Completions asks), the fields of its request (Responses repeats them),
+    and what becomes of a provider's ids of responses where it keeps them."""
 
     model: str
     request_id: str
     created_s: int
     wants_usage: bool = True
     fields: Mapping[str, Raw] = MappingProxyType({})
+    naming: Callable[[str], str] | None = None

@@ -22,12 +22,13 @@ Headers = tuple[tuple[bytes, bytes], ...]
 class Rendered(NamedTuple):
     """A request as a provider gets it. `path` is joined to its base URL. `dropped` are fields of
     the client's that this provider has no words for. `headers` name the types of body and answer
-    where those are not JSON's and that of events."""
+    where those are not JSON's and that of events. `method`: of HTTP."""
 
     path: str
     body: bytes
     dropped: tuple[str, ...] = ()
     headers: Headers | None = None
+    method: str = "POST"
 
 
 class Carrier(Protocol):

@@ -3,37 +3,31 @@ carrier: the one list of what goes where.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from tollway.dialects import (
     chat,
     completions,
     embeddings,
     images,
+    kept,
     messages,
     moderations,
-    ollama_chat,
-    ollama_embed,
-    ollama_fields,
-    ollama_generate,
     rerank,
     responses,
     speech,
     uploads,
 )
-from tollway.dialects.ask import Ask, Rewrite
+from tollway.dialects.ask import Ask
 from tollway.dialects.carrier import (
-    EVENT_STREAM,
-    JSON_LINES,
     SOUND,
     Carrier,
-    Headers,
     Passing,
     Uploading,
 )
-from tollway.dialects.errors import Shape
-from tollway.dialects.reading import EventReader
-from tollway.dialects.reply import Reply, read_completion, read_embeddings, read_error
+from tollway.dialects.endpoint import Endpoint
+from tollway.dialects.kept import KeepingResponses, KeptCall
+from tollway.dialects.ollama_endpoints import OLLAMA_ENDPOINTS
+from tollway.dialects.reply import read_completion, read_embeddings, read_error
 from tollway.dialects.reply_media import (
     read_moderation,
     read_pictures,
@@ -41,12 +35,10 @@ from tollway.dialects.reply_media import (
     read_transcription,
 )
 from tollway.dialects.reply_messages import read_message, read_token_count
-from tollway.dialects.reply_ollama import read_chat, read_embedded, read_generated
 from tollway.dialects.reply_responses import read_response
 from tollway.dialects.sound import SoundReader
 from tollway.dialects.stream import StreamReader
 from tollway.dialects.stream_messages import MessagesReader
-from tollway.dialects.stream_ollama import OllamaReader
 from tollway.dialects.stream_responses import ResponsesReader
 from tollway.dialects.translate import (
     bedrock_provider,
@@ -64,35 +56,6 @@ from tollway.dialects.translate import (
 from tollway.dialects.translate.translation import Translation
 from tollway.domain.provider import ProviderKind
 from tollway.domain.refusal import BadRequest
-
-
-def _always(_: Ask) -> bool:
-    return True
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One inference endpoint. `upstream_path` is joined to a base URL that ends in `/v1`;
-    `stream_reader` takes whether the client wants usage, in the dialect that asks for it;
-    `is_bounded` tells whether the input cannot have more tokens than the request has bytes."""
-
-    name: str
-    path: bytes
-    upstream_path: str
-    shape: Shape
-    can_stream: bool
-    parse: Callable[[bytes], Ask | BadRequest]
-    render: Callable[[Ask, Rewrite], bytes]
-    stream_reader: Callable[[bool], EventReader] | None
-    read_reply: Callable[[bytes], Reply]
-    is_bounded: Callable[[Ask], bool] = _always
-    writes: bool = True  # whether answers have output tokens
-    large: bool = False  # whether whole answers are megabytes as a rule
-    stream_type: bytes = EVENT_STREAM
-    file: str | None = None  # its usual name, where the body is a form
-    headers: Headers | None = None  # to the provider, where they are not JSON's
-    left_out: Callable[[Ask], tuple[str, ...]] | None = None  # what `render` leaves out
-
 
 _ALL = (
     Endpoint(
@@ -166,47 +129,7 @@ _ALL = (
         read_reply=read_token_count,
         writes=False,
     ),
-    Endpoint(
-        name="ollama_chat",
-        path=b"/api/chat",
-        upstream_path="/api/chat",
-        shape="ollama",
-        can_stream=True,
-        parse=ollama_chat.parse,
-        render=ollama_chat.render,
-        stream_reader=lambda _: OllamaReader(),
-        read_reply=read_chat,
-        is_bounded=ollama_chat.is_bounded,
-        stream_type=JSON_LINES,
-        left_out=ollama_fields.left_out,
-    ),
-    Endpoint(
-        name="ollama_generate",
-        path=b"/api/generate",
-        upstream_path="/api/generate",
-        shape="ollama",
-        can_stream=True,
-        parse=ollama_generate.parse,
-        render=ollama_generate.render,
-        stream_reader=lambda _: OllamaReader(),
-        read_reply=read_generated,
-        is_bounded=ollama_generate.is_bounded,
-        stream_type=JSON_LINES,
-        left_out=ollama_fields.left_out,
-    ),
-    Endpoint(
-        name="ollama_embed",
-        path=b"/api/embed",
-        upstream_path="/api/embed",
-        shape="ollama",
-        can_stream=False,
-        parse=ollama_embed.parse,
-        render=ollama_embed.render,
-        stream_reader=None,
-        read_reply=read_embedded,
-        writes=False,
-        left_out=ollama_fields.left_out,
-    ),
+    *OLLAMA_ENDPOINTS,
     Endpoint(
         name="moderations",
         path=b"/v1/moderations",
@@ -304,8 +227,59 @@ _ALL = (
 ENDPOINTS: dict[bytes, Endpoint] = {endpoint.path: endpoint for endpoint in _ALL}
 
 
+def _about_a_response(
+    name: str, path: bytes, parse: Callable[[bytes], Ask | BadRequest]
+) -> Endpoint:
+    return Endpoint(
+        name=name,
+        path=path,
+        upstream_path="",
+        shape="responses",
+        can_stream=False,
+        parse=parse,
+        render=kept.render_nothing,
+        stream_reader=None,
+        read_reply=kept.read_kept,
+        writes=False,
+        permission="responses",
+    )
+
+
+RESPONSE = b"/v1/responses/"
+_ID, _ITEMS, _CANCEL = (
+    b"/v1/responses/{id}",
+    b"/v1/responses/{id}/input_items",
+    b"/v1/responses/{id}/cancel",
+)
+# By method and what follows the id: the endpoints whose request is its path.
+_KEPT = {
+    (b"GET", b""): (_about_a_response("responses_get", _ID, kept.parse_answer), KeptCall("GET")),
+    (b"DELETE", b""): (
+        _about_a_response("responses_delete", _ID, kept.parse_bare),
+        KeptCall("DELETE"),
+    ),
+    (b"GET", b"/input_items"): (
+        _about_a_response("responses_input_items", _ITEMS, kept.parse_items),
+        KeptCall("GET", "/input_items"),
+    ),
+    (b"POST", b"/cancel"): (
+        _about_a_response("responses_cancel", _CANCEL, kept.parse_bare),
+        KeptCall("POST", "/cancel"),
+    ),
+}
+
+
+def find_kept(method: bytes, path: bytes) -> tuple[Endpoint, bytes] | None:
+    """The endpoint that a path about one kept response means, and the response's id."""
+    name, slash, rest = path.removeprefix(RESPONSE).partition(b"/")
+    found = _KEPT.get((method, slash + rest))
+    return None if found is None or not name else (found[0], name)
+
+
 def _passing(endpoint: Endpoint) -> Passing:
     carrier = Passing if endpoint.file is None else Uploading
+    if endpoint.name == "responses":
+        carrier = KeepingResponses
     return carrier(
         endpoint.upstream_path,
         endpoint.render,
@@ -371,6 +345,7 @@ _CARRIERS: dict[tuple[str, ProviderKind], Carrier] = {
         for endpoint in _ALL
         for kind in _KINDS.get(endpoint.name, _OPENAI_KINDS)
     },
+    **{(endpoint.name, kind): call for endpoint, call in _KEPT.values() for kind in _NOT_ECHO},
 }
 
 
@@ -379,6 +354,6 @@ def carrier_for(
 ) -> Carrier | None:
     """How this endpoint's requests reach providers of this kind; None: they do not.
     `translate_responses`: the provider has no Responses of its own, or only a part of them."""
-    if translate_responses and endpoint.name == "responses":
+    if translate_responses and endpoint.name.startswith("responses"):
         return _TRANSLATIONS.get((endpoint.name, kind))
     return _CARRIERS.get((endpoint.name, kind))

@@ -1,15 +1,22 @@
-"""`/v1/responses` of the OpenAI dialect, without state: which fields are judged, and the rewrite of
-its own, `store: false`. What a provider stored would lie at an account that tenants share, where
-another could reach it by its id; so nothing is stored, and nothing stored is referred to.
+"""`/v1/responses` of the OpenAI dialect: which fields are judged, and the rewrites of its own.
+
+A provider keeps a response only where the client says `store: true`; whoever says nothing has
+nothing kept, although OpenAI would keep it. What is kept lies at an account that tenants share, so
+it is referred to by ids of ours (`kept.py`, `domain/kept.py`) and by no others: ids of items, which
+are the provider's, go out as digests of the tenant's.
 
 Source: OpenAI's API reference.
 """
 
+from collections.abc import Callable
+
+import msgspec
 from msgspec import Raw
 
 from tollway.dialects import rules
-from tollway.dialects.ask import Ask, Rewrite
+from tollway.dialects.ask import Ask, Keeping, Rewrite
 from tollway.dialects.blocks import Block, blocks_of, blocks_problem, load_value, refused
+from tollway.dialects.reply import decoded
 from tollway.dialects.request import (
     COMMON_RULES,
     MAX_OUTPUT_TOKENS,
@@ -19,8 +26,12 @@ from tollway.dialects.request import (
 )
 from tollway.domain.refusal import BadRequest
 
-_FALSE = Raw(b"false")
-_NULL = Raw(b"null")
+_IDS = ("id", "approval_request_id")  # of items, in items
+_FALSE, _TRUE, _NULL = Raw(b"false"), Raw(b"true"), Raw(b"null")
+_write = msgspec.json.Encoder().encode
+_load_text = msgspec.json.Decoder(str).decode
+_load_items = msgspec.json.Decoder(list[Raw]).decode
+_load_members = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 def _input(name: str, raw: Raw) -> object:
@@ -70,12 +81,19 @@ def _stateful(what: str) -> rules.Rule:
     return rule
 
 
+def _previous(name: str, raw: Raw) -> object:
+    value = rules.text(name, raw)
+    if value == "":
+        return BadRequest(f"'{name}' is empty.", "invalid_value", name)
+    return value
+
+
 def _background(name: str, raw: Raw) -> object:
     value = rules.flag(name, raw)
     if value is True:
         message = (
-            "An answer cannot be made in the background through the gateway, since it would be "
-            "kept at the provider. Stream it, and send the whole conversation as 'input'."
+            "An answer cannot be made in the background through the gateway: what it uses would "
+            "not be known when the request ends. Stream it."
         )
         return BadRequest(message, "unsupported_parameter", name)
     return value
@@ -91,7 +109,7 @@ FORM = Form(
         "top_logprobs": rules.whole_number(0, 20),
         "tools": _tools,
         "background": _background,
-        "previous_response_id": _stateful("An earlier answer kept at a provider"),
+        "previous_response_id": _previous,
         "conversation": _stateful("A conversation kept at a provider"),
         "prompt": _stateful("A prompt kept at a provider"),
     },
@@ -112,7 +130,9 @@ _CLIENT_TOOLS = ("function", "custom")
 
 def is_bounded(ask: Ask) -> bool:
     """Whether the input cannot have more tokens than the request has bytes: text and the client's
-    own tools, nothing that a provider fetches, looks up or encodes."""
+    own tools, nothing that a provider fetches, looks up, has kept or encodes."""
+    if ask.keeping is not None and ask.keeping.previous is not None:
+        return False
     tools = load_value(ask.fields["tools"]) if "tools" in ask.fields else None
     for tool in tools if isinstance(tools, list) else ():
         if not isinstance(tool, dict) or tool.get("type") not in _CLIENT_TOOLS:
@@ -125,11 +145,69 @@ def is_bounded(ask: Ask) -> bool:
 
 def parse(body: bytes) -> Ask | BadRequest:
     """A request for a response, judged."""
-    return read_request(FORM, body)
+    ask = read_request(FORM, body)
+    if isinstance(ask, BadRequest):
+        return ask
+    stored, named = ask.fields.get("store"), ask.fields.get("previous_response_id")
+    store = stored is not None and bytes(stored) == b"true"
+    previous = None if named is None else _text(named)
+    if not store and previous is None:
+        return ask
+    return ask._replace(keeping=Keeping(previous, store))
 
 
 def render(ask: Ask, rewrite: Rewrite) -> bytes:
-    """The same request for the provider, to be kept nowhere. Usage is in every stream, so it is
-    not asked for."""
-    ask = ask._replace(fields={**ask.fields, "store": _FALSE})
+    """The same request for the provider, to be kept only where that was asked. Usage is in every
+    stream, so it is not asked for."""
+    keeps = ask.keeping is not None and ask.keeping.store
+    fields = {**ask.fields, "store": _TRUE if keeps else _FALSE}
+    if rewrite.previous is not None:
+        fields["previous_response_id"] = Raw(_write(rewrite.previous))
+    if rewrite.namespace is not None:
+        goes_on = rewrite.previous is not None
+        fields["input"] = _renamed(fields["input"], rewrite.namespace, goes_on=goes_on)
+    ask = ask._replace(fields=fields)
     return write_request(FORM, ask, rewrite._replace(force_usage=False))
+
+
+def _renamed(raw: Raw, namespace: Callable[[str], str], *, goes_on: bool) -> Raw:
+    """Items whose ids are the tenant's own: by the provider's they could be looked up, whoever they
+    belong to. An item that is encrypted is bound to its id and keeps it. `goes_on`: approvals
+    may be for what the kept response asked."""
+    body = bytes(raw)
+    if body[:1] != b"[" or not _may_name(body):
+        return raw
+    items = [
+        _load_members(item) if _opens(item, b"{") and _may_name(item) else item
+        for item in _load_items(body)
+    ]
+    blocks = [item for item in items if isinstance(item, dict)]
+    ids = {_text(item["id"]) for item in blocks if "id" in item} if goes_on else ()
+    for item in blocks:
+        if "encrypted_content" in item and _text(item["encrypted_content"]):
+            continue
+        for name in _IDS:
+            given = _text(item[name]) if name in item else None
+            if given is not None and (name == "id" or not goes_on or given in ids):
+                item[name] = _digest(given, namespace)
+    return Raw(_write(items))
+
+
+def _may_name(raw: Raw | bytes) -> bool:
+    """Whether one of the names may stand in it, spelled out or escaped."""
+    body = bytes(raw)
+    return b'id"' in body or b"\\u00" in body
+
+
+def _opens(raw: Raw, mark: bytes) -> bool:
+    return memoryview(raw)[:1].tobytes() == mark
+
+
+def _text(raw: Raw) -> str | None:
+    return decoded(_load_text, bytes(raw)) if _opens(raw, b'"') else None
+
+
+def _digest(name: str, namespace: Callable[[str], str]) -> Raw:
+    """What comes before the first `_` says what it is, and providers look at it."""
+    kind = name.partition("_")[0] if "_" in name[:17] else "item"
+    return Raw(_write(f"{kind}_{namespace(name)}"))

@@ -40,6 +40,15 @@ class ModelNotFound:
 
 
 @dataclass(frozen=True, slots=True)
+class ResponseNotFound:
+    """No such kept response, or somebody else's: the two look the same. `param` names the field
+    that went on from it."""
+
+    id: str
+    param: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class QuotaExceeded:
     """A limit binds. `exhausted` tells budgets (do not retry) from rates (retry later).
     `allowances` is what the caller may know of its limits."""
@@ -73,6 +82,7 @@ Refusal = (
     | Unauthenticated
     | Forbidden
     | ModelNotFound
+    | ResponseNotFound
     | Conflict
     | QuotaExceeded
     | Unavailable
@@ -83,6 +93,7 @@ _STATUSES: dict[type[Refusal], int] = {
     Unauthenticated: 401,
     Forbidden: 403,
     ModelNotFound: 404,
+    ResponseNotFound: 404,
     Conflict: 409,
     QuotaExceeded: 429,
     Unavailable: 503,

@@ -23,6 +23,7 @@ from tollway.adapters.memory.cache import MemoryResponseCache
 from tollway.adapters.memory.quota import MemoryQuotaStore
 from tollway.adapters.prometheus.tally import Tally
 from tollway.adapters.system.clock import SystemClock
+from tollway.adapters.system.sealing import SivSealing
 from tollway.app.gateway.issued import IssuedRing
 from tollway.app.gateway.newcomers import Newcomers
 from tollway.app.gateway.request_ids import RequestIds
@@ -100,6 +101,7 @@ class Worker:
             guards=(),
             observers=[self.tally],
             request_ids=RequestIds(os.urandom, _day_text),
+            sealing=SivSealing(),
             issued=IssuedRing(_verifier(settings, clock)),
             newcomers=Newcomers(self._ask_for_news),
             new_models=Newcomers(self._ask_for_news),

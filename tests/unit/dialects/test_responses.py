@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tollway.dialects import responses
-from tollway.dialects.ask import Ask, Rewrite
+from tollway.dialects.ask import Ask, Keeping, Rewrite
 from tollway.domain.refusal import BadRequest
 
 SAME = Rewrite("m", False, None, None)
@@ -57,11 +57,9 @@ class TestJudging:
     @pytest.mark.parametrize(
         ("name", "value"),
         [
-            ("previous_response_id", "resp_1"),
             ("conversation", "conv_1"),
             ("conversation", {"id": "conv_1"}),
             ("prompt", {"id": "pmpt_1"}),
-            ("background", True),
         ],
     )
     def test_what_a_provider_keeps_is_refused_with_advice(self, name, value):
@@ -69,6 +67,22 @@ class TestJudging:
         found = responses.parse(body(**{name: value}))
         assert (found.code, found.param) == (UNSUPPORTED, name)
         assert "whole conversation as 'input'" in found.message
+
+    def test_what_runs_on_is_refused(self):
+        """The message says what to do instead."""
+        found = responses.parse(body(background=True, store=True))
+        assert (found.code, found.param) == (UNSUPPORTED, "background")
+        assert "Stream it" in found.message
+
+    def test_what_is_kept_is_read(self):
+        """Only where the client says so in words, or names what was kept."""
+        assert ask(store=True).keeping == Keeping(None, True)
+        assert ask(previous_response_id="resp_x").keeping == Keeping("resp_x")
+        assert ask(previous_response_id="resp_x", store=True).keeping == Keeping("resp_x", True)
+        assert ask(previous_response_id="resp_x", store=False).keeping == Keeping("resp_x")
+        assert ask(store=False).keeping is ask().keeping is None
+        assert refusal(previous_response_id=5) == ("invalid_type", "previous_response_id")
+        assert refusal(previous_response_id="") == ("invalid_value", "previous_response_id")
 
     def test_without_state_they_pass(self):
         """null and false ask for nothing that is kept."""
@@ -160,6 +174,7 @@ class TestBounds:
             {"input": [{"type": "function_call_output", "output": [{"type": "input_file"}]}]},
             {"input": [{"type": "compaction", "encrypted_content": "x"}]},
             {"input": [{}]},
+            {"previous_response_id": "resp_x"},
         ],
     )
     def test_the_rest_is_not(self, fields):
@@ -173,15 +188,29 @@ class TestBounds:
 
 
 class TestRendering:
-    @pytest.mark.parametrize("store", [b"", b',"store":true', b',"store":false', b',"store":null'])
-    def test_nothing_is_stored(self, store):
-        """Whatever was asked, the provider is told to keep nothing."""
+    @pytest.mark.parametrize("store", [b"", b',"store":false', b',"store":null'])
+    def test_nothing_is_stored_unasked(self, store):
+        """Whoever does not say so has nothing kept at a provider, whatever its default."""
         assert json.loads(rendered(store))["store"] is False
+
+    def test_what_is_asked_to_be_kept_is_kept(self):
+        """Also where the name is repeated or escaped: what was judged is what is sent."""
+        assert json.loads(rendered(b',"store":true'))["store"] is True
+        assert rendered(b',"store":true,"\\u0073tore":false').count(b"store") == 1
+        assert json.loads(rendered(b',"store":true,"\\u0073tore":false'))["store"] is False
+
+    def test_an_earlier_one_is_named_as_its_provider_does(self):
+        """Never as the client did; and null stays null."""
+        sent = rendered(b',"previous_response_id":"resp_ours"', previous="resp_1")
+        assert json.loads(sent)["previous_response_id"] == "resp_1"
+        assert b"resp_ours" not in sent
+        none = rendered(b',"previous_response_id":null')
+        assert json.loads(none)["previous_response_id"] is None
 
     def test_values_keep_their_bytes(self):
         """Nothing else is changed but the model's name."""
-        tail = b',"store":true,"t":1.50e+2,"x":{"b": [1 , 2],"a":"\\u00e9/\\/"}'
-        sent = b'{"model":"t","input":"x"' + tail.replace(b"true", b"false") + b"}"
+        tail = b',"store":false,"t":1.50e+2,"x":{"b": [1 , 2],"a":"\\u00e9/\\/"}'
+        sent = b'{"model":"t","input":"x"' + tail + b"}"
         assert rendered(tail, model="t") == sent
 
     def test_usage_is_not_asked_for(self):
@@ -207,13 +236,87 @@ class TestRendering:
         )
 
 
+class TestItems:
+    """An id of an item is the provider's: by it, an item of another tenant could be looked up."""
+
+    @staticmethod
+    def sent(items, *, previous=None):
+        raw = items if isinstance(items, bytes) else json.dumps(items).encode()
+        found = responses.parse(b'{"model":"m","input":' + raw + b"}")
+        made = responses.render(found, SAME._replace(namespace=str.upper, previous=previous))
+        return json.loads(made)["input"]
+
+    def test_ids_go_out_as_the_tenants_own(self):
+        """With the word before the first `_`, which providers look at."""
+        items = [
+            {"type": "message", "id": "msg_ab", "role": "assistant", "content": []},
+            {"type": "reasoning", "id": "rs_ab", "summary": [], "encrypted_content": None},
+            {"type": "image_generation_call", "id": "ig_ab"},
+            {"role": "user", "id": "strange", "content": "x"},
+            {"role": "user", "id": "a-very-long-word-that-says-nothing_x", "content": "x"},
+            {"type": "function_call", "id": None, "call_id": "call_1"},
+            {"type": "function_call_output", "id": 5, "call_id": "call_1"},
+            5,
+        ]
+        found = self.sent(items)
+        assert [item["id"] for item in found[:5]] == [
+            "msg_MSG_AB",
+            "rs_RS_AB",
+            "ig_IG_AB",
+            "item_STRANGE",
+            "item_A-VERY-LONG-WORD-THAT-SAYS-NOTHING_X",
+        ]
+        assert found[5:] == items[5:]
+        assert [{**item, "id": 0} for item in found[:5]] == [
+            {**item, "id": 0} for item in items[:5]
+        ]
+
+    def test_what_is_encrypted_is_bound_to_its_id(self):
+        """Then the id says nothing that the rest does not."""
+        items = [{"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "x"}]
+        assert self.sent(items) == items
+
+    def test_a_repeated_name_is_sent_once(self):
+        """The last one counts, and no other is there for the provider to take."""
+        raw = b'[{"role":"user","content":"x","id":"msg_A","\\u0069d":null}]'
+        assert self.sent(raw) == [{"role": "user", "content": "x", "id": None}]
+        raw = b'[{"id":"rs_1","encrypted_content":"x","encrypted_content":"","role":"user"}]'
+        assert self.sent(raw)[0]["id"] == "rs_RS_1"
+
+    def test_an_approval_is_of_what_stands_beside_it(self):
+        """Or of what the kept response asked; of nothing else that a provider knows."""
+        asked = {"type": "mcp_approval_request", "id": "mcpr_1", "name": "f"}
+        given = {"type": "mcp_approval_response", "approval_request_id": "mcpr_1"}
+        assert [*self.sent([asked, given])[0].values()][1] == "mcpr_MCPR_1"
+        assert self.sent([asked, given])[1]["approval_request_id"] == "mcpr_MCPR_1"
+        assert self.sent([given])[0]["approval_request_id"] == "mcpr_MCPR_1"
+        assert self.sent([given], previous="resp_1")[0]["approval_request_id"] == "mcpr_1"
+
+    def test_where_no_item_has_an_id_nothing_is_written_anew(self):
+        """The bytes of the input stay."""
+        raw = b'[ {"role":"user" ,"content":"hi"} ]'
+        found = responses.parse(b'{"model":"m","input":' + raw + b"}")
+        assert raw in responses.render(found, SAME._replace(namespace=str.upper))
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(
             st.sampled_from(
-                ["type", "role", "content", "output", "image_url", "file_id", "id", "container"]
+                [
+                    "type",
+                    "role",
+                    "content",
+                    "output",
+                    "image_url",
+                    "file_id",
+                    "id",
+                    "container",
+                    "encrypted_content",
+                    "approval_request_id",
+                ]
             ),
             inner,
             max_size=4,

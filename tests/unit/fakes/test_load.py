@@ -15,7 +15,7 @@ def a_plan(provider: SimulatedProvider | ProviderProcess, **fields: object) -> L
     return LoadPlan(url, "k", "m", **fields)  # type: ignore[arg-type]
 
 
-def until(check: Callable[[], bool], timeout_s: float = 10) -> None:
+def until(check: Callable[[], bool], timeout_s: float = 60) -> None:
     end = time.monotonic() + timeout_s
     while not check():
         assert time.monotonic() < end, "waited too long"

@@ -48,10 +48,12 @@ class RequestHeads:
         key = (call.method, call.path, "" if credential is None else credential.id)
         known = self._known.get(key)
         if known is None or known[0] != secret:
-            if len(self._known) >= _MAX_HEADS:
-                self._known.clear()
             head, sign = self._render_head(call, secret)
-            known = self._known[key] = (secret, head, sign)
+            known = secret, head, sign
+            if call.body:  # without one it is about a thing that the path names: not a common path
+                if len(self._known) >= _MAX_HEADS:
+                    self._known.clear()
+                self._known[key] = known
         headers = tuple(call.headers)
         fields = self._fields.get(headers)
         if fields is None:

@@ -5,6 +5,7 @@ In-memory only: no I/O, no counters. The tenant comes from the credential and fr
 from collections.abc import Sequence
 
 from tollway.app.gateway.exchange import Exchange, Labels
+from tollway.app.gateway.kept import open_kept
 from tollway.app.gateway.keyring import unknown_key
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.ports import Header
@@ -46,7 +47,10 @@ def admit(gateway: Gateway, exchange: Exchange) -> Refusal | None:
     if not isinstance(principal, Principal):
         return principal
     exchange.principal = principal
-    refusal = may_call(principal, inbound.endpoint.name, inbound.peer_ip)
+    endpoint = inbound.endpoint
+    refusal = may_call(principal, endpoint.permission or endpoint.name, inbound.peer_ip)
+    if refusal is None and exchange.ask.keeping is not None:
+        refusal = open_kept(gateway, exchange)
     if refusal is not None:
         return refusal
     ask = exchange.ask

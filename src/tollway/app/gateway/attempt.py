@@ -9,6 +9,7 @@ from functools import cache
 from tollway.app.gateway.credentials import choose_credential, is_credentials_fault
 from tollway.app.gateway.exchange import Exchange, Verdict
 from tollway.app.gateway.health import note_health
+from tollway.app.gateway.kept import its_credential
 from tollway.app.gateway.relay import BufferedRelay
 from tollway.app.gateway.reserve import attempt_rules, reserve_attempt
 from tollway.app.gateway.runtime import Gateway
@@ -45,7 +46,7 @@ _FOR_ANYBODY = frozenset({b"traceparent"})
 # What requests of ours are written in, and those of clients that have not said it.
 _VERSION: _Headers = ((b"anthropic-version", b"2023-06-01"),)
 # What is renamed per tenant; without any of them no namespace is needed.
-_NAMES = frozenset({"user", "prompt_cache_key", "safety_identifier", "metadata"})
+_NAMES = frozenset({"user", "prompt_cache_key", "safety_identifier", "metadata", "input"})
 
 
 async def attempt(gateway: Gateway, exchange: Exchange) -> Verdict:
@@ -101,12 +102,7 @@ async def _try_target(
     if exchange.client.gone:
         return Failure(Phase.CONNECT, Cause.CLIENT_GONE, "The client left.")
     assert exchange.principal is not None
-    credential: CredentialRecord | None
-    if len(provider.credentials) == 1:
-        credential, exchange.spare = provider.credentials[0], False
-    else:
-        credential, others = choose_credential(gateway, provider, target.model)
-        exchange.spare = exchange.spare and others
+    credential = _credential(gateway, exchange, target, provider)
     account = gateway.accounts.get(provider, credential, target.model)
     if account.free:
         turn = account.enter_free(exchange.principal.tenant)
@@ -135,6 +131,21 @@ async def _try_target(
         return None if relay.answered else failure
     finally:
         turn.close()
+
+
+def _credential(
+    gateway: Gateway, exchange: Exchange, target: Target, provider: ProviderRecord
+) -> CredentialRecord | None:
+    """The one to call with, whose turn it is; `exchange.spare` says whether another may follow."""
+    if exchange.kept is not None:
+        exchange.spare = False
+        return its_credential(provider, exchange.kept)
+    if len(provider.credentials) == 1:
+        exchange.spare = False
+        return provider.credentials[0]
+    credential, others = choose_credential(gateway, provider, target.model)
+    exchange.spare = exchange.spare and others
+    return credential
 
 
 def _heed_limits(gateway: Gateway, relay: BufferedRelay, account: Account) -> None:
@@ -228,6 +239,7 @@ def _call(
             ask.stream and provider.stream_usage is StreamUsage.FORCE,
             exchange.output_clamp or exchange.model.max_output_tokens,
             None if _NAMES.isdisjoint(ask.fields) else _namespace(exchange),
+            None if exchange.kept is None else exchange.kept.upstream_id,
         ),
     )
     if isinstance(rendered, BadRequest):
@@ -242,7 +254,7 @@ def _call(
     ):
         headers += _VERSION
     path, body = rendered.path, rendered.body
-    return UpstreamCall(provider, credential, "POST", path, headers, body, ask.stream)
+    return UpstreamCall(provider, credential, rendered.method, path, headers, body, ask.stream)
 
 
 @cache

@@ -8,10 +8,11 @@ from typing import NamedTuple
 from tollway.app.ports import Client, Header
 from tollway.app.ports_answers import Claim
 from tollway.dialects.ask import Ask
-from tollway.dialects.registry import Endpoint
+from tollway.dialects.endpoint import Endpoint
 from tollway.domain.access import Principal
 from tollway.domain.failure import Failure
 from tollway.domain.hold import Hold
+from tollway.domain.kept import KeptResponse
 from tollway.domain.model import ModelRecord, Target
 from tollway.domain.provider import ProviderRecord
 from tollway.domain.refusal import Refusal
@@ -23,7 +24,8 @@ Verdict = Refusal | Failure | None
 
 
 class Inbound(NamedTuple):
-    """A request as the web floor hands it over: framed, bounded, nothing judged."""
+    """A request as the web floor hands it over: framed, bounded, nothing judged. Where what is
+    asked stands in the path, that part of it is the body."""
 
     endpoint: Endpoint
     headers: Sequence[Header]
@@ -55,6 +57,7 @@ class Exchange:
         "guessed",
         "hold",
         "inbound",
+        "kept",
         "labels",
         "model",
         "output_clamp",
@@ -92,6 +95,7 @@ class Exchange:
         self.started_ns = started_ns
         self.principal = None
         self.labels = NO_LABELS
+        self.kept: KeptResponse | None = None  # that it is about or goes on from
         self.hold: Hold | None = None  # what the request's own quotas hold
         self.output_clamp: int | None = None  # tokens that a strict rule lets an answer have
         self.claim: Claim | None = None  # on an Idempotency-Key

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from tollway.app.gateway.admit import WRONG_KEY, find_model, read_labels
 from tollway.app.gateway.exchange import Exchange, Inbound
+from tollway.app.gateway.kept import open_kept
 from tollway.app.gateway.parse import parse
 from tollway.app.gateway.plan import plan
 from tollway.app.gateway.recall import scope_of
@@ -16,7 +17,8 @@ from tollway.app.gateway.runtime import Gateway
 from tollway.app.gateway.screen import screen
 from tollway.app.gateway.sizing import expected_nusd, size_hold
 from tollway.app.ports import Header, StoreUnavailableError
-from tollway.dialects.registry import Endpoint, carrier_for
+from tollway.dialects.endpoint import Endpoint
+from tollway.dialects.registry import carrier_for
 from tollway.domain.access import Principal, find_principal, may_call
 from tollway.domain.allowance import limit_text
 from tollway.domain.hold import CounterRef, Hold, Rule, RuleSet, Stand
@@ -173,6 +175,7 @@ class _Walk:
         if asked.peer_ip is None:  # from wherever it may be used
             principal = replace(principal, key=replace(principal.key, ip_allow=None))
         refusal = may_call(principal, asked.endpoint.name, asked.peer_ip or "")
+        refusal = refusal or open_kept(self._gateway, exchange)
         if refusal is not None:
             return refusal
         labels = read_labels(exchange.facts, exchange.ask.end_user, principal.key)

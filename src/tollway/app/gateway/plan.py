@@ -8,20 +8,21 @@ from tollway.app.gateway.affinity import stick
 from tollway.app.gateway.exchange import Exchange
 from tollway.app.gateway.fallback import find_fallbacks
 from tollway.app.gateway.health import healthy_first
+from tollway.app.gateway.kept import plan_kept
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.gateway.sharing import roomy_first
 from tollway.app.gateway.sizing import expected_nusd
 from tollway.app.gateway.timing import by_latency
 from tollway.domain.model import ModelRecord, Strategy
-from tollway.domain.refusal import Forbidden, Unavailable
+from tollway.domain.refusal import Forbidden, Refusal, Unavailable
 from tollway.domain.routing import by_cost, order_targets
 
 
-def plan(
-    gateway: Gateway, exchange: Exchange, *, looking: bool = False
-) -> Unavailable | Forbidden | None:
+def plan(gateway: Gateway, exchange: Exchange, *, looking: bool = False) -> Refusal | None:
     """Fill `exchange.targets` with those whose provider may be used. `looking`: no request is
     made."""
+    if exchange.kept is not None:
+        return plan_kept(exchange)
     assert exchange.principal is not None
     tenant = exchange.principal.tenant
     model = exchange.model

@@ -9,8 +9,8 @@ from tollway.app.ports import CacheScope
 
 def recall(gateway: Gateway, exchange: Exchange) -> bool:
     """Answer from the cache if it can; True when the client has its answer."""
-    if not gateway.cache.enabled or exchange.ask.stream:
-        return False
+    if not gateway.cache.enabled or exchange.ask.stream or exchange.ask.keeping is not None:
+        return False  # what is kept at a provider changes there, and each is made once
     hit = gateway.cache.look_up(scope_of(exchange), exchange.inbound.body)
     if hit is None:
         return False

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tollway.app.gateway.exchange import Exchange
+from tollway.app.gateway.kept import in_clients_words, naming
 from tollway.app.gateway.recall import scope_of
 from tollway.app.gateway.reserve import allowances
 from tollway.app.gateway.runtime import Gateway
@@ -177,7 +178,7 @@ class BufferedRelay:
             if code == KEY_UNKNOWN:
                 status = 401  # about our credential, not the request
             failure = Failure(Phase.FIRST_EVENT, Cause.STATUS, message, status, retry_s, code)
-            return told(failure, flow)
+            return in_clients_words(self._exchange, told(failure, flow))
         reply = self._carrier.read_reply(body, self._heading())
         if not reply.valid:
             return self._protocol_failure("The provider's answer is not the JSON it should be.")
@@ -198,7 +199,7 @@ class BufferedRelay:
                 self._exchange.claim.keep(StoredAnswer(self.status, None if kind else body))
             named = _JSON_TYPE if kind is None else (b"content-type", kind)
             self._client.respond(self.status, [named, *self.answer_headers()], body)
-            if cache.enabled and kind is None:
+            if cache.enabled and kind is None and self._exchange.ask.keeping is None:
                 cache.store(scope_of(self._exchange), self._exchange.inbound.body, body)
 
     def produced(self) -> tuple[int, int]:
@@ -224,7 +225,10 @@ class BufferedRelay:
     def _heading(self) -> Heading:
         ask, intent = self._exchange.ask, self.intent
         created_s = intent.started_ns // 1_000_000_000
-        return Heading(ask.model, intent.request_id, created_s, ask.wants_usage, ask.fields)
+        named = None
+        if ask.keeping is not None:
+            named = naming(self._gateway, self._exchange, intent)
+        return Heading(ask.model, intent.request_id, created_s, ask.wants_usage, ask.fields, named)
 
     def _too_large(self) -> Failure:
         most = f"{self._limit // _MIB} MiB" if self._limit >= _MIB else f"{self._limit} bytes"

@@ -22,6 +22,7 @@ from tollway.app.ports import (
     Upstream,
 )
 from tollway.app.ports_answers import AnswerStore
+from tollway.app.ports_kept import Sealing
 from tollway.app.pricing import Pricing
 from tollway.domain.health import Health
 from tollway.domain.ids import ModelId, ProviderId, QuotaId
@@ -71,6 +72,9 @@ class Gateway:
     warned: dict[ModelId, float] = field(default_factory=dict)  # until when: usage above its cap
     limited: dict[tuple[QuotaId, str], int] = field(default_factory=dict)  # refusals, by why
     outputs: dict[ModelId, OutputHistory] = field(default_factory=dict)
+    # Input that came with kept responses, beside what the requests said themselves.
+    contexts: dict[ModelId, OutputHistory] = field(default_factory=dict)
     answers: AnswerStore | None = None  # by Idempotency-Key
+    sealing: Sealing | None = None  # of ids that clients carry
     prices: Pricing | None = None  # for limits on cost
     counting: Counting | None = None  # for whoever only looks

@@ -9,7 +9,7 @@ from tollway.app.gateway.relay import BufferedRelay
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.gateway.sizing import output_ceiling
 from tollway.app.pricing import Served
-from tollway.domain.estimate import estimated_output
+from tollway.domain.estimate import estimated_input, estimated_output
 from tollway.domain.failure import Cause, Failure, client_status
 from tollway.domain.hold import Hold
 from tollway.domain.output_history import OutputHistory
@@ -132,8 +132,8 @@ def _settle_holds(
 
 
 def _learn(gateway: Gateway, exchange: Exchange, usage: Usage) -> None:
-    """How long the model's answers are, where anything goes by it: limits, turns at an account that
-    may be full, the cheapest target."""
+    """How long the model's answers are, and the contexts that were kept, where anything goes by it:
+    limits, turns at an account that may be full, the cheapest target."""
     if not exchange.inbound.endpoint.writes:
         return
     model_id = exchange.model.id
@@ -141,6 +141,12 @@ def _learn(gateway: Gateway, exchange: Exchange, usage: Usage) -> None:
     if history is None:
         history = gateway.outputs[model_id] = OutputHistory()
     history.learn(((usage.output or 0) + (usage.reasoning or 0)) // exchange.ask.choices)
+    if exchange.kept is not None:
+        context = gateway.contexts.get(model_id)
+        if context is None:
+            context = gateway.contexts[model_id] = OutputHistory()
+        read = (usage.input or 0) + (usage.cached_input or 0) + (usage.cache_write or 0)
+        context.learn(max(0, read - estimated_input(exchange.ask.input_bytes)))
 
 
 def _counts_money(hold: Hold | None) -> bool:

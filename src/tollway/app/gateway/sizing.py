@@ -13,6 +13,7 @@ from tollway.app.gateway.sharing import expected_output
 from tollway.domain.estimate import estimated_input
 from tollway.domain.hold import Hold, RuleSet
 from tollway.domain.model import Target
+from tollway.domain.output_history import UNKNOWN_TOKENS
 from tollway.domain.pricing import Price, most_nusd, text_nusd
 from tollway.domain.provider import ProviderRecord
 from tollway.domain.quota import Sizes
@@ -24,7 +25,8 @@ STRICT_OUTPUT_TOKENS = 4096
 _FRAME_TOKENS = 16
 _UNBOUNDED = BadRequest(
     "A strict limit applies, and it needs to know how large a request can become: images, audio, "
-    "files and searches cannot be sent. Ask your administrator for a bounded limit.",
+    "files, searches and kept responses cannot be sent. Ask your administrator for a bounded "
+    "limit.",
     "unbounded_input",
 )
 
@@ -46,7 +48,7 @@ def size_hold(
         if isinstance(strict, BadRequest):
             return strict
         ceiling = strict
-    read = estimated_input(ask.input_bytes)
+    read = expected_input(gateway, exchange)
     written = expected_output(gateway.outputs, exchange, most)
     cost = 0
     if rules.money:
@@ -72,7 +74,17 @@ def expected_nusd(
         return None
     ask = exchange.ask
     written = expected_output(gateway.outputs, exchange, ask.output_limit)
-    return text_nusd(price, estimated_input(ask.input_bytes), written)
+    return text_nusd(price, expected_input(gateway, exchange), written)
+
+
+def expected_input(gateway: Gateway, exchange: Exchange) -> int:
+    """The tokens that the request will be read as: those of its bytes, and as many as such requests
+    have had of the kept responses that they went on from."""
+    read = estimated_input(exchange.ask.input_bytes)
+    if exchange.kept is None or not exchange.inbound.endpoint.writes:
+        return read
+    history = gateway.contexts.get(exchange.model.id)
+    return read + (UNKNOWN_TOKENS if history is None else history.expected)
 
 
 def output_ceiling(exchange: Exchange) -> int | None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from tollway.app.gateway.exchange import Exchange
 from tollway.app.gateway.extending import HeldOutput, held_output
+from tollway.app.gateway.kept import in_clients_words
 from tollway.app.gateway.relay import BufferedRelay, told
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.ports import Flow, Header, UpstreamCall
@@ -179,7 +180,7 @@ class StreamRelay(BufferedRelay):
         if error is None:
             return Failure(phase, Cause.PROTOCOL, "The provider sent an event that is too large.")
         failure = Failure(phase, Cause.STREAM_ERROR, error.message, error.status, None, error.code)
-        return told(failure, self._flow)
+        return in_clients_words(self._exchange, told(failure, self._flow))
 
     def _client_gone(self) -> None:
         if self._reader.done:

@@ -58,6 +58,8 @@ class Translation:
 
     def render(self, ask: Ask, rewrite: Rewrite) -> Rendered | BadRequest:
         """The request in the provider's dialect, or the client's field that it has no words for."""
+        if ask.keeping is not None:
+            return _keeps_nothing("store" if ask.keeping.store else "previous_response_id")
         talk = self.client.read(ask)
         if isinstance(talk, BadRequest):
             return talk
@@ -103,6 +105,15 @@ class Translation:
 
     def _name(self, feature: str) -> str:
         return self.client.fields.get(feature, feature)
+
+
+def _keeps_nothing(field: str) -> BadRequest:
+    return BadRequest(
+        f"'{field}' cannot be carried to the provider behind this model: it keeps no responses. "
+        "Leave it out, and send the whole conversation as 'input'.",
+        "unsupported_parameter",
+        field,
+    )
 
 
 class TranslatingReader:

@@ -13,6 +13,7 @@ from tollway.app.gateway.me import Caller, describe_caller
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.gateway.serve import serve
 from tollway.app.ports import Header
+from tollway.dialects.endpoint import Endpoint
 from tollway.dialects.errors import Shape, error_body
 from tollway.dialects.me import render_me, render_usage
 from tollway.dialects.models import (
@@ -24,7 +25,7 @@ from tollway.dialects.models import (
     render_version,
 )
 from tollway.dialects.multipart import MEDIA_TYPE
-from tollway.dialects.registry import ENDPOINTS, Endpoint
+from tollway.dialects.registry import ENDPOINTS, RESPONSE, find_kept
 from tollway.domain.failure import Cause, Failure
 from tollway.domain.model import ModelRecord
 from tollway.domain.refusal import BadRequest, Refusal
@@ -83,13 +84,22 @@ class GatewayHandler:
         else:
             self._tasks[client] = self._loop.create_task(self._run(endpoint, request, client))
 
-    async def _run(self, endpoint: Endpoint | None, request: Request, client: Answer) -> None:
-        """One request's task: of an endpoint, or else of the list of models."""
+    async def _run(
+        self,
+        endpoint: Endpoint | None,
+        request: Request,
+        client: Answer,
+        *,
+        asked: bytes | None = None,
+    ) -> None:
+        """One request's task: of an endpoint, or else of the list of models. `asked` is what stands
+        in the path, where that is all."""
         try:
             if endpoint is None:
                 await self._list(request, client)
                 return
-            inbound = Inbound(endpoint, request.headers, request.body, request.peer_ip)
+            body = request.body if asked is None else asked
+            inbound = Inbound(endpoint, request.headers, body, request.peer_ip)
             request_id, verdict = await serve(self._gateway, inbound, client)
             if verdict is not None:
                 _render(client, verdict, endpoint.shape, request_id)
@@ -101,7 +111,9 @@ class GatewayHandler:
 
     def _handle_other(self, request: Request, client: Answer) -> None:
         path = request.path
-        if path not in _LISTS and not path.startswith(_MODEL):
+        if path.startswith(RESPONSE):
+            self._handle_kept(request, client)
+        elif path not in _LISTS and not path.startswith(_MODEL):
             self._fail(request, client, 404, "There is no such endpoint.")
         elif path == _SHOW and request.method != b"POST":
             self._fail(request, client, 405, "Use POST.", _ALLOW_POST)
@@ -109,6 +121,18 @@ class GatewayHandler:
             self._fail(request, client, 405, "Use GET.", _ALLOW_GET)
         else:
             self._tasks[client] = self._loop.create_task(self._run(None, request, client))
+
+    def _handle_kept(self, request: Request, client: Answer) -> None:
+        """What is asked about one response that a provider keeps."""
+        found = find_kept(request.method, request.path)
+        if found is None:
+            self._fail(request, client, 404, "There is no such endpoint.")
+            return
+        endpoint, asked = found
+        if request.query:
+            asked += b"?" + request.query
+        run = self._run(endpoint, request, client, asked=asked)
+        self._tasks[client] = self._loop.create_task(run)
 
     async def _list(self, request: Request, client: Answer) -> None:
         shape = _shape_of(request)

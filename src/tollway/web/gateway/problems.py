@@ -18,6 +18,7 @@ from tollway.domain.refusal import (
     ModelNotFound,
     QuotaExceeded,
     Refusal,
+    ResponseNotFound,
     Unauthenticated,
     Unavailable,
     refused_status,
@@ -87,6 +88,17 @@ def _model_not_found(refusal: ModelNotFound) -> _Problem:
     return _Problem(message, "model_not_found", "model")
 
 
+def _response_not_found(refusal: ResponseNotFound) -> _Problem:
+    if refusal.param is None:
+        message = f"Response with id '{plain_label(refusal.id)}' not found."
+        return _Problem(message, "response_not_found")
+    message = (
+        f"Previous response with id '{plain_label(refusal.id)}' not found. "
+        "Send the whole conversation as 'input'."
+    )
+    return _Problem(message, "previous_response_not_found", refusal.param)
+
+
 def _quota_exceeded(refusal: QuotaExceeded) -> _Problem:
     headers = (*_retry_after(refusal.retry_after_s), *allowance_headers(refusal.allowances))
     if refusal.exhausted:
@@ -120,6 +132,7 @@ _REFUSALS: dict[type[Refusal], Callable[[Any], _Problem]] = {
     Unauthenticated: _unauthenticated,
     Forbidden: _forbidden,
     ModelNotFound: _model_not_found,
+    ResponseNotFound: _response_not_found,
     Conflict: _conflict,
     QuotaExceeded: _quota_exceeded,
     Unavailable: _unavailable,

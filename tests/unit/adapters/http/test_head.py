@@ -171,3 +171,14 @@ async def test_over_the_wire(monkeypatch: pytest.MonkeyPatch) -> None:
         assert failure is None
         assert seen[1][0] == "GET /v1 HTTP/1.1"
         assert len(seen) == 2
+
+
+def test_paths_of_single_things_are_not_remembered() -> None:
+    """Whoever asks for one thing after another must not push out what every request needs."""
+    made = heads()
+    made.render(make_call(AT, b"{}"), "sk-1")
+    for number in range(1_000):
+        call = make_call(AT, b"")._replace(method="GET", path=f"/responses/resp_{number}")
+        sent = made.render(call, "sk-1")
+        assert sent.startswith(b"GET /v1/responses/resp_%d HTTP/1.1\r\n" % number)
+    assert [key[:2] for key in made._known] == [("POST", "/chat/completions")]

@@ -115,7 +115,7 @@ async def test_a_response_passes_and_is_not_stored():
     words = event("response.output_text.delta", delta="hello")
     last = event("response.completed", response={"output": [], "usage": usage})
     made = bench(streamed(begun, words, last, b"data: [DONE]\n\n"), kind=ProviderKind.OPENAI)
-    asked = {"model": "m", "input": "hi", "stream": True, "store": True}
+    asked = {"model": "m", "input": "hi", "stream": True}
     client, verdict = await made.ask(asked, endpoint=RESPONSES)
     assert (verdict, client.body, client.ended) == (None, begun + words + last, "finished")
     (call,) = made.upstream.calls

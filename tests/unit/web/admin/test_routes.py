@@ -197,14 +197,25 @@ LISTS = {
     b"/api/tags",
     b"/api/version",
 }
+KEPT = {
+    (b"GET", b"/v1/responses/resp_x"),
+    (b"DELETE", b"/v1/responses/resp_x"),
+    (b"GET", b"/v1/responses/resp_x/input_items"),
+    (b"POST", b"/v1/responses/resp_x/cancel"),
+}
+ROUTES = {
+    *((b"POST", path) for path in ENDPOINTS),
+    *((b"GET", path) for path in LISTS),
+    *KEPT,
+    (b"POST", b"/api/show"),
+}
 
 
-@pytest.mark.parametrize("path", sorted({*ENDPOINTS, *LISTS, b"/api/show"}))
-async def test_every_endpoint_takes_a_key(path):
+@pytest.mark.parametrize(("method", "path"), sorted(ROUTES))
+async def test_every_endpoint_takes_a_key(method, path):
     """No key, a key of the admin API's sort, or one nobody made: 401, and no provider is asked."""
     bench = make_bench()
     takes = handler.GatewayHandler(bench.gateway, 1_000_000, {})
-    method = b"GET" if path in LISTS else b"POST"
     body, kind = BODY % (b"null" if path == b"/v1/responses" else b'"x"'), b"application/json"
     if path in ENDPOINTS and ENDPOINTS[path].file is not None:
         body, kind = form_like(b'{"model": "m", "prompt": "x"}', ENDPOINTS[path].file)

@@ -13,6 +13,7 @@ from tollway.domain.refusal import (
     ModelNotFound,
     QuotaExceeded,
     Refusal,
+    ResponseNotFound,
     Unauthenticated,
     Unavailable,
     refused_status,
@@ -24,6 +25,8 @@ EXAMPLES: list[tuple[Refusal, int, str, dict[bytes, bytes]]] = [
     (Unauthenticated("No."), 401, "invalid_api_key", {b"www-authenticate": b"Bearer"}),
     (Forbidden("No."), 403, "permission_denied", {}),
     (ModelNotFound("m"), 404, "model_not_found", {}),
+    (ResponseNotFound("resp_x"), 404, "response_not_found", {}),
+    (ResponseNotFound("resp_x", "previous_response_id"), 404, "previous_response_not_found", {}),
     (
         Conflict("No.", "idempotency_key_in_use", 1.0),
         409,
