@@ -31,6 +31,7 @@ from tollway.domain.entry import cleaned
 from tollway.domain.failure import Failure, client_status
 
 JSON_TYPE = [(b"content-type", b"application/json")]
+EVENTS = b"text/event-stream; charset=utf-8"
 HTML = b"<!doctype html><title>Login</title><script>x</script>"
 STEERING = "\r\n\r\nevent: error\ndata: [DONE]\n\n\x00\x1b[2J\u2028\u202e\ufeff"
 BINARY = bytes(range(256)) * 16
@@ -313,11 +314,16 @@ async def test_headers_that_are_not_for_clients(client: str, side: str, stream: 
     assert by.headers[b"x-tollway-provider"] == b"one"
     assert b"x" not in (by.headers[b"x-request-id"], by.headers.get(b"warning"))
     kind = by.headers[b"content-type"]
-    assert kind == (b"text/event-stream; charset=utf-8" if stream else b"application/json")
+    events = SIDES["ollama"].head[0][1] if client == "ollama" else EVENTS
+    assert kind == (events if stream else b"application/json")
 
 
 def values_of(client: str, body: bytes) -> list[Any]:
     """What a client of this dialect reads: each event is JSON, or the last word."""
+    if client == "ollama":
+        values = [json.loads(line) for line in body.splitlines()]
+        assert not [one for one in values if one.get("error")]
+        return values
     payloads = [line[6:] for line in re.split(rb"\r\n|\n|\r", body) if line[:6] == b"data: "]
     if client == "chat":
         assert payloads[-1] == b"[DONE]"
@@ -410,6 +416,8 @@ def garbled(side: str) -> bytes:
     if side == "bedrock":
         headers = header(":event-type", "contentBlockDelta") + header(":message-type", "event")
         return frame(headers, b'{"delta": \xff}')
+    if side == "ollama":
+        return b'{"message": \xff\n'
     return event(b'{"choices": [\xff')
 
 
@@ -433,10 +441,11 @@ async def test_one_malformed_event_among_60(client: str, side: str) -> None:
     assert made.journal.receipts[0].payer == "cut"
 
 
+EVENTED = [one for one in PAIRS if one[1] not in ("bedrock", "ollama")]
 FIELDS = b"id: 1\nretry: 1\nevent: evil\n: note\nfoo: bar\n"
 
 
-@pytest.mark.parametrize(("client", "side"), [one for one in PAIRS if one[1] != "bedrock"])
+@pytest.mark.parametrize(("client", "side"), EVENTED)
 async def test_lines_that_steer_a_client(client: str, side: str) -> None:
     """Row 92: `id:`, `retry:` and an `event:` that is not the type's stay here."""
     spoken = SIDES[side]

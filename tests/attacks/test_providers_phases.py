@@ -21,6 +21,7 @@ SEEN = {
     "chat": rb'"content": ?"hello"',
     "messages": rb'"text": ?"hello"',
     "responses": rb'"delta": ?"hello"',
+    "ollama": rb'"content": ?"hello"',
 }
 BEFORE = ["connect", "tls", "headers", "first"]
 AFTER = ["mid", "before usage", "after usage"]
@@ -86,7 +87,7 @@ def broken(side: str, phase: str, fault: str) -> Script:
 
 
 # With its usage these have said their last word; of the others, the end of the body is one.
-ENDED_BY_USAGE = ("bedrock", "responses")
+ENDED_BY_USAGE = ("bedrock", "responses", "ollama")
 
 
 @pytest.mark.parametrize("fault", FAULTS)

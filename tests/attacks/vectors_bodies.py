@@ -17,6 +17,7 @@ EMBEDDINGS = b"/v1/embeddings"
 ANSWERS = b"/v1/responses"
 TALK = b"/v1/messages"
 COUNT = b"/v1/messages/count_tokens"
+OLLAMA = b"/api/chat"
 JSON = ((b"content-type", b"application/json"),)
 OK, BAD = frozenset({200}), frozenset({400})
 
@@ -156,6 +157,19 @@ VECTORS: tuple[Vector, ...] = (
         BAD,
     ),
     Vector(34, "deep-unclosed", raw("[" * DEEP), BAD),
+    *(
+        Vector(
+            34,
+            f"deep-ollama-{name}",
+            raw(f'{{"model":MODEL,"messages":MESSAGES,"{name}":{inner}}}'),
+            BAD,
+            path=OLLAMA,
+        )
+        for name, inner in (
+            ("options", '{"a":' * DEEP + "1" + "}" * DEEP),
+            ("tools", "[" * DEEP + "]" * DEEP),
+        )
+    ),
     Vector(
         34,
         "65-levels",
@@ -258,7 +272,7 @@ VECTORS: tuple[Vector, ...] = (
         for name in ("max_tokens", "max_completion_tokens")
         for value, statuses, code in (
             ("-1", BAD, "invalid_value"),
-            ("0", BAD, "invalid_value"),
+            ("0", OK, None),
             ("1e18", BAD, "invalid_type"),
             ("1000000000000000000", BAD, "invalid_value"),
             ("1.5", BAD, "invalid_type"),
@@ -325,6 +339,43 @@ VECTORS: tuple[Vector, ...] = (
     ),
     Vector(40, "message-zero", message(max_tokens=0), OK, path=TALK),
     Vector(40, "response-absent", response(), OK, path=ANSWERS),
+    *(
+        Vector(
+            40,
+            f"ollama-{value}",
+            chat(options={"num_predict": value}),
+            statuses,
+            code,
+            "options.num_predict",
+            OLLAMA,
+        )
+        for value, statuses, code in (
+            (-3, BAD, "invalid_value"),
+            (-1, OK, None),
+            (0, OK, None),
+            (1.5, BAD, "invalid_type"),
+            (10**18, BAD, "invalid_value"),
+            ("10", BAD, "invalid_type"),
+            (True, BAD, "invalid_type"),
+            (1, OK, None),
+        )
+    ),
+    *(
+        Vector(
+            40,
+            f"ollama-spelt-{name}",
+            chat(**fields),
+            BAD,
+            "invalid_parameter_name",
+            name,
+            OLLAMA,
+        )
+        for name, fields in (
+            ("options.Num_Predict", {"options": {"Num_Predict": -1}}),
+            ("OPTIONS", {"OPTIONS": {"num_predict": -1}}),
+            ("KEEP_ALIVE", {"KEEP_ALIVE": -1}),
+        )
+    ),
     # 41: what multiplies the cost of a request
     _number("n", 10**9),
     _number("n", 129),
@@ -431,10 +482,23 @@ VECTORS: tuple[Vector, ...] = (
     Vector(43, "257-characters", chat(model="m" * 257), BAD, "invalid_value", "model"),
     Vector(43, "empty", chat(model=""), BAD, "invalid_value", "model"),
     Vector(43, "line-break", chat(model="m\r\nx: y"), BAD, "invalid_value", "model"),
+    *(
+        Vector(
+            43,
+            f"spelt-{name}-{path.decode().rpartition('/')[2]}",
+            chat(**{"max_tokens": 9, "input": "hi", "prompt": "hi", name: "other"}),
+            BAD,
+            "invalid_parameter_name",
+            name,
+            path,
+        )
+        for name in ("Model", "MODEL")
+        for path in (CHAT, EMBEDDINGS, TALK, COUNT, OLLAMA)
+    ),
     Vector(43, "nul", chat(model="m\x00"), BAD, "invalid_value", "model"),
     Vector(43, "number", chat(model=5), BAD, "invalid_type", "model"),
-    Vector(43, "null", chat(model=None), BAD, "missing_required_parameter", "model"),
-    Vector(43, "absent", chat(model=...), BAD, "missing_required_parameter", "model"),
+    Vector(43, "null", chat(model=None), BAD, "missing_required_parameter", "model", layer="http"),
+    Vector(43, "absent", chat(model=...), BAD, "missing_required_parameter", "model", layer="http"),
     Vector(43, "path", chat(model="../x"), frozenset({404}), "model_not_found", layer="http"),
     Vector(43, "unknown", chat(model="no-such"), frozenset({404}), "model_not_found", layer="http"),
     # 44: fields that would choose the provider's address or credential
@@ -470,7 +534,7 @@ VECTORS: tuple[Vector, ...] = (
         EMBEDDINGS,
     ),
     Vector(44, "unknown-passes", chat(brand_new={"a": [1, None]}), OK),
-    Vector(44, "other-spelling-passes", chat(API_BASE="x"), OK),
+    Vector(44, "other-spelling", chat(API_BASE="x"), BAD, "invalid_parameter_name", "API_BASE"),
     # 45: labels
     Vector(45, "megabyte-user", chat(user="u" * 1_000_000), OK),
     Vector(45, "user-number", chat(user=7), BAD, "invalid_type", "user"),

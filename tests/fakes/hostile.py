@@ -23,6 +23,7 @@ from tollway.domain.ids import ProviderId
 from tollway.domain.provider import ProviderKind
 
 AWS = [(b"content-type", b"application/vnd.amazon.eventstream")]
+LINES = [(b"content-type", b"application/x-ndjson")]
 TEXT, USED = "hello", (5, 2)  # what every sound answer says, and what it counts
 LOOK = {"at": 1}
 
@@ -189,6 +190,34 @@ def _error(message: str) -> dict[str, Any]:
 
 
 STARTED = {"id": "m1", "type": "message", "role": "assistant", "content": [], "usage": {}}
+
+
+def _ollama_line(text: str, **more: Any) -> bytes:
+    message = {"role": "assistant", "content": text}
+    said = {"model": "m", "created_at": "2026-01-01T00:00:00Z", "message": message, "done": False}
+    return json.dumps({**said, **more}, separators=(",", ":")).encode() + b"\n"
+
+
+def _ollama_call(place: Any, id_: str, name: str, arguments: str) -> bytes:
+    call = {"id": id_, "function": {"name": name, "arguments": _object(arguments)}}
+    return _ollama_line("", message={"role": "assistant", "content": "", "tool_calls": [call]})
+
+
+def _ollama_stopped(usage: Any) -> bytes:
+    return _ollama_last("", usage) + b"\n"
+
+
+def _ollama_whole(usage: Any) -> bytes:
+    return _ollama_last(TEXT, usage)
+
+
+def _ollama_last(text: str, usage: Any) -> bytes:
+    """Counts stand beside the rest; bytes may be what no encoder would write."""
+    last = _ollama_line(text, done=True, done_reason="stop").rstrip()[:-1]
+    counts = usage if isinstance(usage, bytes) else json.dumps(usage).encode()
+    return last + (b", " if counts != b"{}" else b"") + counts[1:]
+
+
 SIDES = {
     "chat": Side(
         ProviderKind.ECHO,
@@ -241,6 +270,17 @@ SIDES = {
         _responses_whole,
         lambda message: typed("error", message=message, code="broken"),
     ),
+    "ollama": Side(
+        ProviderKind.OLLAMA,
+        _ollama_line(""),
+        _ollama_line,
+        _ollama_call,
+        _ollama_stopped,
+        b"",
+        _ollama_whole,
+        lambda message: json.dumps({"error": message}).encode() + b"\n",
+        LINES,
+    ),
 }
 # Names of the counts that each has for its input and its output.
 COUNTS = {
@@ -249,6 +289,7 @@ COUNTS = {
     "gemini": ("promptTokenCount", "candidatesTokenCount"),
     "bedrock": ("inputTokens", "outputTokens"),
     "responses": ("input_tokens", "output_tokens"),
+    "ollama": ("prompt_eval_count", "eval_count"),
 }
 USAGES = {name: dict(zip(counts, USED, strict=True)) for name, counts in COUNTS.items()}
 CLIENTS: dict[str, tuple[bytes, dict[str, Any]]] = {
@@ -258,9 +299,15 @@ CLIENTS: dict[str, tuple[bytes, dict[str, Any]]] = {
         {"max_tokens": 50, "messages": [{"role": "user", "content": "hi"}]},
     ),
     "responses": (b"/v1/responses", {"input": "hi"}),
+    "ollama": (b"/api/chat", {"messages": [{"role": "user", "content": "hi"}]}),
 }
 # The last words of a whole stream, per client; an error event stands in their place.
-ENDS = {"chat": b"data: [DONE]", "messages": b"message_stop", "responses": b"response.completed"}
+ENDS = {
+    "chat": b"data: [DONE]",
+    "messages": b"message_stop",
+    "responses": b"response.completed",
+    "ollama": b'"done":true',
+}
 TRANSLATED = [
     (client, side) for client in CLIENTS for side in SIDES if side != client and side != "responses"
 ]
@@ -299,6 +346,7 @@ async def ask(
 
 def told_once(client: str, body: bytes) -> bool:
     """The stream ends in one error event, and in nothing else."""
-    events = body.rstrip(b"\n").split(b"\n\n")
-    marks = [b'"error":{' in one and ENDS[client] not in one for one in events]
+    events = body.rstrip(b"\n").split(b"\n" if client == "ollama" else b"\n\n")
+    error = b'{"error":"' if client == "ollama" else b'"error":{'
+    marks = [error in one and ENDS[client] not in one for one in events]
     return marks[-1] and sum(marks) == 1 and ENDS[client] not in body

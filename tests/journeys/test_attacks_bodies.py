@@ -18,6 +18,7 @@ from tests.attacks.vectors_bodies import (
     COUNT,
     ELSEWHERE,
     EXPECTED_LATER,
+    OLLAMA,
     TALK,
     VECTORS,
     Vector,
@@ -41,6 +42,12 @@ EVENTS = b"".join(
         b"[DONE]",
     )
 )
+LINES = b"".join(
+    json.dumps({"message": {"content": "x"}, "done": done, **counts}).encode() + b"\n"
+    for done, counts in ((False, {}), (True, {"prompt_eval_count": 3, "eval_count": 2}))
+)
+LINES_HEAD = EVENTS_HEAD.replace(b"text/event-stream", b"application/x-ndjson")
+NATIVE = {TALK: "raw_messages", COUNT: "raw_messages", OLLAMA: "raw_ollama"}
 REWRITTEN = {"model", "stream_options", "user", "metadata", "store"}
 
 
@@ -48,6 +55,8 @@ def accept_everything(connection: socket.socket, request: RawRequest) -> None:
     """The provider that the table presumes."""
     if b"accept: text/event-stream" in request.head:
         answer(connection, EVENTS, EVENTS_HEAD)
+    elif b"accept: application/x-ndjson" in request.head:
+        answer(connection, LINES, LINES_HEAD)
     else:
         answer(connection, WHOLE)
 
@@ -65,6 +74,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, raw: RawProvider) -> Iterato
     made = Stage(tmp_path_factory.mktemp("bodies"))
     made.add_provider("raw", raw.base_url)
     made.add_provider("raw_messages", raw.base_url, kind="anthropic")
+    made.add_provider("raw_ollama", raw.base_url, kind="ollama")
     made.begin()
     yield made
     made.close()
@@ -97,7 +107,7 @@ def send(stage: Stage, vector: Vector, body: bytes) -> Reply:
 def test_body(stage: Stage, raw: RawProvider, vector: Vector) -> None:
     """The row's outcome; 0 outbound calls when it is refused, one row when it is not."""
     # Each at a provider of its own dialect, where what was judged is what is sent.
-    body = vector.body("raw_messages" if vector.path in (TALK, COUNT) else "raw")
+    body = vector.body(NATIVE.get(vector.path, "raw"))
     reached = len(raw.requests)
     reply = send(stage, vector, body)
     if reply.status == 200 and 200 in vector.statuses:
@@ -111,6 +121,8 @@ def test_body(stage: Stage, raw: RawProvider, vector: Vector) -> None:
     assert raw.requests[reached:] == []
     if vector.path in (TALK, COUNT):  # this dialect's errors have a type, and neither of the two
         assert json.loads(reply.body)["error"]["type"]
+    elif vector.path == OLLAMA:  # and this one's are a text
+        assert set(json.loads(reply.body)) == {"error"}
     else:
         assert vector.code is None or reply.status != 400 or reply.error["code"] == vector.code
         assert vector.param is None or reply.status != 400 or reply.error["param"] == vector.param

@@ -22,6 +22,7 @@ TIMEOUTS = {"headers_timeout_s": 0.5, "first_token_timeout_s": 0.5, "idle_timeou
 KINDS = {"chat": "openai_compatible", "messages": "anthropic", "gemini": "gemini"}
 PAIRS = [("messages", "messages"), ("chat", "messages"), ("messages", "chat")]
 PAIRS += [("chat", "gemini"), ("messages", "gemini"), ("responses", "gemini")]
+PAIRS += [("ollama", "messages"), ("ollama", "chat")]
 CHUNKED = b"transfer-encoding: chunked\r\n\r\n"
 JSON_TYPE = b"content-type: application/json\r\n"
 BOMB = zlib.compress(b" " * (64 << 20), 9)
@@ -59,7 +60,7 @@ def error_of(client: str, reply: Reply) -> str:
     """The message of an error in this client's shape."""
     value = json.loads(reply.body)
     assert (value.get("type") == "error") is (client == "messages")
-    return str(value["error"]["message"])
+    return str(value["error"] if client == "ollama" else value["error"]["message"])
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,8 @@ import time
 
 from tools.conformance.clients import run_clients
 from tools.conformance.model import MissingError
-from tools.conformance.report import clients_section, worse, write_section
+from tools.conformance.partial import with_rows_of
+from tools.conformance.report import clients_section, read_section, worse, write_section
 from tools.conformance.suites import run_suites
 from tools.conformance.suites_report import suites_section, unexplained
 
@@ -21,13 +22,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="conformance", description=__doc__)
     parser.add_argument("--only", action="append", choices=_PARTS, help="this part alone")
     parser.add_argument("--no-page", action="store_true", help="leave the page as it is")
-    parser.add_argument("--client", default="", help="clients with this in their name; no page")
+    parser.add_argument("--client", default="", help="clients with this in their name alone")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that all that was started ends
     complaints: list[str] = []
     try:
         if "clients" in (given.only or _PARTS):
-            complaints += _clients(given.client, write=not given.no_page and not given.client)
+            complaints += _clients(given.client, write=not given.no_page)
         if "suites" in (given.only or _PARTS) and not given.client:
             complaints += _suites(write=not given.no_page)
     except MissingError as error:
@@ -42,8 +43,13 @@ def _clients(chosen: str, *, write: bool) -> list[str]:
     run = run_clients(chosen, _say)
     text = clients_section(run, _today())
     print(text)
-    if write:
-        write_section("clients", text)
+    whole: str | None = text
+    if chosen:
+        whole = with_rows_of(text, read_section("clients"), _today())
+        if whole is None:
+            print("Not written: something failed. Run all clients to have it on the page.")
+    if write and whole is not None:
+        write_section("clients", whole)
     return worse(run)
 
 

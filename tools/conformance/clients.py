@@ -30,10 +30,12 @@ _MODELS = {AS_CHAT: MODEL_ALIAS, AS_MESSAGES: f"{MODEL_ALIAS}-as-messages"}
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A script in the folder, and the virtual environment it runs in; none: it is JavaScript."""
+    """A script in the folder, and the virtual environment it runs in; none: it is JavaScript.
+    `straight`: the model's server speaks its dialect, so that it can do without the gateway."""
 
     script: str
     venv: str | None = None
+    straight: bool = True
 
 
 CLIENTS = (
@@ -46,6 +48,7 @@ CLIENTS = (
     Client("llama_index_openai_like.py", "conformance-llama"),
     Client("pydantic_ai_agent.py", "conformance"),
     Client("codex_exec.mjs"),
+    Client("ollama_python.py", "conformance", straight=False),
 )
 
 
@@ -82,7 +85,7 @@ def run_clients(chosen: str, say: Callable[[str], None]) -> ClientsRun:
             if client.script in not_run:
                 say(f"{client.script}: not installed, not run")
                 continue
-            for way in WAYS:
+            for way in WAYS[0 if client.straight else 1 :]:
                 found = list(_run(client, way, _environment(tree, url, way)))
                 say(f"{client.script} {way}: {sum(one.ok for one in found)} of {len(found)}")
                 checks += found

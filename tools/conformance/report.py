@@ -16,6 +16,12 @@ _TITLES = {
 }
 
 
+def read_section(name: str, page: Path = PAGE) -> str:
+    """What stands between the markers of its name."""
+    _, _, rest = page.read_text("utf-8").partition(f"<!-- begin of {name} -->\n\n")
+    return rest.partition(f"\n<!-- end of {name} -->")[0]
+
+
 def write_section(name: str, text: str, page: Path = PAGE) -> None:
     """Put a report between the markers of its name."""
     begin, end = f"<!-- begin of {name} -->", f"<!-- end of {name} -->"

@@ -22,11 +22,13 @@ class Upstream:
 
 
 @contextlib.contextmanager
-def gateway(upstreams: Sequence[Upstream]) -> Iterator[GatewayTree]:
+def gateway(
+    upstreams: Sequence[Upstream], default_model: str | None = None
+) -> Iterator[GatewayTree]:
     """It, ready, with one tenant and one key; ended afterwards."""
     with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
         tree = GatewayTree(Path(folder), log_level="warning", drain_timeout_s=5)
-        tree.apply(_manifest(upstreams))
+        tree.apply(_manifest(upstreams, default_model))
         tree.start()
         try:
             yield tree
@@ -34,7 +36,7 @@ def gateway(upstreams: Sequence[Upstream]) -> Iterator[GatewayTree]:
             tree.close()
 
 
-def _manifest(upstreams: Sequence[Upstream]) -> dict[str, Any]:
+def _manifest(upstreams: Sequence[Upstream], default_model: str | None) -> dict[str, Any]:
     providers, models = [], []
     for number, upstream in enumerate(upstreams):
         name = f"upstream-{number}"
@@ -53,7 +55,7 @@ def _manifest(upstreams: Sequence[Upstream]) -> dict[str, Any]:
             for asked, served in upstream.models.items()
         ]
     return {
-        "tenants": [{"slug": "acme"}],
+        "tenants": [{"slug": "acme", "default_model": default_model}],
         "providers": providers,
         "models": models,
         "keys": [{"name": "conformance", "tenant": "acme", "env": "test"}],

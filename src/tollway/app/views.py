@@ -42,6 +42,7 @@ class TenantSettings:
     group: str | None = None
     weight: float = 1.0
     allowed_residency: tuple[str, ...] | None = None
+    default_model: str | None = None  # of requests that name none
 
 
 @dataclass(frozen=True, slots=True)

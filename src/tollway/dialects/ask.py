@@ -11,6 +11,8 @@ from msgspec import Raw
 
 from tollway.dialects.multipart import Upload
 
+UNNAMED = ""  # a model that the request leaves to its tenant's setting
+
 
 class Keeping(NamedTuple):
     """What a request has to do with responses that a provider keeps: the id (ours) of the one it
@@ -30,7 +32,7 @@ class Ask(NamedTuple):
     model: str
     stream: bool
     wants_usage: bool  # the client itself asked for the usage chunk
-    output_limit: int | None  # tokens per answer that the client asked for at most
+    output_limit: int | None  # tokens per answer that the client asked for at most; None for 0 too
     end_user: str | None  # as given
     fields: dict[str, Raw]
     input_bytes: int  # for the input estimate

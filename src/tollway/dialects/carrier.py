@@ -13,6 +13,7 @@ from tollway.dialects.reply import Reply, read_text
 from tollway.domain.refusal import BadRequest
 
 EVENT_STREAM = b"text/event-stream"
+JSON_LINES = b"application/x-ndjson"
 SOUND = b"audio/"
 _TEXT_FORMATS = frozenset({b'"text"', b'"srt"', b'"vtt"'})
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -68,10 +69,12 @@ class Passing:
     stream_type: bytes = EVENT_STREAM
     headers: Headers | None = None
     whole_too: bool = False
+    left_out: Callable[[Ask], tuple[str, ...]] | None = None
 
     def render(self, ask: Ask, rewrite: Rewrite) -> Rendered:
-        """The same request, but for what `Rewrite` lists."""
-        return Rendered(self.path, self.write(ask, rewrite), (), self.headers)
+        """The same request, but for what `Rewrite` lists and what is left out."""
+        dropped = () if self.left_out is None else self.left_out(ask)
+        return Rendered(self.path, self.write(ask, rewrite), dropped, self.headers)
 
     def stream_reader(self, heading: Heading) -> EventReader:
         """Events keep their bytes."""

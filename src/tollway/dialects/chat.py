@@ -30,8 +30,8 @@ FORM = Form(
         "messages": _messages,
         "stream": rules.flag,
         "stream_options": rules.members,
-        "max_tokens": rules.whole_number(1, MAX_OUTPUT_TOKENS),
-        "max_completion_tokens": rules.whole_number(1, MAX_OUTPUT_TOKENS),
+        "max_tokens": rules.whole_number(0, MAX_OUTPUT_TOKENS),
+        "max_completion_tokens": rules.whole_number(0, MAX_OUTPUT_TOKENS),
         "n": rules.whole_number(1, 128),
         "logprobs": rules.flag,
         "top_logprobs": rules.whole_number(0, 20),
@@ -39,6 +39,7 @@ FORM = Form(
     },
     required="messages",
     limits=("max_completion_tokens", "max_tokens"),
+    may_default=True,
 )
 
 

@@ -23,12 +23,13 @@ FORM = Form(
         "stream_options": rules.members,
         "max_tokens": rules.whole_number(0, MAX_OUTPUT_TOKENS),
         "n": rules.whole_number(1, 128),
-        "best_of": rules.whole_number(1, 128),
+        "best_of": rules.whole_number(0, 128),
         "logprobs": rules.whole_number(0, 20),
         "stop": rules.strings(16),
     },
     required="prompt",
     limits=("max_tokens",),
+    may_default=True,
     caps=Caps(nodes=400_000),  # a prompt may be token ids
 )
 

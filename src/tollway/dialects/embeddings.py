@@ -13,6 +13,7 @@ FORM = Form(
         "stream": rules.never_streamed("Embeddings"),
     },
     required="input",
+    may_default=True,
     # OpenAI takes 300,000 tokens in one request, and clients send token ids.
     caps=Caps(nodes=400_000),
 )

@@ -3,14 +3,14 @@ gets is decided elsewhere (`web/gateway/problems.py`, `domain/failure.py`).
 
 Sources: OpenAI's `{"error": {message, type, param, code}}`; Anthropic's
 `{"type": "error", "error": {type, message}, "request_id"}`; Responses has OpenAI's bodies, and in
-its streams `{"type": "error", code, message, param}`.
+its streams `{"type": "error", code, message, param}`; Ollama `{"error": "..."}` in both.
 """
 
 from typing import Literal
 
 import msgspec
 
-Shape = Literal["openai", "responses", "anthropic"]
+Shape = Literal["openai", "responses", "anthropic", "ollama"]
 
 _OPENAI_TYPES = {
     400: "invalid_request_error",
@@ -40,6 +40,8 @@ def error_body(
     request_id: str | None = None,
 ) -> bytes:
     """The JSON body of an error answer. `kind` overrides the type that the status implies."""
+    if shape == "ollama":
+        return _encode({"error": message})
     if shape == "anthropic":
         error = {"type": kind or _ANTHROPIC_TYPES.get(status) or _family(status, "api_error")}
         return _encode(
@@ -50,8 +52,10 @@ def error_body(
 
 
 def error_event(shape: Shape, status: int, message: str, *, code: str | None = None) -> bytes:
-    """One server-sent event that ends a stream which cannot be completed. No `[DONE]` follows."""
+    """One event that ends a stream which cannot be completed. No last word follows."""
     body = error_body(shape, status, message, code=code)
+    if shape == "ollama":
+        return body + b"\n"
     if shape == "openai":
         return b"data: " + body + b"\n\n"
     if shape == "responses":

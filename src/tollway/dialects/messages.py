@@ -14,6 +14,7 @@ from tollway.dialects.request import (
     COMMON_RULES,
     MAX_OUTPUT_TOKENS,
     Form,
+    is_null,
     missing,
     read_request,
     write_request,
@@ -95,8 +96,9 @@ FORM = Form(
     },
     required="messages",
     limits=("max_tokens",),
+    may_default=True,
 )
-COUNT_FORM = Form(rules={**_RULES, "stream": _no_stream}, required="messages")
+COUNT_FORM = Form(rules={**_RULES, "stream": _no_stream}, required="messages", may_default=True)
 
 # Blocks whose tokens are bounded by their bytes; fields that may bring in more than was sent.
 _PLAIN_BLOCKS = (
@@ -128,7 +130,7 @@ def is_bounded(ask: Ask) -> bool:
 def parse(body: bytes) -> Ask | BadRequest:
     """A request for a message, judged."""
     ask = _parse(FORM, body)
-    if isinstance(ask, Ask) and ask.output_limit is None:
+    if isinstance(ask, Ask) and is_null(ask.fields.get("max_tokens")):
         return missing("max_tokens")
     return ask
 

@@ -3,7 +3,6 @@ carrier: the one list of what goes where.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from tollway.dialects import (
     chat,
@@ -18,12 +17,18 @@ from tollway.dialects import (
     speech,
     uploads,
 )
-from tollway.dialects.ask import Ask, Rewrite
-from tollway.dialects.carrier import EVENT_STREAM, SOUND, Carrier, Headers, Passing, Uploading
-from tollway.dialects.errors import Shape
+from tollway.dialects.ask import Ask
+from tollway.dialects.carrier import (
+    EVENT_STREAM,
+    SOUND,
+    Carrier,
+    Passing,
+    Uploading,
+)
+from tollway.dialects.endpoint import Endpoint
 from tollway.dialects.kept import KeepingResponses, KeptCall
-from tollway.dialects.reading import EventReader
-from tollway.dialects.reply import Reply, read_completion, read_embeddings, read_error
+from tollway.dialects.ollama_endpoints import OLLAMA_ENDPOINTS
+from tollway.dialects.reply import read_completion, read_embeddings, read_error
 from tollway.dialects.reply_media import (
     read_moderation,
     read_pictures,
@@ -44,6 +49,8 @@ from tollway.dialects.translate import (
     gemini_provider,
     messages_client,
     messages_provider,
+    ollama_client,
+    ollama_generate_client,
     ollama_provider,
     responses_client,
     vertex_provider,
@@ -51,36 +58,6 @@ from tollway.dialects.translate import (
 from tollway.dialects.translate.translation import Translation
 from tollway.domain.provider import ProviderKind
 from tollway.domain.refusal import BadRequest
-
-
-def _always(_: Ask) -> bool:
-    return True
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One inference endpoint. `upstream_path` is joined to a base URL that ends in `/v1`;
-    `stream_reader` takes whether the client wants usage, in the dialect that asks for it;
-    `is_bounded` tells whether the input cannot have more tokens than the request has bytes."""
-
-    name: str
-    path: bytes
-    upstream_path: str
-    shape: Shape
-    can_stream: bool
-    parse: Callable[[bytes], Ask | BadRequest]
-    render: Callable[[Ask, Rewrite], bytes]
-    stream_reader: Callable[[bool], EventReader] | None
-    read_reply: Callable[[bytes], Reply]
-    is_bounded: Callable[[Ask], bool] = _always
-    writes: bool = True  # whether answers have output tokens
-    large: bool = False  # whether whole answers are megabytes as a rule
-    whole_too: bool = False  # whether some answer at once although a stream is asked for
-    stream_type: bytes = EVENT_STREAM
-    file: str | None = None  # its usual name, where the body is a form
-    headers: Headers | None = None  # to the provider, where they are not JSON's
-    permission: str | None = None  # what a key needs, where that is not the endpoint's own name
-
 
 _ALL = (
     Endpoint(
@@ -154,6 +131,7 @@ _ALL = (
         read_reply=read_token_count,
         writes=False,
     ),
+    *OLLAMA_ENDPOINTS,
     Endpoint(
         name="moderations",
         path=b"/v1/moderations",
@@ -316,6 +294,7 @@ def _passing(endpoint: Endpoint) -> Passing:
         stream_type=endpoint.stream_type,
         headers=endpoint.headers,
         whole_too=endpoint.whole_too,
+        left_out=endpoint.left_out,
     )
 
 
@@ -331,6 +310,9 @@ _NOT_ECHO = tuple(kind for kind in _OPENAI_KINDS if kind is not ProviderKind.ECH
 _KINDS: dict[str, tuple[ProviderKind, ...]] = {
     "responses": _NOT_ECHO,
     "messages": (ProviderKind.ANTHROPIC,),
+    "ollama_chat": (ProviderKind.OLLAMA,),
+    "ollama_generate": (ProviderKind.OLLAMA,),
+    "ollama_embed": (ProviderKind.OLLAMA,),
     "count_tokens": (ProviderKind.ANTHROPIC, ProviderKind.OPENAI_COMPATIBLE),
     "moderations": tuple(kind for kind in _OPENAI_KINDS if kind is not ProviderKind.AZURE_OPENAI),
     "rerank": (ProviderKind.OPENAI_COMPATIBLE, ProviderKind.ECHO),
@@ -346,6 +328,8 @@ _CLIENT_SIDES = {
     "chat_completions": chat_client.CLIENT,
     "messages": messages_client.CLIENT,
     "responses": responses_client.CLIENT,
+    "ollama_chat": ollama_client.CLIENT,
+    "ollama_generate": ollama_generate_client.CLIENT,
 }
 _PROVIDER_SIDES = {
     **dict.fromkeys(_OPENAI_KINDS, chat_provider.PROVIDER),

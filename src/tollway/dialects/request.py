@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from tollway.dialects import rules
-from tollway.dialects.ask import Ask, Rewrite
+from tollway.dialects.ask import UNNAMED, Ask, Rewrite
 from tollway.dialects.limits import DEFAULT_CAPS, MAX_NAME_BYTES, Caps, structure_problem
 from tollway.domain.refusal import BadRequest
 
@@ -40,11 +40,13 @@ _write = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What an endpoint judges. `limits` are the names that cap output, the injected one first."""
+    """What an endpoint judges. `limits` are the names that cap output, the injected one first;
+    `may_default` tells whether a tenant's default model stands in for one that is not named."""
 
     rules: Mapping[str, rules.Rule]
-    required: str
+    required: str | None
     limits: tuple[str, ...] = ()
+    may_default: bool = False
     caps: Caps = DEFAULT_CAPS
 
 
@@ -61,6 +63,8 @@ def read_request(form: Form, body: bytes) -> Ask | BadRequest:
             value = values[name] = rule(name, raw)
             if isinstance(value, BadRequest):
                 return value
+        elif name.casefold() in known:
+            return _misspelled(name)
         elif len(name) > 64 and len(name.encode()) > MAX_NAME_BYTES:
             return BadRequest(f"A field's name is longer than {MAX_NAME_BYTES} bytes.")
     return ask_of(form, fields, values, size=len(body))
@@ -83,6 +87,14 @@ def write_request(form: Form, ask: Ask, rewrite: Rewrite) -> bytes:
     if rewrite.output_ceiling is not None and form.limits:
         fields.update(_clamped(form.limits, ask, rewrite.output_ceiling))
     return _write(fields)
+
+
+def _misspelled(name: str) -> BadRequest:
+    """Some servers read names in any case, the last one counting: what was judged would not be
+    what they go by."""
+    return BadRequest(
+        f"'{name}' must be written '{name.casefold()}'.", "invalid_parameter_name", name
+    )
 
 
 def _read_fields(body: bytes, caps: Caps) -> dict[str, Raw] | BadRequest:
@@ -108,8 +120,10 @@ def ask_of(
     """The request with these fields, judged one by one, as a whole; `size` in bytes."""
     model = values.get("model")
     if not isinstance(model, str):
-        return missing("model")
-    if values.get(form.required) is None:
+        if not form.may_default:
+            return missing("model")
+        model = UNNAMED
+    if form.required is not None and values.get(form.required) is None:
         return missing(form.required)
     stream = values.get("stream") is True
     wants_usage = False
@@ -125,7 +139,7 @@ def ask_of(
         model,
         stream,
         wants_usage,
-        max(limits) if limits else None,
+        max(limits) if limits and 0 not in limits else None,  # 0 is no limit at some servers
         end_user if isinstance(end_user, str) else None,
         fields,
         size,
@@ -143,14 +157,20 @@ def _number(value: object) -> int:
 
 
 def _clamped(names: tuple[str, ...], ask: Ask, ceiling: int) -> dict[str, int]:
-    """Every limit that was given, clamped. Where there is none, the ceiling itself."""
+    """Every limit that was given, clamped. Where there is none, the ceiling itself. 0 becomes the
+    least that every server takes for a limit."""
     clamped = {}
     for name in names:
         raw = ask.fields.get(name)
         limit = None if raw is None else _load_limit(raw)
         if limit is not None:
-            clamped[name] = min(limit, ceiling)
+            clamped[name] = max(min(limit, ceiling), 1)
     return clamped or {names[0]: ceiling}
+
+
+def is_null(raw: Raw | None) -> bool:
+    """Whether a field counts as absent."""
+    return raw is None or bytes(raw) == b"null"
 
 
 def missing(name: str) -> BadRequest:

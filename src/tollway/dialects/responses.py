@@ -27,7 +27,7 @@ from tollway.dialects.request import (
 from tollway.domain.refusal import BadRequest
 
 _IDS = ("id", "approval_request_id")  # of items, in items
-_FALSE, _TRUE = Raw(b"false"), Raw(b"true")
+_FALSE, _TRUE, _NULL = Raw(b"false"), Raw(b"true"), Raw(b"null")
 _write = msgspec.json.Encoder().encode
 _load_text = msgspec.json.Decoder(str).decode
 _load_items = msgspec.json.Decoder(list[Raw]).decode
@@ -113,8 +113,9 @@ FORM = Form(
         "conversation": _stateful("A conversation kept at a provider"),
         "prompt": _stateful("A prompt kept at a provider"),
     },
-    required="input",
+    required=None,  # instructions may stand alone
     limits=("max_output_tokens",),
+    may_default=True,
 )
 
 # Items and parts whose tokens are bounded by their bytes; tools that run at the client.
@@ -138,7 +139,7 @@ def is_bounded(ask: Ask) -> bool:
             return False
     return all(
         block.get("type") in _PLAIN_BLOCKS or ("type" not in block and "role" in block)
-        for block in blocks_of(load_value(ask.fields["input"]))
+        for block in blocks_of(load_value(ask.fields.get("input", _NULL)))
     )
 
 

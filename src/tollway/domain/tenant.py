@@ -21,6 +21,7 @@ class TenantRecord:
     timezone_since_s: int = 0
     weight: float = 1.0  # of its share where a provider cannot take everybody
     allowed_residency: tuple[str, ...] | None = None  # of providers that may see its data
+    default_model: str | None = None  # of requests that name none
 
     def may_use(self, residency: str | None) -> bool:
         """Whether a provider of this residency may see the tenant's data."""

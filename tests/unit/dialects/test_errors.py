@@ -70,3 +70,9 @@ def test_an_event_among_typed_ones():
     assert told == {"type": "error", "code": "server_error", "message": "Oh", "param": None}
     assert error == json.loads(error_body("openai", 502, "Oh", code="server_error"))["error"]
     assert error_body("responses", 400, "x") == error_body("openai", 400, "x")
+
+
+def test_ollamas_shape():
+    """One text; in a stream it is the last line."""
+    assert error_body("ollama", 404, "no", code="c", param="p") == b'{"error":"no"}'
+    assert error_event("ollama", 502, "no", code="c") == b'{"error":"no"}\n'

@@ -53,7 +53,7 @@ class TestJudging:
         """Anthropic has no default for the output; 0 only warms a cache."""
         assert refusal(max_tokens=...) == ("missing_required_parameter", "max_tokens")
         assert refusal(max_tokens=None) == ("missing_required_parameter", "max_tokens")
-        assert ask(max_tokens=0).output_limit == 0
+        assert ask(max_tokens=0).output_limit is None
 
     @pytest.mark.parametrize("metadata", [None, {}, {"user_id": None}, {"other": 5}])
     def test_an_end_user_may_be_unnamed(self, metadata):

@@ -2,10 +2,20 @@
 
 import json
 
+import ollama
 import pytest
 
-from tollway.dialects.models import render_model, render_models
+from tollway.dialects.models import (
+    OLLAMA_VERSION,
+    read_shown,
+    render_model,
+    render_models,
+    render_shown,
+    render_tags,
+    render_version,
+)
 from tollway.domain.model import ModelRecord
+from tollway.domain.refusal import BadRequest
 
 
 def model(name, created_s=0):
@@ -33,6 +43,32 @@ def test_anthropics_shape():
         "created_at": "2026-11-18T11:06:40Z",
     }
     assert json.loads(render_model(model("b"), True))["created_at"] == "1970-01-01T00:00:00Z"
+
+
+def test_ollamas_shape():
+    """The list, one model and the version, as the official client's types read them; what a model
+    is made of is not told."""
+    [listed] = ollama.ListResponse(**json.loads(render_tags([model("a:b", 1795000000)]))).models
+    assert (listed.model, listed.size, len(listed.digest)) == ("a:b", 0, 64)
+    assert listed.modified_at.isoformat() == "2026-11-18T11:06:40+00:00"
+    shown = ollama.ShowResponse(**json.loads(render_shown(model("a:b", 1795000000))))
+    assert (shown.capabilities, shown.details.family) == (["completion", "tools"], "")
+    assert json.loads(render_version()) == {"version": OLLAMA_VERSION}
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [(b'{"model":"a"}', "a"), (b'{"name":"a"}', "a"), (b'{"model":"b","name":"a"}', "b")],
+)
+def test_which_model_is_to_be_shown(body, name):
+    """By its name, or by what that was called before."""
+    assert read_shown(body) == name
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"model":5}', b"{}", b'{"model":""}', b"\xff"])
+def test_no_model_to_be_shown(body):
+    """A 400."""
+    assert isinstance(read_shown(body), BadRequest)
 
 
 @pytest.mark.parametrize("anthropic", [True, False])

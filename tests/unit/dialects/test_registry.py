@@ -9,7 +9,10 @@ from tollway.dialects.registry import ENDPOINTS
 def test_an_endpoint_is_whole(endpoint):
     """Each is found under its own path, and streams exactly if it has a reader."""
     assert ENDPOINTS[endpoint.path] is endpoint
-    assert endpoint.path == b"/v1" + endpoint.upstream_path.encode()
+    below = (
+        b"" if endpoint.shape == "ollama" else b"/v1"
+    )  # what a base URL of its providers ends in
+    assert endpoint.path == below + endpoint.upstream_path.encode()
     assert endpoint.can_stream == (endpoint.stream_reader is not None)
 
 
@@ -22,6 +25,9 @@ def test_the_names_are_the_ledgers():
         "responses",
         "messages",
         "count_tokens",
+        "ollama_chat",
+        "ollama_generate",
+        "ollama_embed",
         "moderations",
         "rerank",
         "images_generations",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tollway.dialects import chat, completions, embeddings
+from tollway.dialects import chat, completions, embeddings, messages, moderations, responses
 from tollway.dialects.ask import Ask, Rewrite
 from tollway.domain.refusal import BadRequest
 
@@ -102,6 +102,70 @@ class TestJudging:
         found = embeddings.parse(b'{"model":"m","input":"x","stream":false}')
         assert isinstance(found, Ask)
 
+    @pytest.mark.parametrize(
+        "limits",
+        [
+            {"max_tokens": 0},
+            {"max_completion_tokens": 0},
+            {"max_tokens": 7, "max_completion_tokens": 0},
+            {"max_tokens": 0, "max_completion_tokens": 7},
+        ],
+        ids=str,
+    )
+    def test_a_limit_of_none_limits_nothing(self, limits):
+        """0 is passed on as it came, and counted on as little as a limit that is not there."""
+        given = ask(b"," + json.dumps(limits).encode()[1:-1])
+        assert given.output_limit is None
+        sent = json.loads(chat.render(given, Rewrite("m", False, None, None)))
+        assert {name: sent[name] for name in limits} == limits
+
+    @pytest.mark.parametrize(
+        ("fields", "choices"),
+        [(b"", 1), (b',"n":3', 3), (b',"n":3,"best_of":0', 3), (b',"best_of":5', 5)],
+    )
+    def test_no_best_of_still_makes_an_answer(self, fields, choices):
+        """`best_of` may be 0, as OpenAI's document has it; what is counted on is one at least."""
+        head = b'{"model":"m","prompt":"x"'
+        for more in (b"", b',"best_of":0') if b"best_of" not in fields else (b"",):
+            found = completions.parse(head + fields + more + b"}")
+            assert found.choices == choices
+            sent = json.loads(completions.render(found, Rewrite("m", False, None, None)))
+            assert sent.get("best_of") == found_best(fields + more)
+        assert completions.parse(head + b',"best_of":-1}').param == "best_of"
+
+    @pytest.mark.parametrize(
+        "name", ["Model", "MAX_TOKENS", "N", "Messages", "\\u017ftream", "\u017ftream", "Api_Base"]
+    )
+    def test_another_spelling_of_a_judged_field_is_refused(self, name):
+        """Some servers read names in any case, the last one counting: a model that was not granted
+        must not ride past the one that was."""
+        body = HEAD + b',"%b":"other"}' % name.encode()
+        found = chat.parse(body)
+        assert isinstance(found, BadRequest)
+        assert found.code == "invalid_parameter_name"
+        assert found.param.casefold() in chat.FORM.rules
+
+    def test_a_model_may_be_left_to_the_tenant(self):
+        """Where one may be a default, its absence is no fault of the body's."""
+        for parse, rest in (
+            (chat.parse, b'"messages":[]'),
+            (completions.parse, b'"prompt":"x"'),
+            (embeddings.parse, b'"input":"x"'),
+            (responses.parse, b'"instructions":"x"'),
+            (messages.parse, b'"messages":[],"max_tokens":1'),
+            (messages.parse_count, b'"messages":[]'),
+        ):
+            for named in (b"", b'"model":null,'):
+                found = parse(b"{" + named + rest + b"}")
+                assert found.model == ""
+            assert parse(b'{"model":"",' + rest + b"}").param == "model"
+        assert moderations.parse(b'{"input":"x"}').code == "missing_required_parameter"
+
+
+def found_best(fields):
+    """What these fields say of `best_of`."""
+    return json.loads(b"{" + fields.lstrip(b",") + b"}").get("best_of")
+
 
 class TestRendering:
     def test_values_keep_their_bytes(self):
@@ -143,6 +207,8 @@ class TestRendering:
             (b',"max_tokens":null', {"max_tokens": None, "max_completion_tokens": 10}),
             (b',"max_tokens":5', {"max_tokens": 5}),
             (b',"max_tokens":50', {"max_tokens": 10}),
+            (b',"max_tokens":0', {"max_tokens": 1}),
+            (b',"max_completion_tokens":0', {"max_completion_tokens": 1}),
             (b',"max_completion_tokens":50', {"max_completion_tokens": 10}),
             (
                 b',"max_tokens":50,"max_completion_tokens":4',
@@ -192,7 +258,7 @@ JUDGED = set(chat.FORM.rules)
 )
 def test_unknown_fields_survive(fields, plain):
     """Whatever a client adds arrives at the provider as the same JSON value."""
-    fields = {name: value for name, value in fields.items() if name not in JUDGED}
+    fields = {name: value for name, value in fields.items() if name.casefold() not in JUDGED}
     body = {"model": "m", "messages": [], **fields}
     found = chat.parse(json.dumps(body, ensure_ascii=plain).encode())
     assert isinstance(found, Ask)

@@ -10,7 +10,7 @@ from tollway.domain.brand import COMMAND, NAME
 from tollway.domain.result import Err, Ok, Result
 
 # Every revision, oldest first. A test compares it with the migration files.
-REVISIONS = ("r0001", "r0002", "r0003", "r0004", "r0005", "r0006", "r0007", "r0008")
+REVISIONS = ("r0001", "r0002", "r0003", "r0004", "r0005", "r0006", "r0007", "r0008", "r0009")
 HEAD = REVISIONS[-1]
 SCRIPTS = "tollway.adapters.sql:migrations"
 

@@ -69,6 +69,7 @@ _TENANTS = (
         tenant_settings.c.timezone_since_s,
         tenant_settings.c.weight,
         cast(tenant_settings.c.allowed_residency, Text),
+        tenant_settings.c.default_model,
     )
     .join(tenant_settings, tenant_settings.c.tenant_id == tenants.c.id)
     .where(tenants.c.deleted_s.is_(None))
@@ -183,8 +184,10 @@ def read_tenants(
 ) -> tuple[TenantRecord, ...]:
     """Tenants by id, without the deleted."""
     return tuple(
-        TenantRecord(TenantId(id_), *(*rest, _names(residency)))
-        for id_, *rest, residency in connection.execute(_narrowed(_TENANTS, only, limit))
+        TenantRecord(TenantId(id_), *(*rest, _names(residency), default_model))
+        for id_, *rest, residency, default_model in connection.execute(
+            _narrowed(_TENANTS, only, limit)
+        )
     )
 
 

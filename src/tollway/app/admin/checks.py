@@ -51,12 +51,12 @@ def check_email(email: str) -> Rejected | None:
     return Rejected("email", f"{email!r} is no e-mail address.")
 
 
-def check_model_name(name: str) -> Rejected | None:
+def check_model_name(name: str, field: str = "name") -> Rejected | None:
     """What clients send as `model`."""
     if _MODEL.fullmatch(name):
         return None
     return Rejected(
-        "name",
+        field,
         f"{name!r} is no model name: begin with a letter or digit, then up to 199 of "
         "letters, digits and . _ : / @ + -",
     )

@@ -30,7 +30,8 @@ class Entry(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defau
 class TenantEntry(Entry):
     """One tenant and its settings. `models`: `all` platform models, or only `listed` (granted)
     ones; `group`: whose grants it has too; `weight`: its share where a provider cannot take
-    everybody; `allowed_residency`: of providers that may see its data."""
+    everybody; `allowed_residency`: of providers that may see its data; `default_model`: of
+    requests that name none."""
 
     slug: str
     name: str | None = None
@@ -43,6 +44,7 @@ class TenantEntry(Entry):
     cache: dict[str, Any] | None = None
     weight: float = 1.0
     allowed_residency: tuple[str, ...] | None = None
+    default_model: str | None = None
 
 
 class MemberEntry(Entry):

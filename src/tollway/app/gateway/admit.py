@@ -28,6 +28,12 @@ _MISSING = Unauthenticated(
 )
 WRONG_KEY = Unauthenticated("The API key is not valid. Check that it was copied whole.")
 _TWO_KEYS = BadRequest("'Authorization' and 'x-api-key' hold two different keys. Send one.")
+_NO_MODEL = BadRequest(
+    "'model' is required. Name one, or ask your administrator for a default: the tenant's setting "
+    "'default_model'.",
+    "missing_required_parameter",
+    "model",
+)
 _LONGEST_NAME = 200  # of a model; what is longer is none
 _LABELS = frozenset({b"x-request-id", b"x-tollway-end-user", b"x-tollway-tags"})
 
@@ -55,7 +61,20 @@ def admit(gateway: Gateway, exchange: Exchange) -> Refusal | None:
         exchange.labels = labels
     if principal.subject is not None:  # whoever the caller says it is
         exchange.labels = exchange.labels._replace(end_user=plain_label(principal.subject))
-    model = granted_model(snapshot, principal, ask.model)
+    return find_model(exchange, principal)
+
+
+def find_model(exchange: Exchange, principal: Principal) -> Refusal | None:
+    """The model that the request names, or else its tenant's default: asked for as if it had been
+    sent."""
+    name = exchange.ask.model
+    if not name:
+        default = principal.tenant.default_model
+        if default is None:
+            return _NO_MODEL
+        name = default
+        exchange.ask = exchange.ask._replace(model=name)
+    model = granted_model(exchange.snapshot, principal, name)
     if isinstance(model, ModelNotFound):
         return model
     exchange.model = model

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tollway.app.ports import Client, Header
 from tollway.app.ports_answers import Claim
 from tollway.dialects.ask import Ask
-from tollway.dialects.registry import Endpoint
+from tollway.dialects.endpoint import Endpoint
 from tollway.domain.access import Principal
 from tollway.domain.failure import Failure
 from tollway.domain.hold import Hold

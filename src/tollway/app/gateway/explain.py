@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from tollway.app.gateway.admit import WRONG_KEY, read_labels
+from tollway.app.gateway.admit import WRONG_KEY, find_model, read_labels
 from tollway.app.gateway.exchange import Exchange, Inbound
 from tollway.app.gateway.kept import open_kept
 from tollway.app.gateway.parse import parse
@@ -17,8 +17,9 @@ from tollway.app.gateway.runtime import Gateway
 from tollway.app.gateway.screen import screen
 from tollway.app.gateway.sizing import expected_nusd, size_hold
 from tollway.app.ports import Header, StoreUnavailableError
-from tollway.dialects.registry import Endpoint, carrier_for
-from tollway.domain.access import Principal, find_principal, granted_model, may_call
+from tollway.dialects.endpoint import Endpoint
+from tollway.dialects.registry import carrier_for
+from tollway.domain.access import Principal, find_principal, may_call
 from tollway.domain.allowance import limit_text
 from tollway.domain.hold import CounterRef, Hold, Rule, RuleSet, Stand
 from tollway.domain.ids import KeyId
@@ -26,7 +27,7 @@ from tollway.domain.key import is_live
 from tollway.domain.model import Target
 from tollway.domain.provider import ProviderRecord
 from tollway.domain.quota import Metric
-from tollway.domain.refusal import BadRequest, ModelNotFound, QuotaExceeded, Refusal
+from tollway.domain.refusal import BadRequest, QuotaExceeded, Refusal
 from tollway.domain.window import FOREVER_S, Window, frees_s
 
 _NS = 1_000_000_000
@@ -182,10 +183,10 @@ class _Walk:
             return labels
         exchange.labels = labels
         self._principal["end_user"] = labels.end_user
-        model = granted_model(snapshot, principal, exchange.ask.model)
-        if isinstance(model, ModelNotFound):
-            return model
-        exchange.model = model
+        refusal = find_model(exchange, principal)
+        if refusal is not None:
+            return refusal
+        model = exchange.model
         self._model = {"id": model.id, "name": model.name, "strategy": model.strategy.value}
         return None
 

@@ -178,7 +178,10 @@ def _bill(
         payer = Payer.FAILED_OVER if failed_over else Payer.FAILED
         if failure.cause is Cause.CLIENT_GONE:
             payer = Payer.CLIENT_GONE
-        return (payer, _ZERO, "none") if reported is None else (payer, reported, "provider")
+        told = relay.input_usage if reported is None else reported
+        if told is None:
+            return payer, _ZERO, "none"
+        return payer, told if told.output is not None else told._replace(output=0), "provider"
     if failure is None:
         payer = Payer.REPORTED if reported is not None else Payer.ESTIMATED
     else:

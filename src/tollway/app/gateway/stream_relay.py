@@ -16,7 +16,7 @@ from tollway.app.gateway.relay import BufferedRelay, told
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.ports import Flow, Header, UpstreamCall
 from tollway.app.ports_answers import StoredAnswer
-from tollway.dialects.carrier import Carrier
+from tollway.dialects.carrier import JSON_LINES, Carrier
 from tollway.dialects.errors import error_event
 from tollway.dialects.reading import EventReader
 from tollway.domain.failure import Cause, Failure, Phase, client_status
@@ -28,6 +28,7 @@ _STREAM_HEADERS: list[Header] = [
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 ]
+_LINES_HEADERS: list[Header] = [(b"content-type", JSON_LINES), *_STREAM_HEADERS[1:]]
 
 
 class StreamRelay(BufferedRelay):
@@ -159,7 +160,8 @@ class StreamRelay(BufferedRelay):
         self._client.start(200, self._stream_headers() + self.answer_headers())
 
     def _stream_headers(self) -> list[Header]:
-        return _STREAM_HEADERS
+        lines = self._exchange.inbound.endpoint.stream_type is JSON_LINES
+        return _LINES_HEADERS if lines else _STREAM_HEADERS
 
     def _break_off(self, failure: Failure) -> None:
         """The client has a part of the answer, and there will be no more."""

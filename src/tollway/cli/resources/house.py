@@ -60,6 +60,11 @@ _SETTINGS = (
         kind=Kind.LIST,
         help="Of providers that may see its data; none: any.",
     ),
+    Option(
+        flag="--default-model",
+        field="settings.default_model",
+        help="Of requests that name no model.",
+    ),
 )
 
 TENANTS = Noun(

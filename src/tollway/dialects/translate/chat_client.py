@@ -89,6 +89,9 @@ def _read(body: dict[str, Any]) -> Talk:
         _refuse("n", "cannot be more than 1 at the provider behind this model.")
     if body.get("modalities") not in (None, ["text"]):
         _refuse("modalities", "can only be text at the provider behind this model.")
+    for name in ("max_completion_tokens", "max_tokens"):
+        if body.get(name) == 0:
+            _refuse(name, "must be at least 1 at the provider behind this model.")
     system, messages = _turns(_list(body.get("messages"), "messages"))
     stop = body.get("stop")
     effort = text_of(body, "reasoning_effort")

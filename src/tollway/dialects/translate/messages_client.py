@@ -83,6 +83,12 @@ def read(ask: Ask) -> Talk | BadRequest:
 
 
 def _read(body: dict[str, Any]) -> Talk:
+    if body.get("max_tokens") == 0:
+        raise _WrongError(
+            "max_tokens",
+            "must be at least 1 at the provider behind this model.",
+            "unsupported_parameter",
+        )
     output = _object(body, "output_config")
     choice = _object(body, "tool_choice")
     metadata = _object(body, "metadata")

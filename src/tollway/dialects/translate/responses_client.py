@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from tollway.dialects.ask import Ask
+from tollway.dialects.request import missing
 from tollway.dialects.translate.responses_items import FREE, SEALED, SIGNED, flat_name
 from tollway.dialects.translate.responses_writer import ResponseEvents, write_answer
 from tollway.dialects.translate.shapes import encode, objects_of, split_data_url, text_of
@@ -84,6 +85,8 @@ def read(ask: Ask) -> Talk | BadRequest:
 def _read(body: dict[str, Any]) -> Talk:
     if body.get("top_logprobs"):
         _refuse("top_logprobs", "cannot be carried to the provider behind this model.")
+    if body.get("input") is None:
+        raise _WrongError(missing("input"))
     system, messages = _turns(body.get("input"))
     told = text_of(body, "instructions")
     tools, left_out = _tools(body.get("tools"))

@@ -39,6 +39,12 @@ class Settings(Form):
     allowed_residency: list[Annotated[str, Field(max_length=200)]] | None = Field(
         default=None, min_length=1, max_length=50, examples=[["eu"]]
     )
+    default_model: str | None = Field(
+        default=None,
+        max_length=256,
+        description="The model of requests that name none; null: they are refused.",
+        examples=["gpt-5-mini"],
+    )
 
 
 class TenantIn(Form):
@@ -194,6 +200,7 @@ def _out(view: TenantView) -> TenantOut:
             group=settings.group,
             weight=settings.weight,
             allowed_residency=_listed(settings.allowed_residency),
+            default_model=settings.default_model,
         ),
         managed_by=view.managed_by,
         created_at=moment_of(view.created_s),

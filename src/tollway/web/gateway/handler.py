@@ -13,11 +13,19 @@ from tollway.app.gateway.me import Caller, describe_caller
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.gateway.serve import serve
 from tollway.app.ports import Header
+from tollway.dialects.endpoint import Endpoint
 from tollway.dialects.errors import Shape, error_body
 from tollway.dialects.me import render_me, render_usage
-from tollway.dialects.models import render_model, render_models
+from tollway.dialects.models import (
+    read_shown,
+    render_model,
+    render_models,
+    render_shown,
+    render_tags,
+    render_version,
+)
 from tollway.dialects.multipart import MEDIA_TYPE
-from tollway.dialects.registry import ENDPOINTS, RESPONSE, Endpoint, find_kept
+from tollway.dialects.registry import ENDPOINTS, RESPONSE, find_kept
 from tollway.domain.failure import Cause, Failure
 from tollway.domain.model import ModelRecord
 from tollway.domain.refusal import BadRequest, Refusal
@@ -30,7 +38,11 @@ _MODELS = b"/v1/models"
 _MODEL = b"/v1/models/"
 _ME = b"/v1/me"
 _MY_USAGE = b"/v1/me/usage"
-_LISTS = frozenset({_MODELS, _ME, _MY_USAGE})
+_OLLAMA = b"/api/"
+_TAGS = b"/api/tags"
+_SHOW = b"/api/show"
+_VERSION = b"/api/version"
+_LISTS = frozenset({_MODELS, _ME, _MY_USAGE, _TAGS, _SHOW, _VERSION})
 _JSON = b"application/json"
 _JSON_HEADERS: list[Header] = [(b"content-type", _JSON)]
 _ALLOW_GET: Header = (b"allow", b"GET")
@@ -103,7 +115,9 @@ class GatewayHandler:
             self._handle_kept(request, client)
         elif path not in _LISTS and not path.startswith(_MODEL):
             self._fail(request, client, 404, "There is no such endpoint.")
-        elif request.method != b"GET":
+        elif path == _SHOW and request.method != b"POST":
+            self._fail(request, client, 405, "Use POST.", _ALLOW_POST)
+        elif path != _SHOW and request.method != b"GET":
             self._fail(request, client, 405, "Use GET.", _ALLOW_GET)
         else:
             self._tasks[client] = self._loop.create_task(self._run(None, request, client))
@@ -134,19 +148,39 @@ class GatewayHandler:
             else:
                 client.respond(200, good, render_usage(caller.limits))
             return
-        if request.path == _MODELS:
+        if request.path in (_MODELS, _TAGS, _VERSION):
             models = await list_models(gateway, headers, request.peer_ip)
-            if isinstance(models, list):
-                client.respond(200, good, render_models(models, anthropic))
-            else:
+            if not isinstance(models, list):
                 _refuse(client, models, shape, request_id)
+            elif request.path == _MODELS:
+                client.respond(200, good, render_models(models, anthropic))
+            elif request.path == _TAGS:
+                client.respond(200, good, render_tags(models))
+            else:
+                client.respond(200, good, render_version())
             return
-        name = unquote_to_bytes(request.path[len(_MODEL) :]).decode("utf-8", "replace")
-        model = await find_listed(gateway, headers, request.peer_ip, name)
-        if isinstance(model, ModelRecord):
-            client.respond(200, good, render_model(model, anthropic))
+        await self._show(request, client, request_id)
+
+    async def _show(self, request: Request, client: Answer, request_id: str) -> None:
+        """One model, by its name in the path or, as Ollama has it, in the body."""
+        shape = _shape_of(request)
+        if request.path == _SHOW:
+            name = read_shown(request.body)
+            if isinstance(name, BadRequest):
+                _refuse(client, name, shape, request_id)
+                return
         else:
+            name = unquote_to_bytes(request.path[len(_MODEL) :]).decode("utf-8", "replace")
+        model = await find_listed(self._gateway, request.headers, request.peer_ip, name)
+        if not isinstance(model, ModelRecord):
             _refuse(client, model, shape, request_id)
+            return
+        shown = (
+            render_shown(model)
+            if request.path == _SHOW
+            else render_model(model, shape == "anthropic")
+        )
+        client.respond(200, _with_id(_JSON_HEADERS, request_id), shown)
 
     def _fail(
         self, request: Request, client: Answer, status: int, message: str, *headers: Header
@@ -166,6 +200,8 @@ def _shape_of(request: Request) -> Shape:
     endpoint = ENDPOINTS.get(request.path)
     if endpoint is not None:
         return endpoint.shape
+    if request.path.startswith(_OLLAMA):
+        return "ollama"
     return "openai" if request.header(b"anthropic-version") is None else "anthropic"
 
 

@@ -115,6 +115,9 @@ def test_a_name_is_short_and_printable(work, name, message):
         ({"weight": 0.0}, "weight"),
         ({"weight": 1000.1}, "weight"),
         ({"weight": float("nan")}, "weight"),
+        ({"default_model": ""}, "default_model"),
+        ({"default_model": "a\n"}, "default_model"),
+        ({"default_model": "m" * 257}, "default_model"),
         ({"allowed_residency": ()}, "allowed_residency"),
         ({"allowed_residency": ("eu", "\n")}, "allowed_residency"),
         ({"retention_days": 36_501}, "retention_days"),
@@ -149,7 +152,7 @@ def test_a_slug_is_taken_once(work):
 def test_administrators_change_their_tenant(work):
     """Name and settings; slug, state and id are not changed this way. No change, no record."""
     tenant = work.uow.tenants.get("ten_a")
-    settings = TenantSettings(timezone="Asia/Tokyo", retention_days=7)
+    settings = TenantSettings("Asia/Tokyo", retention_days=7, default_model="small")
     for who, name in ((ANN, "By Ann"), (ROBOT, "By a robot"), (BOOTSTRAP, "By root")):
         wanted = replace(tenant, name=name, settings=settings, slug="x", active=False, deleted_s=1)
         after = done(update_tenant(acting(work, who), wanted))

@@ -45,14 +45,14 @@ def counted(side: str, written: int | None) -> bytes:
 COUNTING = [pair for pair in PAIRS if pair[1] in ("chat", "messages", "gemini")]
 # A connection that is reset before any progress was told of.
 EARLY = Failure(Phase.FIRST_EVENT, Cause.RESET, "The connection was reset.")
-ENDINGS = {"cut": "broken", "client_gone": "client_gone"}
+ENDINGS = {"cut": "broken", "client_gone": "client_gone", "failed": "failed"}
 
 
 async def ended(client: str, side: str, pieces: list[bytes], payer: str) -> Any:
     """The row of a stream that came so far."""
     by = FakeClient()
     last: list[Any] = [by.leave] if payer == "client_gone" else []
-    failure = RESET if payer == "cut" else None
+    failure = None if last else RESET
     made = at(side, SIDES[side].streamed(*pieces, *last, failure=failure))
     await ask(made, client, stream=True, by=by)
     [row] = made.journal.receipts
@@ -60,7 +60,7 @@ async def ended(client: str, side: str, pieces: list[bytes], payer: str) -> Any:
     return row
 
 
-@pytest.mark.parametrize("payer", ENDINGS)
+@pytest.mark.parametrize("payer", ["cut", "client_gone"])
 @pytest.mark.parametrize(("client", "side"), COUNTING)
 async def test_what_came_after_the_last_count_is_estimated(
     client: str, side: str, payer: str
@@ -75,10 +75,12 @@ async def test_what_came_after_the_last_count_is_estimated(
         assert row.usage_source == "estimated"
 
 
-@pytest.mark.parametrize("payer", ENDINGS)
+@pytest.mark.parametrize("payer", ["cut", "client_gone"])
 @pytest.mark.parametrize(("client", "side"), COUNTING)
 async def test_a_count_of_all_that_came_stands(client: str, side: str, payer: str) -> None:
     """Nothing came since: the provider's figures are those of what was received."""
+    if payer == "cut" and (client, side) == ("ollama", "messages"):
+        payer = "failed"  # it has no line that says no more than that an answer begins
     row = await ended(client, side, [counted(side, 7)], payer)
     if side == "messages":
         assert (row.input, row.cached_input, row.output) == (5, 3, 0)
@@ -87,7 +89,7 @@ async def test_a_count_of_all_that_came_stands(client: str, side: str, payer: st
         assert row.usage_source == "provider"
 
 
-@pytest.mark.parametrize("payer", ENDINGS)
+@pytest.mark.parametrize("payer", ["cut", "client_gone"])
 @pytest.mark.parametrize(("client", "side"), [one for one in COUNTING if one[1] != "messages"])
 async def test_a_count_of_the_input_alone(client: str, side: str, payer: str) -> None:
     """The output is estimated from all that came."""
@@ -96,7 +98,7 @@ async def test_a_count_of_the_input_alone(client: str, side: str, payer: str) ->
     assert row.usage_source == "estimated"
 
 
-@pytest.mark.parametrize("payer", ENDINGS)
+@pytest.mark.parametrize("payer", ["cut", "client_gone"])
 @pytest.mark.parametrize(("client", "side"), PAIRS)
 async def test_nothing_was_counted(client: str, side: str, payer: str) -> None:
     """Input and output are estimated."""
@@ -111,7 +113,7 @@ def lines(*texts: str) -> list[bytes]:
     return [json.dumps(one).encode() + b"\n" for one in said]
 
 
-@pytest.mark.parametrize("payer", ENDINGS)
+@pytest.mark.parametrize("payer", ["cut", "client_gone"])
 @pytest.mark.parametrize("kind", [ProviderKind.OLLAMA, ProviderKind.VERTEX])
 @pytest.mark.parametrize("client", CLIENTS)
 async def test_ollama_and_vertex(client: str, kind: ProviderKind, payer: str) -> None:

@@ -105,6 +105,17 @@ async def test_a_request_that_would_pass():
     assert (target["provider"], target["model"], target["problem"]) == ("one", "one-model", None)
 
 
+async def test_a_model_that_is_left_to_the_tenant():
+    """Its default is explained; without one it is said what to do."""
+    unnamed = BODY.replace(b'"model": "m", ', b"")
+    found = await told(bench(), unnamed)
+    assert (found["refusal"]["phase"], found["refusal"]["status"]) == ("admit", 400)
+    assert "default_model" in found["refusal"]["message"]
+    tenants = {TENANT.id: replace(TENANT, default_model="m")}
+    found = await told(bench(snapshot(tenants=tenants)), unnamed)
+    assert (found["refusal"], found["model"]["name"]) == (None, "m")
+
+
 async def test_each_limit_as_it_stands():
     """By the counter, and where nobody counts yet by the ledger; the one that binds is named."""
     wide, tight = quota(1000, "tokens", tenant_id=TENANT.id), quota(5, tenant_id=TENANT.id)

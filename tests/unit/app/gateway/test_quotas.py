@@ -203,6 +203,19 @@ class TestStrict:
         sent = json.loads(made.upstream.calls[0].body)
         assert sent["max_completion_tokens"] == 4096
 
+    async def test_a_limit_of_none_holds_as_if_it_were_not_there(self):
+        """Some servers take 0 for no limit: the cap is held, and 1 is sent."""
+        for limit in ("max_tokens", "max_completion_tokens"):
+            asked = {**ASK, limit: 0}
+            made = bench(whole(), quotas=[quota(4095, "output_tokens", precision=STRICT)])
+            assert isinstance((await made.ask(asked))[1], QuotaExceeded)
+            made = bench(whole(), quotas=[quota(4096, "output_tokens", precision=STRICT)])
+            assert (await made.ask(asked))[1] is None
+            assert json.loads(made.upstream.calls[0].body)[limit] == 1
+            made = bench(whole(), quotas=[])
+            assert (await made.ask(asked))[1] is None
+            assert json.loads(made.upstream.calls[0].body)[limit] == 0
+
     async def test_what_does_not_fit_is_refused_before_it_is_sent(self):
         """A thousand wanted, 999 left."""
         made = bench(whole(), quotas=[quota(999, "output_tokens", precision=STRICT)])

@@ -432,6 +432,46 @@ class TestRefusals:
         _, verdict = await bench.ask({**ASK, "model": "nope"})
         assert verdict == ModelNotFound("nope")
 
+    @pytest.mark.parametrize("changes", [{}, {"model": None}])
+    async def test_a_tenants_default_stands_in_for_a_model(self, changes):
+        """It goes upstream as if it had been sent: its target's name, in the same place."""
+        from dataclasses import replace
+
+        tenants = {TENANT.id: replace(TENANT, default_model="m")}
+        bench = make_bench(whole(), config=snapshot(tenants=tenants))
+        client, verdict = await bench.ask({"messages": ASK["messages"], **changes})
+        assert (client.status, verdict) == (200, None)
+        assert json.loads(bench.upstream.calls[0].body)["model"] == "one-model"
+        assert bench.journal.intents[0].model == "m"
+
+    async def test_a_default_model_opens_nothing(self):
+        """Scopes and grants bind it, a wrong key is told nothing of it, and one that is not there
+        is not found."""
+        from dataclasses import replace
+
+        unnamed = {"messages": ASK["messages"]}
+        tenant = replace(TENANT, default_model="m")
+        tenants = {TENANT.id: tenant}
+        for config, expected in [
+            (replace(_key(models=("other",)), tenants=tenants), ModelNotFound("m")),
+            (snapshot(tenants={TENANT.id: replace(tenant, models="listed")}), ModelNotFound("m")),
+            (
+                snapshot(tenants={TENANT.id: replace(tenant, default_model="gone")}),
+                ModelNotFound("gone"),
+            ),
+        ]:
+            bench = make_bench(config=config)
+            assert (await bench.ask(unnamed))[1] == expected
+            assert bench.upstream.calls == []
+        _, verdict = await make_bench(config=snapshot(tenants=tenants)).ask(unnamed, headers=[])
+        assert isinstance(verdict, Unauthenticated)
+
+    async def test_no_model_and_no_default_is_a_400(self):
+        """It names the field, and the setting."""
+        _, verdict = await make_bench().ask({"messages": ASK["messages"]})
+        assert (verdict.code, verdict.param) == ("missing_required_parameter", "model")
+        assert "default_model" in verdict.message
+
     async def test_a_bad_body_is_a_400(self):
         """Parsing comes first."""
         _, verdict = await make_bench().ask(b"{")

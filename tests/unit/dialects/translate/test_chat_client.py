@@ -379,3 +379,10 @@ def test_no_shape_makes_it_raise(fields):
     ask = chat.parse(json.dumps({"model": "m", "messages": [], **fields}).encode())
     if not isinstance(ask, BadRequest):
         assert isinstance(CLIENT.read(ask), Talk | BadRequest)
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_no_output_at_all_cannot_be_said_elsewhere(name):
+    """What 0 means differs from one dialect to the next, so it is refused by the client's name."""
+    found = asked(**{name: 0})
+    assert (found.code, found.param) == ("unsupported_parameter", name)

@@ -403,3 +403,9 @@ def test_no_shape_makes_it_raise(fields):
     ask = messages_dialect.parse(json.dumps(body).encode())
     if not isinstance(ask, BadRequest):
         assert isinstance(CLIENT.read(ask), Talk | BadRequest)
+
+
+def test_no_output_at_all_cannot_be_said_elsewhere():
+    """0 warms a cache at Anthropic alone; some servers take it for no limit."""
+    found = asked(max_tokens=0)
+    assert (found.code, found.param) == ("unsupported_parameter", "max_tokens")

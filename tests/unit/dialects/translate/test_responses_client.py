@@ -409,3 +409,11 @@ def test_tools_of_a_namespace():
     )
     added = next(event for event in events if event["type"] == "response.output_item.added")
     assert (added["item"]["name"], added["item"]["namespace"]) == ("spawn", "agents")
+
+
+@pytest.mark.parametrize("none", [{"input": None}, {}], ids=str)
+def test_a_talk_needs_an_input(none):
+    """OpenAI may answer instructions alone; nobody else has words for that."""
+    ask = responses.parse(json.dumps({"model": "gpt", "instructions": "Hi.", **none}).encode())
+    found = CLIENT.read(ask)
+    assert (found.code, found.param) == ("missing_required_parameter", "input")

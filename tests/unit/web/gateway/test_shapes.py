@@ -3,9 +3,10 @@
 import asyncio
 import json
 
+import ollama
 import pytest
 
-from tests.fakes.pipeline import FakeClient, make_bench
+from tests.fakes.pipeline import KEY, FakeClient, make_bench
 from tollway.web.gateway.handler import GatewayHandler
 from tollway.web.gateway.request import Request
 
@@ -66,6 +67,48 @@ async def test_all_others_read_openais(method, path, fields, status):
     client, body = await ask(method, path, fields)
     assert client.status == status
     assert set(body["error"]) == {"message", "type", "param", "code"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "fields", "status"),
+    [
+        (b"GET", b"/api/chat", JSON, 405),
+        (b"POST", b"/api/chat", {}, 415),
+        (b"POST", b"/api/chat", JSON, 400),
+        (b"POST", b"/api/tags", JSON, 405),
+        (b"GET", b"/api/tags", {}, 401),
+        (b"GET", b"/api/version", VERSION, 401),
+        (b"GET", b"/api/show", {}, 405),
+        (b"POST", b"/api/show", JSON, 400),
+        (b"POST", b"/api/pull", JSON, 404),
+    ],
+)
+async def test_ollamas_clients_read_theirs(method, path, fields, status):
+    """Paths below /api have one text and no more."""
+    client, body = await ask(method, path, fields)
+    assert client.status == status
+    assert set(body) == {"error"}
+    assert isinstance(body["error"], str)
+
+
+KEYED = {**JSON, b"authorization": b"Bearer " + KEY.encode()}
+
+
+async def test_ollamas_lists():
+    """The official client's types read them; a model that cannot be named is not found."""
+    client, body = await ask(b"GET", b"/api/tags", KEYED)
+    [model] = ollama.ListResponse(**body).models
+    assert (client.status, model.model, len(model.digest)) == (200, "m", 64)
+    _, body = await ask(b"GET", b"/api/version", KEYED)
+    assert set(body) == {"version"}
+    for name in ("model", "name"):
+        _, body = await ask(b"POST", b"/api/show", KEYED, body=json.dumps({name: "m"}).encode())
+        assert "tools" in ollama.ShowResponse(**body).capabilities
+    client, body = await ask(b"POST", b"/api/show", KEYED, body=b'{"model":"x"}')
+    assert (client.status, "'x'" in body["error"]) == (404, True)
+    for bad in (b"{", b"{}", b'{"model":5}', b"[" * 100_000, b'{"model":""}', b"\xff"):
+        client, _ = await ask(b"POST", b"/api/show", KEYED, body=bad)
+        assert client.status == 400
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ _TENANTS = select(
     tenant_settings.c.grant_group,
     tenant_settings.c.weight,
     tenant_settings.c.allowed_residency,
+    tenant_settings.c.default_model,
 ).join(tenant_settings, tenant_settings.c.tenant_id == tenants.c.id)
 
 
@@ -120,6 +121,7 @@ def _settings(settings: TenantSettings) -> dict[str, Any]:
         "grant_group": settings.group,
         "weight": settings.weight,
         "allowed_residency": listed(settings.allowed_residency),
+        "default_model": settings.default_model,
     }
 
 
@@ -139,6 +141,7 @@ def _view(row: Row[Any] | None) -> TenantView | None:
             row.grant_group,
             row.weight,
             None if row.allowed_residency is None else tuple(row.allowed_residency),
+            row.default_model,
         ),
         active=row.active,
         deleted_s=row.deleted_s,

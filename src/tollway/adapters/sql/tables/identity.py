@@ -50,6 +50,7 @@ tenant_settings = Table(
     Column("grant_group", Text),
     Column("weight", Float, nullable=False, server_default="1"),
     Column("allowed_residency", JSON(none_as_null=True)),
+    Column("default_model", Text),
     # Nothing reads it: a quota with `per` says the same. It goes with the next release.
     Column("default_quotas", JSON(none_as_null=True)),
     Column("version", BigInteger, nullable=False),

@@ -55,6 +55,7 @@ def tenant_entry(view: TenantView) -> TenantEntry:
         cache=None if settings.cache is None else dict(settings.cache),
         weight=settings.weight,
         allowed_residency=settings.allowed_residency,
+        default_model=settings.default_model,
     )
 
 
@@ -74,6 +75,7 @@ def settings_of(entry: TenantEntry) -> TenantSettings:
         entry.group,
         entry.weight,
         entry.allowed_residency,
+        entry.default_model,
     )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from tollway.app.admin.checks import check_name, check_slug
+from tollway.app.admin.checks import check_model_name, check_name, check_slug
 from tollway.app.admin.outcome import Ensured, Kind, Rejected
 from tollway.app.admin.reach import tenant_in_reach
 from tollway.app.admin.work import Work, absent, changes_between
@@ -155,8 +155,15 @@ def check_settings(settings: TenantSettings) -> Rejected | None:
     if not 1 / _MOST_WEIGHT <= settings.weight <= _MOST_WEIGHT:
         return Rejected("weight", f"weight is {1 / _MOST_WEIGHT} to {_MOST_WEIGHT:.0f}.")
     return (
-        None if settings.group is None else check_name(settings.group, "group")
-    ) or _check_residency(settings.allowed_residency)
+        (None if settings.group is None else check_name(settings.group, "group"))
+        or _check_residency(settings.allowed_residency)
+        or _check_model(settings.default_model)
+    )
+
+
+def _check_model(name: str | None) -> Rejected | None:
+    """Whether there is such a model is asked with each request: it may come later."""
+    return None if name is None else check_model_name(name, "default_model")
 
 
 def _check_residency(allowed: tuple[str, ...] | None) -> Rejected | None:
