@@ -140,7 +140,7 @@ def test_a_complaint_to_one_worker_is_heeded_by_the_other(journey):
         for connection in (other, one):
             status, headers = journey.chat(connection, "learned", journey.quiet)
             assert status == 429
-            assert 20 <= int(headers["retry-after"]) <= 30
+            assert 20 <= int(headers["retry-after"]) <= 31  # by chance up to a second more
     assert account.asked == asked
 
 
