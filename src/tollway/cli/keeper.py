@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from tollway.adapters.control.counting import read_counters
-from tollway.adapters.control.lifeline import FINISH, ChildLifeline
+from tollway.adapters.control.lifeline import FINISH, ChildLifeline, heed_no_more
 from tollway.adapters.control.server import Ask, ControlServer, Declined
 from tollway.adapters.control.snapshot_writer import SnapshotWriter
 from tollway.app.ports import StoreUnavailableError
@@ -73,6 +73,7 @@ async def run(lifeline: ChildLifeline, settings: Settings) -> None:
             await asyncio.to_thread(keeper.leave)
         await control.close()
         behind.shutdown(wait=False)
+        heed_no_more(loop, FINISH, signal.SIGTERM)
 
 
 async def _opened(

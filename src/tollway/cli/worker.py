@@ -15,7 +15,7 @@ from typing import Any
 
 import uvloop
 
-from tollway.adapters.control.lifeline import FINISH, ChildLifeline
+from tollway.adapters.control.lifeline import FINISH, ChildLifeline, heed_no_more
 from tollway.adapters.control.server import Ask, ControlServer
 from tollway.app.gateway.explain import explain
 from tollway.app.gateway.health import ejected
@@ -74,6 +74,7 @@ async def run(lifeline: ChildLifeline, settings: Settings, given: dict[str, Any]
     await control.close()
     await worker.close()
     lifeline.report("stopped", metrics=worker.metrics())
+    heed_no_more(loop, FINISH, signal.SIGTERM)
 
 
 async def _drain(worker: Worker, settings: Settings, hurry: asyncio.Event) -> None:

@@ -17,6 +17,14 @@ _MAX_LINE_BYTES = 1024 * 1024
 FINISH = signal.SIGUSR1
 
 
+def heed_no_more(loop: asyncio.AbstractEventLoop, *numbers: signal.Signals) -> None:
+    """A process that has done all it had to is asked in vain. A loop's handlers end with the loop:
+    asked again after that, it would die of leaving."""
+    for number in numbers:
+        loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_IGN)
+
+
 class ChildLifeline:
     """The child's end, made from the descriptor it inherited."""
 
