@@ -5,13 +5,14 @@ searches have no counterpart elsewhere and are refused. A system message between
 place, as a user's turn. Streams are `chat_writer.py`.
 """
 
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 
 from tollway.dialects.ask import Ask, Heading
 from tollway.dialects.counts import details_of
 from tollway.dialects.translate.chat_writer import FINISHES, ChatEvents, signed, usage_values
+from tollway.dialects.translate.demands import WrongError, list_at, refuse, text_at, wrong
 from tollway.dialects.translate.shapes import encode, split_data_url, text_of
 from tollway.dialects.translate.sides import ClientSide
 from tollway.dialects.translate.talk import (
@@ -63,19 +64,11 @@ _FIELDS = {
 }
 
 
-class _WrongError(Exception):
-    """What cannot be read; caught in `read`, where it becomes a value."""
-
-    def __init__(self, refusal: BadRequest) -> None:
-        super().__init__(refusal.message)
-        self.refusal = refusal
-
-
 def read(ask: Ask) -> Talk | BadRequest:
     """The talk in a judged request, or the first thing that cannot be understood."""
     try:
         return _read({name: _load(ask.fields[name]) for name in _KNOWN & ask.fields.keys()})
-    except _WrongError as error:
+    except WrongError as error:
         return error.refusal
     except (msgspec.DecodeError, RecursionError):
         return BadRequest("The request holds a number that is out of range.", "invalid_value")
@@ -84,22 +77,23 @@ def read(ask: Ask) -> Talk | BadRequest:
 def _read(body: dict[str, Any]) -> Talk:
     for name in _REFUSED:
         if body.get(name) not in (None, False, [], {}):
-            _refuse(name, "cannot be carried to the provider behind this model.")
+            refuse(name, "cannot be carried to the provider behind this model.")
     if body.get("n") not in (None, 1):
-        _refuse("n", "cannot be more than 1 at the provider behind this model.")
+        refuse("n", "cannot be more than 1 at the provider behind this model.")
     if body.get("modalities") not in (None, ["text"]):
-        _refuse("modalities", "can only be text at the provider behind this model.")
+        refuse("modalities", "can only be text at the provider behind this model.")
     for name in ("max_completion_tokens", "max_tokens"):
         if body.get(name) == 0:
-            _refuse(name, "must be at least 1 at the provider behind this model.")
-    system, messages = _turns(_list(body.get("messages"), "messages"))
+            refuse(name, "must be at least 1 at the provider behind this model.")
+    system, messages = _turns(list_at(body.get("messages"), "messages"))
     stop = body.get("stop")
     effort = text_of(body, "reasoning_effort")
     parallel = body.get("parallel_tool_calls")
+    tools = enumerate(list_at(body.get("tools"), "tools"))
     return Talk(
         messages,
         system,
-        tuple(_tool(one, f"tools.{n}") for n, one in enumerate(_list(body.get("tools"), "tools"))),
+        tuple(_tool(one, f"tools.{number}") for number, one in tools),
         _choice(body.get("tool_choice")),
         parallel if isinstance(parallel, bool) else None,
         _format(body.get("response_format")),
@@ -123,7 +117,7 @@ def _turns(given: list[Any]) -> tuple[tuple[Text, ...], tuple[Message, ...]]:
     for number, message in enumerate(given):
         at = f"messages.{number}"
         if not isinstance(message, dict):
-            _wrong(at, "must be an object.")
+            wrong(at, "must be an object.")
         role, content = message.get("role"), message.get("content")
         if role in ("system", "developer"):
             texts = _texts(content, f"{at}.content")
@@ -136,13 +130,13 @@ def _turns(given: list[Any]) -> tuple[tuple[Text, ...], tuple[Message, ...]]:
         elif role == "assistant":
             messages.append(Message("assistant", _spoken(message, at), text_of(message, "name")))
         elif role == "tool":
-            result = ToolResult(_text(message, "tool_call_id", at), _texts(content, at))
+            result = ToolResult(text_at(message, "tool_call_id", at), _texts(content, at))
             if messages and messages[-1].role == "user" and _are_results(messages[-1]):
                 messages[-1] = messages[-1]._replace(parts=(*messages[-1].parts, result))
             else:
                 messages.append(Message("user", (result,)))
         else:
-            _refuse(f"{at}.role", "must be system, developer, user, assistant or tool.")
+            refuse(f"{at}.role", "must be system, developer, user, assistant or tool.")
     return tuple(system), tuple(messages)
 
 
@@ -153,7 +147,7 @@ def _are_results(message: Message) -> bool:
 def _texts(content: Any, at: str) -> tuple[Text, ...]:
     parts = _parts(content, at)
     if not all(isinstance(part, Text) for part in parts):
-        _refuse(at, "can only be text here.")
+        refuse(at, "can only be text here.")
     return tuple(part for part in parts if isinstance(part, Text))
 
 
@@ -162,34 +156,34 @@ def _parts(content: Any, at: str) -> tuple[Part, ...]:
         return ()
     if isinstance(content, str):
         return (Text(content),) if content else ()
-    blocks = enumerate(_list(content, f"{at}.content"))
+    blocks = enumerate(list_at(content, f"{at}.content"))
     return tuple(_part(block, f"{at}.content.{number}") for number, block in blocks)
 
 
 def _part(part: Any, at: str) -> Part:
     if not isinstance(part, dict):
-        _wrong(at, "must be an object.")
+        wrong(at, "must be an object.")
     kind = part.get("type")
     if kind == "text":
-        return Text(_text(part, "text", at))
+        return Text(text_at(part, "text", at))
     if kind == "refusal":
-        return Refusal(_text(part, "refusal", at))
+        return Refusal(text_at(part, "refusal", at))
     inner = part.get(kind) if isinstance(kind, str) else None
     if not isinstance(inner, dict):
-        _refuse(f"{at}.type", "is of a kind that the provider behind this model does not know.")
+        refuse(f"{at}.type", "is of a kind that the provider behind this model does not know.")
     if kind == "input_audio":
-        return Audio(_text(inner, "data", at), _text(inner, "format", at))
+        return Audio(text_at(inner, "data", at), text_at(inner, "format", at))
     if kind == "file" and text_of(inner, "file_data"):
         found = split_data_url(text_of(inner, "file_data"))
         media_type, data = found or ("application/pdf", text_of(inner, "file_data"))
         return Document(media_type, data, name=text_of(inner, "filename"))
     if kind != "image_url":
-        _refuse(f"{at}.type", "cannot be carried to the provider behind this model.")
+        refuse(f"{at}.type", "cannot be carried to the provider behind this model.")
     return _image(inner, at)
 
 
 def _image(inner: dict[str, Any], at: str) -> Image:
-    url, detail = _text(inner, "url", at), text_of(inner, "detail")
+    url, detail = text_at(inner, "url", at), text_of(inner, "detail")
     found = split_data_url(url)
     return Image(url=url, detail=detail) if found is None else Image(*found, "", detail)
 
@@ -198,12 +192,12 @@ def _spoken(message: dict[str, Any], at: str) -> tuple[Part, ...]:
     parts = list(_parts(message.get("content"), at))
     if text_of(message, "refusal"):
         parts.append(Refusal(text_of(message, "refusal")))
-    for number, call in enumerate(_list(message.get("tool_calls"), f"{at}.tool_calls")):
+    for number, call in enumerate(list_at(message.get("tool_calls"), f"{at}.tool_calls")):
         place = f"{at}.tool_calls.{number}"
         function = call.get("function") if isinstance(call, dict) else None
         if not isinstance(function, dict):
-            _refuse(f"{place}.type", "must be a function for the provider behind this model.")
-        id_, name = _text(call, "id", place), _text(function, "name", place)
+            refuse(f"{place}.type", "must be a function for the provider behind this model.")
+        id_, name = text_at(call, "id", place), text_at(function, "name", place)
         parts.append(ToolUse(id_, name, text_of(function, "arguments"), _signature(call)))
     return tuple(parts)
 
@@ -215,10 +209,10 @@ def _signature(call: dict[str, Any]) -> str:
 def _tool(tool: Any, at: str) -> Tool:
     function = tool.get("function") if isinstance(tool, dict) else None
     if not isinstance(function, dict):
-        _refuse(f"{at}.type", "must be a function for the provider behind this model.")
+        refuse(f"{at}.type", "must be a function for the provider behind this model.")
     strict = function.get("strict")
     return Tool(
-        _text(function, "name", at),
+        text_at(function, "name", at),
         text_of(function, "description"),
         function.get("parameters"),
         strict if isinstance(strict, bool) else None,
@@ -236,8 +230,8 @@ def _choice(choice: Any) -> ToolChoice | None:
         return ToolChoice("any")
     function = choice.get("function") if isinstance(choice, dict) else None
     if not isinstance(function, dict):
-        _refuse("tool_choice", "must be auto, none, required, or one function.")
-    return ToolChoice("named", _text(function, "name", "tool_choice.function"))
+        refuse("tool_choice", "must be auto, none, required, or one function.")
+    return ToolChoice("named", text_at(function, "name", "tool_choice.function"))
 
 
 def _format(wanted: Any) -> Format | None:
@@ -248,7 +242,7 @@ def _format(wanted: Any) -> Format | None:
         return Format("json")
     schema = wanted.get("json_schema") if kind == "json_schema" else None
     if not isinstance(schema, dict):
-        _refuse("response_format", "must be text, json_object or json_schema.")
+        refuse("response_format", "must be text, json_object or json_schema.")
     strict = schema.get("strict")
     return Format(
         "schema",
@@ -259,36 +253,13 @@ def _format(wanted: Any) -> Format | None:
     )
 
 
-def _list(value: Any, at: str) -> list[Any]:
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        _wrong(at, "must be an array.")
-    return value
-
-
-def _text(value: dict[str, Any], name: str, at: str) -> str:
-    found = value.get(name)
-    if not isinstance(found, str):
-        _wrong(f"{at}.{name}", "must be a string.")
-    return found
-
-
 def _number(body: dict[str, Any], name: str, *, whole: bool = False) -> Any:
     value = body.get(name)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-        _wrong(name, "must be a number.")
+        wrong(name, "must be a number.")
     return value
-
-
-def _wrong(field: str, message: str) -> NoReturn:
-    raise _WrongError(BadRequest(f"'{field}' {message}", "invalid_type", field))
-
-
-def _refuse(field: str, message: str) -> NoReturn:
-    raise _WrongError(BadRequest(f"'{field}' {message}", "unsupported_parameter", field))
 
 
 def write_answer(answer: Answer, heading: Heading) -> bytes:

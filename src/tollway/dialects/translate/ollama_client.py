@@ -7,11 +7,12 @@ beginning tells. Samplers that only Ollama's servers have, and what is about a s
 and told of. Source: Ollama's API reference, "Generate a chat message".
 """
 
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 
 from tollway.dialects.ask import Ask
+from tollway.dialects.translate.demands import WrongError, list_at, refuse, text_at, wrong
 from tollway.dialects.translate.ollama_writer import OllamaLines, write_answer
 from tollway.dialects.translate.shapes import arguments_text, text_of
 from tollway.dialects.translate.sides import ClientSide
@@ -66,14 +67,6 @@ _KINDS = (
 _MOST_STOPS = 16
 
 
-class WrongError(Exception):
-    """What cannot be read; caught in `read`, where it becomes a value."""
-
-    def __init__(self, refusal: BadRequest) -> None:
-        super().__init__(refusal.message)
-        self.refusal = refusal
-
-
 def read(ask: Ask) -> Talk | BadRequest:
     """The talk in a judged request, or the first thing that cannot be understood."""
     try:
@@ -86,8 +79,8 @@ def read(ask: Ask) -> Talk | BadRequest:
 
 
 def _read(body: dict[str, Any], most: int | None) -> Talk:
-    system, messages = _Turns().read(_list(body.get("messages"), "messages"))
-    tools = enumerate(_list(body.get("tools"), "tools"))
+    system, messages = _Turns().read(list_at(body.get("messages"), "messages"))
+    tools = enumerate(list_at(body.get("tools"), "tools"))
     talk = Talk(messages, system, tuple(_tool(one, f"tools.{number}") for number, one in tools))
     return with_settings(talk, body, most)
 
@@ -126,7 +119,7 @@ class _Turns:
         for number, message in enumerate(given):
             at = f"messages.{number}"
             if not isinstance(message, dict):
-                _wrong(at, "must be an object.")
+                wrong(at, "must be an object.")
             role, words = message.get("role"), _words(message, at)
             if role == "system" and not messages:
                 system += words
@@ -147,15 +140,15 @@ class _Turns:
         parts: list[Part] = [Thinking(thought)] if thought else []
         parts += words
         self._waiting = []
-        calls = _list(message.get("tool_calls"), f"messages.{number}.tool_calls")
+        calls = list_at(message.get("tool_calls"), f"messages.{number}.tool_calls")
         for place, call in enumerate(calls):
             at = f"messages.{number}.tool_calls.{place}.function"
             function = call.get("function") if isinstance(call, dict) else None
             if not isinstance(function, dict):
-                _wrong(at, "must be an object.")
-            name, arguments = _text(function, "name", at), function.get("arguments")
+                wrong(at, "must be an object.")
+            name, arguments = text_at(function, "name", at), function.get("arguments")
             if arguments is not None and not isinstance(arguments, dict):
-                _wrong(f"{at}.arguments", "must be an object.")
+                wrong(f"{at}.arguments", "must be an object.")
             id_ = text_of(call, "id") or f"call_{number}_{place}"
             parts.append(ToolUse(id_, name, arguments_text(arguments)))
             self._waiting.append((id_, name))
@@ -184,19 +177,19 @@ def _words(message: dict[str, Any], at: str) -> tuple[Text, ...]:
     if content is None:
         return ()
     if not isinstance(content, str):
-        _wrong(f"{at}.content", "must be a string.")
+        wrong(f"{at}.content", "must be a string.")
     return (Text(content),) if content else ()
 
 
 def images_of(message: dict[str, Any], at: str) -> tuple[Image, ...]:
     """Its pictures. Raises WrongError."""
-    given = _list(message.get("images"), f"{at}images")
+    given = list_at(message.get("images"), f"{at}images")
     return tuple(_image(one, f"{at}images.{number}") for number, one in enumerate(given))
 
 
 def _image(data: Any, at: str) -> Image:
     if not isinstance(data, str):
-        _wrong(at, "must be a string of base64.")
+        wrong(at, "must be a string of base64.")
     kind = next((kind for beginning, kind in _KINDS if data.startswith(beginning)), None)
     if kind is None:
         refuse(at, "must be a PNG, JPEG, GIF or WebP in base64.")
@@ -207,7 +200,7 @@ def _tool(tool: Any, at: str) -> Tool:
     function = tool.get("function") if isinstance(tool, dict) else None
     if not isinstance(function, dict):
         refuse(f"{at}.function", "must be an object: tools are functions.")
-    name = _text(function, "name", f"{at}.function")
+    name = text_at(function, "name", f"{at}.function")
     return Tool(name, text_of(function, "description"), function.get("parameters"))
 
 
@@ -236,25 +229,10 @@ def _reasoning(think: Any) -> Reasoning | None:
 def _stop(stop: Any) -> tuple[str, ...]:
     if isinstance(stop, str):
         return (stop,)
-    found = _list(stop, "options.stop")
+    found = list_at(stop, "options.stop")
     if len(found) > _MOST_STOPS or not all(isinstance(one, str) for one in found):
-        _wrong("options.stop", f"must be at most {_MOST_STOPS} strings.")
+        wrong("options.stop", f"must be at most {_MOST_STOPS} strings.")
     return tuple(found)
-
-
-def _list(value: Any, at: str) -> list[Any]:
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        _wrong(at, "must be an array.")
-    return value
-
-
-def _text(value: dict[str, Any], name: str, at: str) -> str:
-    found = value.get(name)
-    if not isinstance(found, str):
-        _wrong(f"{at}.{name}", "must be a string.")
-    return found
 
 
 def _number(options: dict[str, Any], name: str, *, whole: bool = False) -> Any:
@@ -262,17 +240,8 @@ def _number(options: dict[str, Any], name: str, *, whole: bool = False) -> Any:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-        _wrong(f"options.{name}", "must be a whole number." if whole else "must be a number.")
+        wrong(f"options.{name}", "must be a whole number." if whole else "must be a number.")
     return value
-
-
-def _wrong(field: str, message: str) -> NoReturn:
-    raise WrongError(BadRequest(f"'{field}' {message}", "invalid_type", field))
-
-
-def refuse(field: str, message: str) -> NoReturn:
-    """What another provider has no words for."""
-    raise WrongError(BadRequest(f"'{field}' {message}", "unsupported_parameter", field))
 
 
 CLIENT = ClientSide(read, _FIELDS, _IGNORED, _KNOWN, write_answer, OllamaLines)

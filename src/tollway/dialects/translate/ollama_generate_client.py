@@ -8,13 +8,12 @@ from typing import Any
 import msgspec
 
 from tollway.dialects.ask import Ask
+from tollway.dialects.translate.demands import WrongError, refuse
 from tollway.dialects.translate.ollama_client import (
     CLIENT as CHAT,
 )
 from tollway.dialects.translate.ollama_client import (
-    WrongError,
     images_of,
-    refuse,
     with_settings,
 )
 from tollway.dialects.translate.ollama_writer import GeneratedLines, write_generated

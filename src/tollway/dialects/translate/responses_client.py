@@ -8,12 +8,13 @@ Encrypted reasoning is what the provider behind this model signed, under `SIGNED
 OpenAI's own is of no use to another. Source: OpenAI's API reference.
 """
 
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 
 from tollway.dialects.ask import Ask
 from tollway.dialects.request import missing
+from tollway.dialects.translate.demands import WrongError, list_at, refuse, text_at, wrong
 from tollway.dialects.translate.responses_items import FREE, SEALED, SIGNED, flat_name
 from tollway.dialects.translate.responses_writer import ResponseEvents, write_answer
 from tollway.dialects.translate.shapes import encode, objects_of, split_data_url, text_of
@@ -64,19 +65,11 @@ _FIELDS = {
 _ROLES = {"user": "user", "assistant": "assistant", "system": "system", "developer": "system"}
 
 
-class _WrongError(Exception):
-    """What cannot be read; caught in `read`, where it becomes a value."""
-
-    def __init__(self, refusal: BadRequest) -> None:
-        super().__init__(refusal.message)
-        self.refusal = refusal
-
-
 def read(ask: Ask) -> Talk | BadRequest:
     """The talk in a judged request, or the first thing that cannot be understood."""
     try:
         return _read({name: _load(ask.fields[name]) for name in _KNOWN & ask.fields.keys()})
-    except _WrongError as error:
+    except WrongError as error:
         return error.refusal
     except (msgspec.DecodeError, RecursionError):
         return BadRequest("The request holds a number that is out of range.", "invalid_value")
@@ -84,9 +77,9 @@ def read(ask: Ask) -> Talk | BadRequest:
 
 def _read(body: dict[str, Any]) -> Talk:
     if body.get("top_logprobs"):
-        _refuse("top_logprobs", "cannot be carried to the provider behind this model.")
+        refuse("top_logprobs", "cannot be carried to the provider behind this model.")
     if body.get("input") is None:
-        raise _WrongError(missing("input"))
+        raise WrongError(missing("input"))
     system, messages = _turns(body.get("input"))
     told = text_of(body, "instructions")
     tools, left_out = _tools(body.get("tools"))
@@ -113,7 +106,7 @@ def _turns(given: Any) -> tuple[tuple[Text, ...], tuple[Message, ...]]:
         return (), (Message("user", (Text(given),)),)
     system: list[Text] = []
     messages: list[Message] = []
-    for number, item in enumerate(_list(given, "input")):
+    for number, item in enumerate(list_at(given, "input")):
         role, parts = _item(item, f"input.{number}")
         if role == "system" and not messages:
             system += [part for part in parts if isinstance(part, Text)]
@@ -128,23 +121,23 @@ def _turns(given: Any) -> tuple[tuple[Text, ...], tuple[Message, ...]]:
 
 def _item(item: Any, at: str) -> tuple[str, tuple[Part, ...]]:
     if not isinstance(item, dict):
-        _wrong(at, "must be an object.")
+        wrong(at, "must be an object.")
     kind = item.get("type", "message")
     if kind == "message":
         role = _ROLES.get(text_of(item, "role"))
         if role is None:
-            _refuse(f"{at}.role", "must be user, assistant, system or developer.")
+            refuse(f"{at}.role", "must be user, assistant, system or developer.")
         return role, _parts(item.get("content"), f"{at}.content")
     if kind in ("function_call", "custom_tool_call"):
         free = kind == "custom_tool_call"
         said = text_of(item, "input" if free else "arguments")
         arguments = encode({FREE: said}).decode() if free else said
-        id_, name = _text(item, "call_id", at), _text(item, "name", at)
+        id_, name = text_at(item, "call_id", at), text_at(item, "name", at)
         name = flat_name(text_of(item, "namespace"), name)
         return "assistant", (ToolUse(id_, name, arguments),)
     if kind in ("function_call_output", "custom_tool_call_output"):
         return "user", (
-            ToolResult(_text(item, "call_id", at), _parts(item.get("output"), f"{at}.output")),
+            ToolResult(text_at(item, "call_id", at), _parts(item.get("output"), f"{at}.output")),
         )
     if kind == "reasoning":
         return "assistant", _thoughts(item)
@@ -166,17 +159,17 @@ def _parts(content: Any, at: str) -> tuple[Part, ...]:
         return ()
     if isinstance(content, str):
         return (Text(content),) if content else ()
-    return tuple(_part(one, f"{at}.{number}") for number, one in enumerate(_list(content, at)))
+    return tuple(_part(one, f"{at}.{number}") for number, one in enumerate(list_at(content, at)))
 
 
 def _part(part: Any, at: str) -> Part:
     if not isinstance(part, dict):
-        _wrong(at, "must be an object.")
+        wrong(at, "must be an object.")
     kind = part.get("type")
     if kind in ("input_text", "output_text", "text"):
-        return Text(_text(part, "text", at))
+        return Text(text_at(part, "text", at))
     if kind == "refusal":
-        return Refusal(_text(part, "refusal", at))
+        return Refusal(text_at(part, "refusal", at))
     if kind == "input_image" and text_of(part, "image_url"):
         url, detail = text_of(part, "image_url"), text_of(part, "detail")
         found = split_data_url(url)
@@ -185,7 +178,7 @@ def _part(part: Any, at: str) -> Part:
         return _file(part, at)
     if kind == "input_audio" and isinstance(part.get("input_audio"), dict):
         inner = part["input_audio"]
-        return Audio(_text(inner, "data", at), _text(inner, "format", at))
+        return Audio(text_at(inner, "data", at), text_at(inner, "format", at))
     raise _refusal(f"{at}.type", "cannot be carried to the provider behind this model.")
 
 
@@ -194,39 +187,39 @@ def _file(part: dict[str, Any], at: str) -> Document:
     if data:
         media_type, inner = split_data_url(data) or ("application/pdf", data)
         return Document(media_type, inner, name=name)
-    return Document(url=_text(part, "file_url", at), name=name)
+    return Document(url=text_at(part, "file_url", at), name=name)
 
 
 def _tools(given: Any) -> tuple[tuple[Tool, ...], tuple[str, ...]]:
     """Tools, and the places of those that are left out."""
     tools: list[Tool] = []
     left_out: list[str] = []
-    for number, tool in enumerate(_list(given, "tools")):
+    for number, tool in enumerate(list_at(given, "tools")):
         at = f"tools.{number}"
         if not isinstance(tool, dict):
-            _wrong(at, "must be an object.")
+            wrong(at, "must be an object.")
         kind = text_of(tool, "type")
         if kind == "function":
             tools.append(_function(tool, at, ""))
         elif kind == "custom":
             tools.append(_free_tool(tool, at))
         elif kind == "namespace":
-            inner = enumerate(_list(tool.get("tools"), f"{at}.tools"))
-            space = _text(tool, "name", at)
+            inner = enumerate(list_at(tool.get("tools"), f"{at}.tools"))
+            space = text_at(tool, "name", at)
             tools += [_function(one, f"{at}.tools.{place}", space) for place, one in inner]
         elif kind.startswith("web_search"):
             left_out.append(at)
         else:
-            _refuse(f"{at}.type", "is a tool that the provider behind this model does not have.")
+            refuse(f"{at}.type", "is a tool that the provider behind this model does not have.")
     return tuple(tools), tuple(left_out)
 
 
 def _function(tool: Any, at: str, space: str) -> Tool:
     if not isinstance(tool, dict) or tool.get("type") != "function":
-        _refuse(f"{at}.type", "must be a function for the provider behind this model.")
+        refuse(f"{at}.type", "must be a function for the provider behind this model.")
     strict = tool.get("strict")
     return Tool(
-        flat_name(space, _text(tool, "name", at)),
+        flat_name(space, text_at(tool, "name", at)),
         text_of(tool, "description"),
         tool.get("parameters"),
         strict if isinstance(strict, bool) else None,
@@ -244,7 +237,7 @@ def _free_tool(tool: dict[str, Any], at: str) -> Tool:
         "required": [FREE],
         "additionalProperties": False,
     }
-    return Tool(_text(tool, "name", at), told, schema)
+    return Tool(text_at(tool, "name", at), told, schema)
 
 
 def _choice(choice: Any) -> ToolChoice | None:
@@ -254,7 +247,7 @@ def _choice(choice: Any) -> ToolChoice | None:
     if isinstance(choice, str) and choice in modes:
         return ToolChoice(modes[choice])
     if isinstance(choice, dict) and choice.get("type") in ("function", "custom"):
-        return ToolChoice("named", _text(choice, "name", "tool_choice"))
+        return ToolChoice("named", text_at(choice, "name", "tool_choice"))
     raise _refusal("tool_choice", "must be auto, none, required, or one function.")
 
 
@@ -265,7 +258,7 @@ def _format(wanted: Any) -> Format | None:
     if kind == "json_object":
         return Format("json")
     if kind != "json_schema":
-        _refuse("text.format", "must be text, json_object or json_schema.")
+        refuse("text.format", "must be text, json_object or json_schema.")
     strict = wanted.get("strict")
     return Format(
         "schema",
@@ -282,40 +275,17 @@ def _reasoning(given: Any) -> Reasoning | None:
     return Reasoning(text_of(given, "effort"), shown=given.get("summary") is not None)
 
 
-def _list(value: Any, at: str) -> list[Any]:
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        _wrong(at, "must be an array.")
-    return value
-
-
-def _text(value: dict[str, Any], name: str, at: str) -> str:
-    found = value.get(name)
-    if not isinstance(found, str):
-        _wrong(f"{at}.{name}", "must be a string.")
-    return found
-
-
 def _number(body: dict[str, Any], name: str) -> Any:
     value = body.get(name)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        _wrong(name, "must be a number.")
+        wrong(name, "must be a number.")
     return value
 
 
-def _wrong(field: str, message: str) -> NoReturn:
-    raise _WrongError(BadRequest(f"'{field}' {message}", "invalid_type", field))
-
-
-def _refusal(field: str, message: str) -> _WrongError:
-    return _WrongError(BadRequest(f"'{field}' {message}", "unsupported_parameter", field))
-
-
-def _refuse(field: str, message: str) -> NoReturn:
-    raise _refusal(field, message)
+def _refusal(field: str, message: str) -> WrongError:
+    return WrongError(BadRequest(f"'{field}' {message}", "unsupported_parameter", field))
 
 
 CLIENT = ClientSide(read, _FIELDS, _IGNORED, _KNOWN, write_answer, ResponseEvents)
