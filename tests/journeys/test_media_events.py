@@ -2,7 +2,6 @@
 in the ledger.
 """
 
-import itertools
 import json
 from base64 import b64decode
 from collections.abc import Iterator
@@ -13,9 +12,7 @@ from openai import APIError, OpenAI
 
 from tests.fakes.provider_media import PICTURE, SILENCE
 from tests.fakes.stage import Stage
-
-NONCES = itertools.count(1)
-MIB = 1024 * 1024
+from tests.journeys.test_more_endpoints import MIB, row_of, scripted
 
 
 @pytest.fixture(scope="module")
@@ -32,16 +29,6 @@ def client(stage: Stage) -> Iterator[OpenAI]:
         base_url=stage.tree.base_url, api_key=stage.tree.key, max_retries=0, timeout=30
     ) as made:
         yield made
-
-
-def scripted(text: str, script: str = "") -> tuple[str, dict[str, Any]]:
-    """A text that directs the provider, and the headers that name the request's row."""
-    nonce = f"e{next(NONCES)}"
-    return f"{text} [[id={nonce} {script}]]", {"x-request-id": nonce}
-
-
-def row_of(stage: Stage, headers: dict[str, Any]) -> dict[str, Any]:
-    return stage.row(headers["x-request-id"])
 
 
 def test_a_picture_grows(stage: Stage, client: OpenAI) -> None:

@@ -127,7 +127,7 @@ class KeptCall:
 
     def stream_reader(self, heading: Heading) -> EventReader:
         """Never asked for."""
-        raise NotImplementedError("a kept response is not streamed")
+        raise AssertionError("a kept response is not streamed")
 
     def read_reply(self, body: bytes, heading: Heading) -> Reply:
         """With the id that the client knows it by."""

@@ -324,5 +324,5 @@ class TestAsking:
 
     def test_it_is_not_streamed(self):
         """Nobody asks for that."""
-        with pytest.raises(NotImplementedError):
+        with pytest.raises(AssertionError):
             KeptCall("GET").stream_reader(NAMED)

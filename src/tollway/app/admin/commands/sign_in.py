@@ -121,7 +121,7 @@ def open_session(
 
 
 def sign_out(work: Work, cookie: str | None, *, everywhere: bool) -> Result[int, Rejected]:
-    """The session ends; with `everywhere` all of the account's. How many ended."""
+    """This browser is signed out; with `everywhere` all of the account's. How many were."""
     account_id = work.actor.account_id
     wrong = work.denied(Action.ME_UPDATE, kind="session", owner=account_id)
     if wrong is not None or account_id is None:
