@@ -13,7 +13,7 @@ from statistics import median
 
 import pytest
 
-from tests.fakes.counted import Counted
+from tests.fakes.counted import Counted, Metered
 from tests.fakes.gateway import a_manifest, wait_until
 from tests.fakes.stage import Stage
 from tollway.adapters.control.client import ask_now
@@ -25,9 +25,10 @@ _TAKES_S = 0.08
 class Journey:
     """The gateway, the two accounts behind it, and the tenants' keys."""
 
-    def __init__(self, stage: Stage, accounts: dict[str, Counted]) -> None:
+    def __init__(self, stage: Stage, accounts: dict[str, Counted], metered: Metered) -> None:
         self.stage = stage
         self.accounts = accounts
+        self.metered = metered
         self.crowd, self.quiet = stage.tree.keys
 
     def chat(
@@ -67,24 +68,29 @@ def journey(tmp_path) -> Iterator[Journey]:
     stage.manifest = a_manifest(stage.provider.base_url, tenants=("crowd", "quiet"))
     stage.add_provider("bounded", accounts["bounded"].raw.base_url, requests_at_once=_AT_ONCE)
     stage.add_provider("learned", accounts["learned"].raw.base_url)
+    metered = Metered(60, 3.0)
+    stage.add_provider("metered", metered.raw.base_url)
     try:
         stage.begin()
-        yield Journey(stage, accounts)
+        yield Journey(stage, accounts, metered)
     finally:
         stage.close()
-        for account in accounts.values():
+        for account in (*accounts.values(), metered):
             account.raw.stop()
 
 
 @contextlib.contextmanager
-def beside_a_crowd(journey: Journey, streams: int) -> Iterator[None]:
-    """Half of a crowd at each worker, always asking."""
+def beside_a_crowd(
+    journey: Journey, streams: int, model: str = "bounded", told: list[int] | None = None
+) -> Iterator[None]:
+    """Half of a crowd at each worker, always asking; `told` gets the status of each answer."""
     over = threading.Event()
+    statuses = [] if told is None else told
 
     def ask(connection: http.client.HTTPConnection) -> None:
         with contextlib.closing(connection):
             while not over.is_set():
-                journey.chat(connection, "bounded", journey.crowd)
+                statuses.append(journey.chat(connection, model, journey.crowd)[0])
 
     threads = [
         threading.Thread(target=ask, args=(journey.at(number % 2),)) for number in range(streams)
@@ -169,3 +175,20 @@ def test_what_a_killed_worker_had_is_room_for_the_other(journey):
         assert journey.chat(other, "bounded", journey.quiet)[0] == 200
         for thread in threads:
             thread.join()
+
+
+def test_an_account_is_asked_at_the_pace_that_it_tells(journey, show):
+    """Its headers say how much it has left: both workers go on as fast as it gives back, so that
+    nobody is refused, and nothing of it is left unused."""
+    account, told = journey.metered, []
+    with beside_a_crowd(journey, 24, "metered", told):
+        time.sleep(3.0)  # what it takes at once is used up
+        before, began = account.answered, time.monotonic()
+        time.sleep(4.0)
+        answered, took_s = account.answered - before, time.monotonic() - began
+    part = answered / took_s / account.pace_s
+    show(f"{part:.2f} of its pace, {account.refused} of {len(told)} refused by it")
+    assert part >= 0.8
+    assert account.refused <= 0.02 * len(told)
+    assert set(told) <= {200, 429}
+    assert told.count(429) <= 0.02 * len(told)

@@ -15,6 +15,9 @@ AT_ONCE, REQUESTS_A_MINUTE, TOKENS_A_MINUTE = range(12, 15)  # what it takes; 0:
 # Where other machines use it too: this one's part of the rates and of what runs at once (0: all of
 # it), and what runs elsewhere.
 PART, SLOTS, ELSEWHERE = range(15, 18)
+# What the account said of its rates lately: their pace, by the minute (0: nothing that bounds it),
+# and until when that counts.
+TOLD_REQUESTS, TOLD_TOKENS, TOLD_UNTIL_S = range(18, 21)
 NUMBERS = 24
 # Places in a seat: what one worker has there.
 RUNNING, WAITING, HEAD, RUNG_S = range(4)

@@ -8,6 +8,7 @@ be alone at it. Pure: the clock and the waiting are the caller's.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -24,6 +25,7 @@ from tollway.domain.fair_commons import (
     Cells,
     Commons,
 )
+from tollway.domain.told_rates import ToldRate
 
 T = TypeVar("T")
 
@@ -74,6 +76,12 @@ class Rate:
         at = self._at
         self._cells[at] = self._spent_s(now_s) + amount * self._one_s
         self._cells[at + 1] = max(now_s, self._cells[at + 1])
+
+    def leave(self, left_s: float, now_s: float) -> None:
+        """No more than that may come at once now, whatever was counted here."""
+        if self._burst_s - self._spent_s(now_s) > left_s:
+            self._cells[self._at] = self._burst_s - left_s
+            self._cells[self._at + 1] = now_s
 
     def _spent_s(self, now_s: float) -> float:
         spent_s, since_s = self._cells[self._at], self._cells[self._at + 1]
@@ -196,6 +204,16 @@ class FairQueue(Generic[T]):
             return None
         seat[RUNG_S] = now_s
         return number
+
+    def leave_of_rates(self, told: Sequence[ToldRate | None], now_s: float) -> None:
+        """The account says how much is left of its requests and of its tokens; None: not said. What
+        runs may have come there after it said so."""
+        requests, tokens = told
+        if self._requests is not None and requests is not None:
+            on_its_way_s = self.running_everywhere / requests.per_s if requests.per_s else 0.0
+            self._requests.leave(max(0.0, requests.left_s - on_its_way_s), now_s)
+        if self._tokens is not None and tokens is not None:
+            self._tokens.leave(tokens.left_s, now_s)
 
     def done(self, tenant: str, weight: float, *, more_tokens: int) -> None:
         """One that ran has ended, with so many tokens more (or fewer) than it was let in for."""

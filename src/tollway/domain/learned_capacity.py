@@ -1,4 +1,6 @@
-"""What an account takes, learned from its complaints."""
+"""What an account takes, learned from its complaints and from what it says of its rates."""
+
+from collections.abc import Sequence
 
 from tollway.domain.fair_commons import (
     BLAMED_S,
@@ -8,19 +10,27 @@ from tollway.domain.fair_commons import (
     LEARNED,
     MOST,
     NUMBERS,
+    TOLD_REQUESTS,
+    TOLD_TOKENS,
+    TOLD_UNTIL_S,
     Cells,
 )
 from tollway.domain.fair_share import Capacity
+from tollway.domain.told_rates import ToldRate
 
 _BACKED_OFF = 0.75  # of what ran when an account said that it was too much
 _QUIET_S = 60.0  # without a complaint, one more may run with every round
+_SCARCE_S, _PLENTY_S = 10.0, 20.0  # of a rate's own pace: with less left it bounds, with more not
+_SLOWER = 0.95  # than it says: at its very pace the least delay on the way is a refusal
+_NEWS = 0.1  # of a pace: less is how it was rounded
 
 
 class LearnedCapacity:
     """How many requests at a time an account takes, learned from its complaints (429): fewer at
     each, one more for every round that went well, and no bound again when it has been quiet for
-    long. `configured` bounds stand beside it. All of it stands in the account's cells, so whoever
-    shares those has learned the same."""
+    long. And at which rates, while it says that little is left of them. `configured` bounds stand
+    beside it. All of it stands in the account's cells, so whoever shares those has learned the
+    same."""
 
     __slots__ = ("_cells",)
 
@@ -75,11 +85,44 @@ class LearnedCapacity:
         if cells[LEARNED] > 2 * cells[MOST] and now_s - cells[BLAMED_S] > _QUIET_S:
             cells[LEARNED] = 0
 
+    def told(self, rates: Sequence[ToldRate | None], now_s: float) -> None:
+        """The account said so much of its requests and of its tokens. A rate bounds while little is
+        left of it: whoever goes on at its pace is not refused, and shares what there is."""
+        for place, rate in zip((TOLD_REQUESTS, TOLD_TOKENS), rates, strict=True):
+            if rate is None:
+                continue
+            if rate.left_s > _PLENTY_S:
+                self._set_pace(place, 0.0)
+            elif rate.left_s <= _SCARCE_S or self._cells[place]:
+                self._cells[TOLD_UNTIL_S] = now_s + _QUIET_S
+                self._set_pace(place, max(1.0, _SLOWER * rate.per_s * 60))
+
+    def forget(self, now_s: float) -> None:
+        """What the account said long ago counts no more."""
+        if 0 < self._cells[TOLD_UNTIL_S] < now_s:
+            self._cells[TOLD_UNTIL_S] = 0
+            self._set_pace(TOLD_REQUESTS, 0.0)
+            self._set_pace(TOLD_TOKENS, 0.0)
+
+    def _set_pace(self, place: int, per_minute: float) -> None:
+        before = self._cells[place]
+        if abs(per_minute - before) > _NEWS * before:
+            self._cells[place] = per_minute
+            self._cells[CHANGES] += 1
+
     def capacity(self, configured: Capacity) -> Capacity:
-        """Both together."""
-        if not self.is_bound:
+        """All together."""
+        cells = self._cells
+        if not (cells[LEARNED] or cells[TOLD_REQUESTS] or cells[TOLD_TOKENS]):
             return configured
-        at_once = int(self._cells[LEARNED])
-        if configured.at_once is not None:
-            at_once = min(at_once, configured.at_once)
-        return Capacity(at_once, configured.requests_per_minute, configured.tokens_per_minute)
+        return Capacity(
+            _least(cells[LEARNED], configured.at_once),
+            _least(cells[TOLD_REQUESTS], configured.requests_per_minute),
+            _least(cells[TOLD_TOKENS], configured.tokens_per_minute),
+        )
+
+
+def _least(learned: float, configured: int | None) -> int | None:
+    if not learned:
+        return configured
+    return int(learned) if configured is None else min(int(learned), configured)

@@ -25,10 +25,10 @@ _DURATION = re.compile(
 def retry_after_s(headers: Sequence[tuple[bytes, bytes]]) -> float | None:
     """Seconds to wait, at most 60, or None when the provider did not say."""
     facts = dict(headers)
-    milliseconds = _number(facts.get(b"retry-after-ms"))
+    milliseconds = plain_number(facts.get(b"retry-after-ms"))
     if milliseconds is not None:
         return min(milliseconds / 1000, MAX_RETRY_AFTER_S)
-    seconds = _number(facts.get(b"retry-after"))
+    seconds = plain_number(facts.get(b"retry-after"))
     return None if seconds is None else min(seconds, MAX_RETRY_AFTER_S)
 
 
@@ -38,13 +38,15 @@ def used_up_s(headers: Sequence[tuple[bytes, bytes]], now_s: float) -> float | N
     facts, waits = dict(headers), []
     for left, reset in _LEFT:
         if facts.get(left) == b"0" and reset in facts:
-            wait_s = _until(facts[reset], now_s)
+            wait_s = seconds_until(facts[reset], now_s)
             if wait_s is not None:
                 waits.append(wait_s)
     return min(max(waits), MAX_RETRY_AFTER_S) if waits else None
 
 
-def _until(text: bytes, now_s: float) -> float | None:
+def seconds_until(text: bytes, now_s: float) -> float | None:
+    """Of a duration (`6m0s`, `20ms`) or a time with its zone; None for what is neither. `now_s` is
+    UTC."""
     if len(text) > 40:
         return None
     found = _DURATION.fullmatch(text)
@@ -58,7 +60,8 @@ def _until(text: bytes, now_s: float) -> float | None:
     return None if at.tzinfo is None else max(0.0, at.timestamp() - now_s)
 
 
-def _number(text: bytes | None) -> float | None:
+def plain_number(text: bytes | None) -> float | None:
+    """Digits with a point at most; None for everything else."""
     if text is None or not text.replace(b".", b"", 1).isdigit() or len(text) > 12:
         return None
     return float(text)

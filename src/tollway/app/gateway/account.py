@@ -4,8 +4,9 @@ is learned of it. What other workers have under way there is seen by `SharedComm
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from tollway.app.ports import Clock, Header
 from tollway.app.ports_sharing import OwnCommons, SharedCommons
 from tollway.domain.failure import Cause, Failure
 from tollway.domain.fair_commons import ELSEWHERE, RUNG_S
@@ -13,6 +14,7 @@ from tollway.domain.fair_machines import parted, say_capacity
 from tollway.domain.fair_share import UNLIMITED, Capacity, FairQueue
 from tollway.domain.learned_capacity import LearnedCapacity
 from tollway.domain.tenant import TenantRecord
+from tollway.domain.told_rates import told_rates
 from tollway.domain.usage import Usage, total_tokens
 
 _MOST_WAITING = 256  # of one tenant at one account
@@ -22,6 +24,9 @@ _TOO_MANY = 429
 _REJECTED_S = 60.0  # until a credential that was refused is tried again where there are others
 _REJECTED = frozenset({401, 402, 403})
 _NO_MONEY = "insufficient_quota"
+_HEARS_S = 0.05  # what an account says of its rates is read so often at most
+_NOT_SAID = (None, None)
+_NS = 1_000_000_000
 _ASK_AGAIN_S = 0.005  # where another worker is first, or changes the account's cells
 _LOOK_S = 0.05
 
@@ -65,6 +70,7 @@ class Account:
         "_commons",
         "_counts",
         "_draw",
+        "_hears_s",
         "_learned",
         "_loop",
         "_queue",
@@ -90,6 +96,7 @@ class Account:
         self._counts: dict[str, int] = {}  # of those who wait, by tenant
         self._rejected_until_s = 0.0
         self._rests = False
+        self._hears_s = 0.0
         self._changes = 0.0  # up to which what is learned was taken up
         self.free = True
         if self._commons.is_shared:
@@ -140,9 +147,31 @@ class Account:
             self._take_up()
         self._commons.wake()
 
+    def told(self, headers: Sequence[Header], clock: Clock) -> None:
+        """An answer has begun, and its headers may say how much the account has left of its rates.
+        Where something is configured that stands: whoever set it knows the account."""
+        now_s = self._loop.time()
+        if now_s < self._hears_s or self.configured is not UNLIMITED:
+            return
+        self._hears_s = now_s + _HEARS_S
+        rates = told_rates(headers, clock.wall_ns() / _NS)
+        if rates == _NOT_SAID:
+            return
+        changes = self._learned.changes
+        with self._alone() as alone:
+            if not alone:
+                return  # the next answer says it again
+            self._learned.told(rates, now_s)
+            if self._learned.changes != self._changes:
+                self._take_up()
+            self._queue.leave_of_rates(rates, now_s)
+        if self._learned.changes != changes:
+            self._commons.wake()
+
     def look(self) -> None:
         """Take up what other workers have learned, let go who may go now, and say how it stands
         here."""
+        self._learned.forget(self._loop.time())
         if self._learned.changes != self._changes:
             self._take_up()
         if len(self._queue) or not self.free:
@@ -164,6 +193,7 @@ class Account:
         now_s = self._loop.time()
         if now_s < self._learned.blocked_until_s:
             return None
+        self._learned.forget(now_s)
         if self._rests or self._learned.changes != self._changes:
             self._take_up()
         queue = self._queue

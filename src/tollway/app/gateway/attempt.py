@@ -134,6 +134,7 @@ async def _try_target(
         relay = _begin(gateway, exchange, served, credential, hold)
         if not isinstance(relay, BufferedRelay):
             return relay
+        relay.account = account
         failure = await _send(gateway, exchange, relay, following=following)
         turn.went(failure, relay.usage)
         if failure is not None or gateway.health:

@@ -8,6 +8,7 @@ read event and the client's write. A whole answer is sent only after its outcome
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tollway.app.gateway.account import Account
 from tollway.app.gateway.exchange import Exchange
 from tollway.app.gateway.kept import in_clients_words, naming
 from tollway.app.gateway.recall import scope_of
@@ -67,6 +68,7 @@ class BufferedRelay:
         "_pieces",
         "_size",
         "_stopped",
+        "account",
         "answered",
         "call",
         "first_byte_ns",
@@ -94,6 +96,7 @@ class BufferedRelay:
         self._client = exchange.client
         self.intent = intent
         self.hold = hold  # the attempt's own
+        self.account: Account | None = None  # to be told what it says of itself
         self._flow: Flow | None = None
         self._stopped: Failure | None = None
         self._pieces: list[bytes] = []
@@ -123,6 +126,8 @@ class BufferedRelay:
         """The provider's status and headers."""
         self.status = status
         self._headers = headers
+        if self.account is not None:
+            self.account.told(headers, self._gateway.clock)
         if not 200 <= status < 300:
             self._limit = self._gateway.options.error_bytes
 

@@ -298,3 +298,57 @@ async def test_accounts_that_nobody_uses_are_forgotten(monkeypatch):
     for number in range(10):
         made.gateway.accounts.get(provider("one"), None, f"model{number}")
     assert len(made.gateway.accounts._known) <= 3
+
+
+def said(left, reset):
+    """An answer of an account that takes a hundred requests in a window that it does not name."""
+    names = {"limit": "100", "remaining": left, "reset": reset}
+    told = [(f"x-ratelimit-{name}-requests".encode(), text) for name, text in names.items()]
+    headers = [(name, text.encode()) for name, text in told]
+    return whole(headers=[(b"content-type", b"application/json"), *headers])
+
+
+async def test_little_left_makes_a_line(monkeypatch):
+    """Who comes then waits for what the account gives back, and nothing else is between them."""
+    monkeypatch.setattr(account, "_HEARS_S", 0.0)
+    made = make_bench(said("2", "4900ms"), *(whole() for _ in range(4)), said("99", "1s"))
+    found = made.gateway.accounts.get(provider("one"), provider("one").credentials[0], "one-model")
+    assert (await made.ask(BODY))[1] is None
+    assert not found.free
+    began = asyncio.get_running_loop().time()
+    done = await asyncio.gather(*(begun(made) for _ in range(4)))
+    assert [verdict for _, verdict in done] == [None] * 4
+    # One was there (of the two that are left one is on its way), the others at 19 a second.
+    assert asyncio.get_running_loop().time() - began >= 0.14
+    assert (await made.ask(BODY))[1] is None
+    assert found.free
+
+
+async def test_what_is_said_is_not_read_every_time():
+    """The next answers say the same."""
+    made = make_bench(said("99", "1s"), said("0", "5s"))
+    found = made.gateway.accounts.get(provider("one"), provider("one").credentials[0], "one-model")
+    assert [(await made.ask(BODY))[1] for _ in range(2)] == [None, None]
+    assert found.free
+
+
+async def test_what_is_configured_stands_before_what_is_said(monkeypatch):
+    """Its owner knows what it takes, of all models together."""
+    monkeypatch.setattr(account, "_HEARS_S", 0.0)
+    made = make_bench(said("0", "5s"), config=bounded(Capacity(at_once=9)))
+    assert (await made.ask(BODY))[1] is None
+    [found] = made.gateway.accounts._known.values()
+    assert found._learned.changes == 0
+
+
+async def test_what_cannot_be_written_down_now_is_heard_next_time(monkeypatch):
+    """Another worker changes the account's cells at the moment."""
+    monkeypatch.setattr(account, "_HEARS_S", 0.0)
+    made = make_bench(said("0", "5s"), said("0", "5s"))
+    found = made.gateway.accounts.get(provider("one"), provider("one").credentials[0], "one-model")
+    with monkeypatch.context() as patched:
+        patched.setattr(type(found._commons), "lock", lambda self: False)
+        assert (await made.ask(BODY))[1] is None
+    assert found._learned.changes == 0
+    assert (await made.ask(BODY))[1] is None
+    assert found._learned.changes == 1
