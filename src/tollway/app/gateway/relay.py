@@ -173,7 +173,7 @@ class BufferedRelay:
         if not 200 <= status < 300:
             reply = read_error(body)
             message = reply.message or f"The provider answered with status {status}."
-            retry_s = retry_after_s(self._headers)
+            retry_s = retry_after_s(self._headers, self._gateway.clock.wall_ns() / 1_000_000_000)
             code = reply.code or named_fault(self._headers)
             if code == KEY_UNKNOWN:
                 status = 401  # about our credential, not the request
