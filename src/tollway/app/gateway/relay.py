@@ -31,6 +31,7 @@ from tollway.domain.usage import Usage
 # Provider headers a client may see; all others (cookies, our account's limits) stay here. The type
 # is ours to say: a body is sent only once it was read as JSON or as events, whatever it was called.
 PASSED_HEADERS = frozenset({b"openai-processing-ms", b"openai-version"})
+_BODILESS = (204, 205)  # RFC 9110: with these there is none
 _MIB = 1024 * 1024
 _JSON_TYPE: Header = (b"content-type", b"application/json")
 
@@ -195,10 +196,11 @@ class BufferedRelay:
             self.answered = True
             body = b"".join(self._pieces)
             kind, cache = self._kind, self._gateway.cache
+            status = 200 if body and self.status in _BODILESS else self.status
             if self._exchange.claim is not None:  # what is kept is JSON when it is told again
-                self._exchange.claim.keep(StoredAnswer(self.status, None if kind else body))
+                self._exchange.claim.keep(StoredAnswer(status, None if kind else body))
             named = _JSON_TYPE if kind is None else (b"content-type", kind)
-            self._client.respond(self.status, [named, *self.answer_headers()], body)
+            self._client.respond(status, [named, *self.answer_headers()], body)
             if cache.enabled and kind is None and self._exchange.ask.keeping is None:
                 cache.store(scope_of(self._exchange), self._exchange.inbound.body, body)
 
@@ -229,10 +231,12 @@ class BufferedRelay:
     def _heading(self) -> Heading:
         ask, intent = self._exchange.ask, self.intent
         created_s = intent.started_ns // 1_000_000_000
-        named = None
+        named = asked = None
         if ask.keeping is not None:
-            named = naming(self._gateway, self._exchange, intent)
-        return Heading(ask.model, intent.request_id, created_s, ask.wants_usage, ask.fields, named)
+            named, asked = naming(self._gateway, self._exchange, intent), ask.keeping.previous
+        return Heading(
+            ask.model, intent.request_id, created_s, ask.wants_usage, ask.fields, named, asked
+        )
 
     def _too_large(self) -> Failure:
         most = f"{self._limit // _MIB} MiB" if self._limit >= _MIB else f"{self._limit} bytes"
