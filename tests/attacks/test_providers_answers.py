@@ -318,6 +318,29 @@ async def test_headers_that_are_not_for_clients(client: str, side: str, stream: 
     assert kind == (events if stream else b"application/json")
 
 
+NAMES = ["a\r\nset-cookie: x", "a\rset-cookie: x", 'a", evil "b', "a\\", "\0\x1b[2J", "\u202eb"]
+
+
+@pytest.mark.parametrize("side", ["messages", "bedrock"])
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_name_that_writes_headers(side: str, name: str) -> None:
+    """Row 91: a field that a provider has no words for is told of in a header, and its name is the
+    client's own: it stays inside of its quotes."""
+    made = at(side, Script(pieces=[good(side)]))
+    by, verdict = await ask(made, "chat", stream=False, **{name: 1})
+    assert verdict is None
+    told = by.headers[b"warning"]
+    assert re.fullmatch(rb'299 tollway "[ !#-\[\]-~]*"', told)
+    assert b"left out: " in told
+
+
+async def test_names_that_fill_a_head() -> None:
+    """Row 91: what is told of many long names is short: some clients take 8 KiB of headers."""
+    made = at("messages", Script(pieces=[good("messages")]))
+    by, _ = await ask(made, "chat", stream=False, **{f"{n:02}" + "x" * 250: 1 for n in range(64)})
+    assert len(by.headers[b"warning"]) < 1200
+
+
 def values_of(client: str, body: bytes) -> list[Any]:
     """What a client of this dialect reads: each event is JSON, or the last word."""
     if client == "ollama":

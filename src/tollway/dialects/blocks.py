@@ -11,16 +11,17 @@ import msgspec
 from msgspec import Raw
 
 from tollway.dialects.rules import scheme_problem
-from tollway.dialects.spelling import LINKS, doubled_problem, misspelt, read_value
+from tollway.dialects.spelling import LINKS, Doubled, doubled_problem, misspelt, read_value
 from tollway.domain.refusal import BadRequest
 
 Block = dict[str, Any]
 
 # Of what a number is in that no type holds, and no walk can be made: what must not stand beside it.
 _SUSPECT = (b"url", b"id", b"\\u")
-_NESTING = (
-    "content", "output", "source", "file", "container", "environment", "input_image_mask"
-)  # fmt: skip
+_NESTING = frozenset(
+    {"content", "output", "source", "file", "container", "environment", "input_image_mask"}
+)
+_TELLING = frozenset({"url", "file_id", "id"})  # and links: what a judged block has one of
 _FILES = ("file", "container_upload", "input_file", "input_image", "computer_screenshot")
 _load = msgspec.json.Decoder().decode
 
@@ -40,16 +41,20 @@ def blocks_problem(name: str, raw: Raw, *, stored_items: bool = False) -> BadReq
 
 def value_problem(name: str, value: object, *, stored_items: bool = False) -> BadRequest | None:
     """The same of a value that `read_value` gave."""
-    names: set[str] = set()
+    names, doubled = set[str](), False
     for block in blocks_of(value):
         names.update(block)
-        problem = (
-            doubled_problem(name, block)
-            or _link_problem(name, block, names)
-            or _kept_problem(name, block, stored_items=stored_items)
-        )
-        if problem is not None:
-            return misspelt(name, names) or problem
+        doubled = doubled or type(block) is Doubled
+    # Most blocks hold text alone, and are not looked at one by one.
+    if doubled or _TELLING & names or any(key.endswith(LINKS) for key in names):
+        for block in blocks_of(value):
+            problem = (
+                doubled_problem(name, block)
+                or _link_problem(name, block, names)
+                or _kept_problem(name, block, stored_items=stored_items)
+            )
+            if problem is not None:
+                return misspelt(name, names) or problem
     return misspelt(name, names)
 
 
@@ -63,7 +68,7 @@ def blocks_of(value: object) -> Iterator[Block]:
             rest.extend(item)
         elif isinstance(item, dict):
             yield item
-            rest.extend(item[key] for key in _NESTING if key in item)
+            rest.extend([item[key] for key in _NESTING.intersection(item)])
 
 
 def load_value(raw: Raw) -> object:

@@ -11,9 +11,9 @@ from tollway.domain.refusal import BadRequest
 def link_problem(name: str, raw: Raw) -> BadRequest | None:
     """The first part of `messages` that may not be sent on."""
     body = bytes(raw)
-    # What is judged of a part has a name with `_` in it, which an escape could spell; to look for
-    # one byte is cheap.
-    if ord("_") not in body and ord("\\") not in body:
+    # What is judged of a part has a name with `_` in it, which an escape could spell. To look for
+    # one byte is cheap; to decode costs less than to look for the whole names.
+    if ord("_") not in body and not (ord("\\") in body and b"\\u" in body):
         return None
     return blocks_problem(name, raw)
 

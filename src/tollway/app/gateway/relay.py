@@ -5,6 +5,7 @@ A relay is fed synchronously by the upstream adapter: no task switch stands betw
 read event and the client's write. A whole answer is sent only after its outcome was journalled.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -32,6 +33,8 @@ from tollway.domain.usage import Usage
 # is ours to say: a body is sent only once it was read as JSON or as events, whatever it was called.
 PASSED_HEADERS = frozenset({b"openai-processing-ms", b"openai-version"})
 _BODILESS = (204, 205)  # RFC 9110: with these there is none
+_UNSAFE = re.compile(r"[^ !#-\[\]-~]")
+_MOST_NAME = 64
 _MIB = 1024 * 1024
 _JSON_TYPE: Header = (b"content-type", b"application/json")
 
@@ -48,8 +51,10 @@ def told(failure: Failure, flow: Flow | None) -> Failure:
 
 def _warning(dropped: Sequence[str]) -> Header:
     """RFC 9111's predecessor had a code for it: 299, something that the client should look at."""
-    text = f'299 {COMMAND} "not known to the provider, left out: {", ".join(dropped)}"'
-    return b"warning", text.encode("ascii", "replace")
+    # The names are the client's, and may hold what ends a text or a header.
+    told = _UNSAFE.sub("?", ", ".join(name[:_MOST_NAME] for name in dropped))
+    text = f'299 {COMMAND} "not known to the provider, left out: {told}"'
+    return b"warning", text.encode("ascii")
 
 
 class BufferedRelay:
