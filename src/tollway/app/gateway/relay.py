@@ -35,6 +35,7 @@ PASSED_HEADERS = frozenset({b"openai-processing-ms", b"openai-version"})
 _BODILESS = (204, 205)  # RFC 9110: with these there is none
 _UNSAFE = re.compile(r"[^ !#-\[\]-~]")
 _MOST_NAME = 64
+_PLAIN = re.compile(rb"[ -~]{0,128}")
 _MIB = 1024 * 1024
 _JSON_TYPE: Header = (b"content-type", b"application/json")
 
@@ -223,7 +224,11 @@ class BufferedRelay:
             (b"x-request-id", self.intent.request_id.encode()),
             (b"x-tollway-provider", self.call.provider.name.encode("ascii", "replace")),
         ]
-        headers += [header for header in self._headers if header[0] in PASSED_HEADERS]
+        headers += [
+            header
+            for header in self._headers
+            if header[0] in PASSED_HEADERS and _PLAIN.fullmatch(header[1])
+        ]
         if self._exchange.earlier is not None:
             name = self._exchange.model.name.encode("ascii", "replace")
             headers.append((b"x-tollway-model", name))
