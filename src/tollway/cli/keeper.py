@@ -183,7 +183,7 @@ def _actions(keeper: Keeper, publisher: Publisher) -> dict[str, Any]:
     async def publish(_: Ask) -> Ask:
         try:
             return {"version": await publisher.publish()}
-        except StoreUnavailableError as error:
+        except (StoreUnavailableError, OSError) as error:  # a disk may be full
             raise Declined(str(error)) from error
 
     async def ship(_: Ask) -> Ask:
