@@ -38,6 +38,7 @@ ROWS: dict[int, tuple[str, ...]] = {
     87: (
         f"{SOCKETS}::test_floods",
         f"{SOCKETS}::test_endless_events_that_are_good",
+        f"{SOCKETS}::test_a_drip_that_never_gets_done",
         f"{DIALECTS}::test_floods",
         f"{DIALECTS}::test_events_without_content",
         f"{BEDROCK}::test_floods",
@@ -69,12 +70,16 @@ ROWS: dict[int, tuple[str, ...]] = {
         f"{MEDIA}::test_a_transcript_longer_than_its_tokens",
         f"{ANSWERS}::test_numbers_that_no_json_has",
         f"{ANSWERS}::test_keys_that_come_twice",
+        f"{ANSWERS}::test_usage_that_is_told_again",
     ),
     91: (
         f"{SOCKETS}::test_an_answer_that_is_none",
         f"{SOCKETS}::test_headers_that_are_not_for_clients",
         f"{DIALECTS}::test_an_answer_that_is_none",
         f"{ANSWERS}::test_headers_that_are_not_for_clients",
+        f"{ANSWERS}::test_a_header_for_clients_that_is_none",
+        f"{ANSWERS}::test_a_name_that_writes_headers",
+        f"{ANSWERS}::test_names_that_fill_a_head",
     ),
     92: (
         f"{SOCKETS}::test_lines_that_steer_a_client",
@@ -101,6 +106,7 @@ ROWS: dict[int, tuple[str, ...]] = {
     ),
     96: (
         f"{DIALECTS}::test_stalls",
+        f"{SOCKETS}::test_a_drip_that_never_gets_done",
         f"{DIALECTS}::test_events_without_content",
         f"{FAULTS}::test_before_the_first_byte",
         f"{FAULTS}::test_in_the_middle_of_a_stream",

@@ -291,6 +291,30 @@ async def test_keys_that_come_twice(client: str, side: str) -> None:
     assert (row.input, row.output, row.payer) == (*USED, "reported")
 
 
+def counting(read: int, written: int) -> bytes:
+    """An event of Chat Completions that tells nothing but a usage."""
+    return b'data: {"choices":[],"usage":%b}\n\n' % counted("chat", str(read), str(written))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [[(900, 900), (5, 2)], [(1, 1), (5, 2)], [(5, 2), (-1, -7)], [(5, 2), (10**12, 10**12)]],
+    ids=str,
+)
+@pytest.mark.parametrize("client", [client for client, side in PAIRS if side == "chat"])
+async def test_usage_that_is_told_again(client: str, told: list[tuple[int, int]]) -> None:
+    """Row 90: of several the last that can be true is booked, once; they are not added up."""
+    spoken = SIDES["chat"]
+    usages = [counting(*one) for one in told]
+    end = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+    pieces = [spoken.start, usages[0], spoken.words(TEXT), usages[1], end, spoken.last]
+    made = at("chat", spoken.streamed(*pieces))
+    by, verdict = await ask(made, client, stream=True)
+    assert (verdict, by.ended) == (None, "finished")
+    [row] = made.journal.receipts
+    assert (row.payer, row.input, row.output) == ("reported", 5, 2)
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize(("client", "side"), PAIRS)
 async def test_headers_that_are_not_for_clients(client: str, side: str, stream: bool) -> None:
@@ -316,6 +340,43 @@ async def test_headers_that_are_not_for_clients(client: str, side: str, stream: 
     kind = by.headers[b"content-type"]
     events = SIDES["ollama"].head[0][1] if client == "ollama" else EVENTS
     assert kind == (events if stream else b"application/json")
+
+
+@pytest.mark.parametrize("value", [b"v" * 20_000, b"2020\xff", b"a\tb"])
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_a_header_for_clients_that_is_none(value: bytes, stream: bool) -> None:
+    """Row 91: what may pass is a few plain words; some clients take 8 KiB of headers in all."""
+    spoken, told = SIDES["chat"], [(b"openai-version", value), (b"openai-processing-ms", b"12")]
+    script = Script(headers=[(b"content-type", b"application/json"), *told], pieces=[good("chat")])
+    if stream:
+        script = spoken.streamed(*spoken.sound, headers=[*spoken.head, *told])
+    by, verdict = await ask(at("chat", script), "chat", stream=stream)
+    assert verdict is None
+    assert b"openai-version" not in by.headers
+    assert by.headers[b"openai-processing-ms"] == b"12"
+
+
+NAMES = ["a\r\nset-cookie: x", "a\rset-cookie: x", 'a", evil "b', "a\\", "\0\x1b[2J", "\u202eb"]
+
+
+@pytest.mark.parametrize("side", ["messages", "bedrock"])
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_name_that_writes_headers(side: str, name: str) -> None:
+    """Row 91: a field that a provider has no words for is told of in a header, and its name is the
+    client's own: it stays inside of its quotes."""
+    made = at(side, Script(pieces=[good(side)]))
+    by, verdict = await ask(made, "chat", stream=False, **{name: 1})
+    assert verdict is None
+    told = by.headers[b"warning"]
+    assert re.fullmatch(rb'299 tollway "[ !#-\[\]-~]*"', told)
+    assert b"left out: " in told
+
+
+async def test_names_that_fill_a_head() -> None:
+    """Row 91: what is told of many long names is short: some clients take 8 KiB of headers."""
+    made = at("messages", Script(pieces=[good("messages")]))
+    by, _ = await ask(made, "chat", stream=False, **{f"{n:02}" + "x" * 250: 1 for n in range(64)})
+    assert len(by.headers[b"warning"]) < 1200
 
 
 def values_of(client: str, body: bytes) -> list[Any]:

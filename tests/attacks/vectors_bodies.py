@@ -641,6 +641,37 @@ VECTORS: tuple[Vector, ...] = (
         "tools",
         ANSWERS,
     ),
+    *(
+        Vector(
+            47,
+            f"spelt-{name}-{path.decode().rpartition('/')[2]}",
+            message(messages=[{"role": "user", "content": [{"type": "image_url", name: value}]}]),
+            BAD,
+            "invalid_parameter_name",
+            f"messages.{param}",
+            path,
+        )
+        for name, value, param in (
+            ("IMAGE_URL", {"url": "file:///etc/passwd"}, "IMAGE_URL"),
+            ("Image_url", "http://127.0.0.1/", "Image_url"),
+            ("image_url", {"URL": "file:///etc/passwd"}, "URL"),
+        )
+        for path in (CHAT, TALK, COUNT)
+    ),
+    *(
+        Vector(
+            47,
+            f"twice-{name}",
+            raw(f'{{"model":MODEL,"messages":[{{"role":"user","content":[{part}]{more}}}]}}'),
+            BAD,
+            "invalid_parameter_name",
+            f"messages.{name}",
+        )
+        for name, part, more in (
+            ("image_url", '{"image_url":{"url":"file:///etc/passwd"},"image_url":{}}', ""),
+            ("content", '{"image_url":{"url":"file:///etc/passwd"}}', ',"content":"hi"'),
+        )
+    ),
     Vector(47, "source-https-passes", source("https://example.com/a.pdf"), OK, path=TALK),
     Vector(47, "item-https-passes", item("https://example.com/a.pdf"), OK, path=ANSWERS),
     Vector(

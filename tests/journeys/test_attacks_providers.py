@@ -83,6 +83,7 @@ def stage(
 ) -> Iterator[Stage]:
     made = Stage(tmp_path_factory.mktemp("providers"), upstream_dns_timeout_s=1)
     made.add_provider("raw", raw.base_url, **TIMEOUTS)
+    made.add_provider("dripping", raw.base_url, **TIMEOUTS, total_timeout_s=2)
     for number, url in enumerate(NAMES_INSIDE):
         url = url.replace("PORT", str(inside.port))
         made.add_provider(f"inside{number}", url, tenant="acme", **TIMEOUTS)
@@ -355,6 +356,43 @@ def test_endless_events_that_are_good(stage: Stage, raw: RawProvider) -> None:
         assert reply.body.count(b'"error"') == 1
         row = stage.row(reply.nonce)
         assert (row["payer"], row["error"], row["output"]) == ("cut", "body:timeout", 1)
+
+
+DRIPS: dict[str, tuple[bytes, bytes, bool]] = {
+    "a head": (b"", b"HTTP/1.1 200 OK\r\nx: " + b"y" * 3000, False),
+    "a head of interim answers": (
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.1 103 X\r\nx: " + b"y" * 3000,
+        True,
+    ),
+    "a whole body": (JSON_HEAD + b"content-length: 4000\r\n\r\n", b" " * 4000, False),
+    "a body until close": (JSON_HEAD + b"\r\n", b" " * 4000, False),
+    "an event": (EVENTS_HEAD + b"\r\n", b"data: " + b"x" * 4000, True),
+    "comments": (EVENTS_HEAD + b"\r\n", b": x\n\n" * 1000, True),
+}
+
+
+@pytest.mark.parametrize("name", DRIPS)
+def test_a_drip_that_never_gets_done(stage: Stage, raw: RawProvider, name: str) -> None:
+    """Rows 87 and 96: a byte now and then keeps no timer from running out; of a whole answer, where
+    each is progress, the total time is the bound."""
+    start, rest, stream = DRIPS[name]
+    sent = {"bytes": 0}
+
+    def script(connection: socket.socket, _: RawRequest) -> None:
+        connection.sendall(start)
+        with contextlib.suppress(OSError):
+            for byte in rest:
+                connection.sendall(bytes([byte]))
+                sent["bytes"] += 1
+                time.sleep(0.02)
+
+    raw.script = script
+    reply = stage.chat(model="dripping", stream=stream)
+    assert (reply.status, reply.error["code"]) == (504, "upstream_timeout")
+    assert sent["bytes"] < len(rest)
+    row = stage.row(reply.nonce)
+    assert (row["payer"], row["output"], row["status"]) == ("failed", 0, 504)
 
 
 Sender = Callable[[socket.socket], None]

@@ -18,6 +18,7 @@ from tollway.adapters.control.counting import read_counters
 from tollway.adapters.control.lifeline import FINISH, ChildLifeline, heed_no_more
 from tollway.adapters.control.server import Ask, ControlServer, Declined
 from tollway.adapters.control.snapshot_writer import SnapshotWriter
+from tollway.app.jobs.alert import pause_s
 from tollway.app.ports import StoreUnavailableError
 from tollway.cli.logs import configure_logs
 from tollway.cli.publishing import Publisher
@@ -33,7 +34,6 @@ _PRICES_S = 1.0
 _TIDY_S = 3600.0
 _RETAIN_S = 3600.0
 _AUDIT_HEAD_S = 60.0
-_ALERT_S = 5.0
 _TELL_S = 1.0
 # Shipping comes in bursts, and on a busy core a request must never wait for one; what is published
 # must not wait either. Not further back: where all is busy, 15 leaves a thread one per cent of a
@@ -131,8 +131,8 @@ async def _work(
         await loop.run_in_executor(behind, keeper.alert)
         took_s = loop.time() - began
 
-    async def rest() -> None:  # it reads the ledger: however large that is, a twentieth of the time
-        await asyncio.sleep(max(_ALERT_S, 19 * took_s))
+    async def rest() -> None:
+        await asyncio.sleep(pause_s(took_s))
 
     jobs = [
         asyncio.create_task(
@@ -183,7 +183,7 @@ def _actions(keeper: Keeper, publisher: Publisher) -> dict[str, Any]:
     async def publish(_: Ask) -> Ask:
         try:
             return {"version": await publisher.publish()}
-        except StoreUnavailableError as error:
+        except (StoreUnavailableError, OSError) as error:  # a disk may be full
             raise Declined(str(error)) from error
 
     async def ship(_: Ask) -> Ask:

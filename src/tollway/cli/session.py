@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+import click
 import msgspec
 
 from tollway.adapters.control.client import ControlError, ask_now
@@ -99,6 +100,7 @@ def publish_if_running(settings: Settings) -> bool:
         return False
     try:
         running.publish()
-    except ControlError:
+    except ControlError as error:
+        click.echo(f"Saved; the running gateway does not serve it yet: {error}", err=True)
         return False
     return True

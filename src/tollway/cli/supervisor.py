@@ -40,6 +40,7 @@ _FOR_LIFE = (
     "admin_port",
     "ops_port",
 )
+_STATE_AGAIN_S = 1.0
 _STEADY_S = 2.0  # a process that lived this long is restarted without delay again
 
 WORKER = "tollway.cli.worker"
@@ -84,6 +85,7 @@ class Supervisor:
         self._failures: dict[str, int] = {}  # deaths in a row
         self._starting = asyncio.Lock()  # a process that starts is in our books when it is free
         self._stopping = False  # nothing is started any more
+        self._state_is_late = False  # state.json could not be written, and will be
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -326,8 +328,21 @@ class Supervisor:
         }
         path = Path(self._state_path())
         fresh = path.with_suffix(".new")
-        fresh.write_bytes(msgspec.json.encode(state))
-        fresh.replace(path)
+        try:
+            fresh.write_bytes(msgspec.json.encode(state))
+            fresh.replace(path)
+        except OSError as error:  # a disk that is full: commands miss us, nobody else
+            if not self._state_is_late:
+                _log.warning("state.json cannot be written", extra={"error": str(error)})
+                self._state_is_late = True
+                self._spawn(self._write_state_later())
+        else:
+            self._state_is_late = False
+
+    async def _write_state_later(self) -> None:
+        while self._state_is_late and not self._stopping:
+            await asyncio.sleep(_STATE_AGAIN_S)
+            self._write_state()
 
 
 async def _all_ended(children: Sequence[Child]) -> None:

@@ -57,7 +57,8 @@ class Heading(NamedTuple):
     """What a client's side puts on an answer: the name that the client called the model by, the
     request's id (`req_...`), when it was admitted (UTC seconds), whether the client asked for usage
     in a stream (only Chat Completions asks), the fields of its request (Responses repeats them),
-    and what becomes of a provider's ids of responses where it keeps them."""
+    what becomes of a provider's ids of responses where it keeps them, and the id by which the
+    client asks about one."""
 
     model: str
     request_id: str
@@ -65,3 +66,4 @@ class Heading(NamedTuple):
     wants_usage: bool = True
     fields: Mapping[str, Raw] = MappingProxyType({})
     naming: Callable[[str], str] | None = None
+    asked: str | None = None

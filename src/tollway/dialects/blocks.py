@@ -1,7 +1,7 @@
-"""The blocks that messages and items are made of, in dialects that nest them: addresses that a
-provider would open, and names of what providers keep (files, stored items). The first are judged as
-in `links.py`; the second are refused, since an account is shared by tenants and its objects would
-be too.
+"""The blocks that messages and items are made of: addresses that a provider would open, of which
+`http`, `https` and `data` pass (which hosts a provider may reach is not decided here), and names of
+what providers keep (files, stored items). These are refused, since an account is shared by tenants
+and its objects would be too.
 """
 
 from collections.abc import Iterator
@@ -10,14 +10,18 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from tollway.dialects.links import SCHEMES
+from tollway.dialects.rules import scheme_problem
+from tollway.dialects.spelling import LINKS, Doubled, doubled_problem, misspelt, read_value
 from tollway.domain.refusal import BadRequest
 
 Block = dict[str, Any]
 
-# Every name that is judged here, as bytes that stand in a body which has it unescaped.
-_SUSPECT = (b'_url"', b'"url"', b'"file_id"', b'"id"')
-_NESTING = ("content", "output", "source")
+# Of what a number is in that no type holds, and no walk can be made: what must not stand beside it.
+_SUSPECT = (b"url", b"id", b"\\u")
+_NESTING = frozenset(
+    {"content", "output", "source", "file", "container", "environment", "input_image_mask"}
+)
+_TELLING = frozenset({"url", "file_id", "id"})  # and links: what a judged block has one of
 _FILES = ("file", "container_upload", "input_file", "input_image", "computer_screenshot")
 _load = msgspec.json.Decoder().decode
 
@@ -25,26 +29,33 @@ _load = msgspec.json.Decoder().decode
 def blocks_problem(name: str, raw: Raw, *, stored_items: bool = False) -> BadRequest | None:
     """The first block that may not be sent on. `stored_items`: blocks of this dialect can stand for
     items that a provider stored, by their id alone."""
-    body = bytes(raw)
-    suspects = _SUSPECT if stored_items else _SUSPECT[:-1]
-    if not any(mark in body for mark in suspects) and b"\\u00" not in body:
-        return None
     try:
-        value = _load(body)
+        value = read_value(raw)
     except msgspec.ValidationError:
+        body = bytes(raw).lower()
+        if not any(mark in body for mark in _SUSPECT):
+            return None
         return BadRequest(f"'{name}' holds a number that is out of range.", "invalid_value", name)
+    return value_problem(name, value, stored_items=stored_items)
+
+
+def value_problem(name: str, value: object, *, stored_items: bool = False) -> BadRequest | None:
+    """The same of a value that `read_value` gave."""
+    names, doubled = set[str](), False
     for block in blocks_of(value):
-        for address in _addresses(block):
-            if not address.lstrip().lower().startswith(SCHEMES):
-                schemes = "http, https and data"
-                return BadRequest(
-                    f"Only {schemes} URLs can be sent.", "unsupported_url_scheme", name
-                )
-        if block.get("file_id") is not None and block.get("type") in _FILES:
-            return refused(name, "A file kept at a provider", "Send its content or a URL.")
-        if stored_items and _is_reference(block):
-            return refused(name, "An item stored at a provider", "Send the item itself.")
-    return None
+        names.update(block)
+        doubled = doubled or type(block) is Doubled
+    # Most blocks hold text alone, and are not looked at one by one.
+    if doubled or _TELLING & names or any(key.endswith(LINKS) for key in names):
+        for block in blocks_of(value):
+            problem = (
+                doubled_problem(name, block)
+                or _link_problem(name, block, names)
+                or _kept_problem(name, block, stored_items=stored_items)
+            )
+            if problem is not None:
+                return misspelt(name, names) or problem
+    return misspelt(name, names)
 
 
 def blocks_of(value: object) -> Iterator[Block]:
@@ -57,7 +68,7 @@ def blocks_of(value: object) -> Iterator[Block]:
             rest.extend(item)
         elif isinstance(item, dict):
             yield item
-            rest.extend(item[key] for key in _NESTING if key in item)
+            rest.extend([item[key] for key in _NESTING.intersection(item)])
 
 
 def load_value(raw: Raw) -> object:
@@ -75,12 +86,33 @@ def refused(name: str, what: str, instead: str) -> BadRequest:
     return BadRequest(message, "unsupported_parameter", name)
 
 
-def _addresses(block: Block) -> Iterator[str]:
-    for name, value in block.items():
-        if name.endswith("_url") or (name == "url" and block.get("type") == "url"):
-            address = value.get("url") if isinstance(value, dict) else value
+def _link_problem(name: str, block: Block, names: set[str]) -> BadRequest | None:
+    """Of the addresses in a block; what else stands beside them is added to the names."""
+    for key, value in block.items():
+        if key.endswith(LINKS) or (key == "url" and block.get("type") == "url"):
+            address = value
+            if isinstance(value, dict):
+                names.update(value)
+                problem = doubled_problem(name, value)
+                if problem is not None:
+                    return problem
+                address = value.get("url")
             if isinstance(address, str):
-                yield address
+                problem = scheme_problem(name, address)
+                if problem is not None:
+                    return problem
+    return None
+
+
+def _kept_problem(name: str, block: Block, *, stored_items: bool) -> BadRequest | None:
+    """Of what a block says that a provider keeps."""
+    file = block.get("file")
+    named = isinstance(file, dict) and file.get("file_id") is not None
+    if named or (block.get("file_id") is not None and block.get("type") in _FILES):
+        return refused(name, "A file kept at a provider", "Send its content or a URL.")
+    if stored_items and _is_reference(block):
+        return refused(name, "An item stored at a provider", "Send the item itself.")
+    return None
 
 
 def _is_reference(block: Block) -> bool:

@@ -29,7 +29,7 @@ FORM = Form(
         **COMMON_RULES,
         "messages": _messages,
         "stream": rules.flag,
-        "stream_options": rules.members,
+        "stream_options": rules.members_of("include_usage"),
         "max_tokens": rules.whole_number(0, MAX_OUTPUT_TOKENS),
         "max_completion_tokens": rules.whole_number(0, MAX_OUTPUT_TOKENS),
         "n": rules.whole_number(1, 128),

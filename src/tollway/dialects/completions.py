@@ -20,7 +20,7 @@ FORM = Form(
         **COMMON_RULES,
         "prompt": rules.prompts(2048),
         "stream": rules.flag,
-        "stream_options": rules.members,
+        "stream_options": rules.members_of("include_usage"),
         "max_tokens": rules.whole_number(0, MAX_OUTPUT_TOKENS),
         "n": rules.whole_number(1, 128),
         "best_of": rules.whole_number(0, 128),

@@ -35,6 +35,7 @@ _ANSWER_QUERY = ("include", "include[]")
 _ITEMS_QUERY = (*_ANSWER_QUERY, "after", "before", "limit", "order")
 
 _load_members = msgspec.json.Decoder(dict[str, Raw]).decode
+_load_any = msgspec.json.Decoder(dict[str, object]).decode
 _load_text = msgspec.json.Decoder(str).decode
 _write = msgspec.json.Encoder().encode
 
@@ -112,6 +113,7 @@ class KeptCall:
 
     method: str
     suffix: str = ""
+    done: tuple[str, object] | None = None  # what it says where the provider says no more than yes
     same: bool = True
     stream_type: bytes = EVENT_STREAM
     whole_too: bool = False
@@ -132,6 +134,8 @@ class KeptCall:
     def read_reply(self, body: bytes, heading: Heading) -> Reply:
         """With the id that the client knows it by."""
         reply = read_kept(body)
+        if not reply.valid and self.done is not None:
+            return _done(body, heading, self.done) or reply
         if not reply.valid or heading.naming is None:
             return reply
         return reply._replace(body=renamed(body, heading.naming))
@@ -163,6 +167,19 @@ def read_kept(body: bytes) -> Reply:
     if fields is None or "object" not in fields:
         return read_error(body)
     return Reply(True, _NOTHING, 0, None, None)
+
+
+def _done(body: bytes, heading: Heading, done: tuple[str, object]) -> Reply | None:
+    """A success without an answer (204, or nothing in it): what was asked has been carried out."""
+    name, value = done
+    fields = decoded(_load_any, body) if body.strip() else {}
+    if fields is None and body.strip() != b"null":
+        return None
+    said = fields or {}
+    if said.get("error") is not None or (said and name not in said):
+        return None
+    told = {"id": heading.asked, "object": "response", name: said.get(name, value)}
+    return Reply(True, _NOTHING, 0, None, None, _write(told))
 
 
 def _parse(target: bytes, known: tuple[str, ...]) -> Ask | BadRequest:

@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from tollway.dialects import rules
 from tollway.dialects.ask import Ask, Rewrite
-from tollway.dialects.blocks import blocks_of, blocks_problem, load_value, refused
+from tollway.dialects.blocks import blocks_of, blocks_problem, load_value, refused, value_problem
 from tollway.dialects.request import (
     COMMON_RULES,
     MAX_OUTPUT_TOKENS,
@@ -19,12 +19,14 @@ from tollway.dialects.request import (
     read_request,
     write_request,
 )
+from tollway.dialects.spelling import misspelt, read_value
 from tollway.domain.refusal import BadRequest
 
 # A request with tools is read with a prompt of Anthropic's own, 313 to 530 tokens by model, which
 # is not in its bytes. As bytes of text, so that estimates and ceilings both have room for it.
 TOOL_PROMPT_BYTES = 1536
 
+_NAMED = frozenset({"user_id"})  # of metadata
 _load = msgspec.json.Decoder().decode
 _load_members = msgspec.json.Decoder(dict[str, Raw] | None).decode
 _write = msgspec.json.Encoder().encode
@@ -37,17 +39,26 @@ def _blocks(name: str, raw: Raw) -> object:
 
 def _metadata(name: str, raw: Raw) -> object:
     found = rules.members(name, raw)
-    if not isinstance(found, dict) or "user_id" not in found:
+    if not isinstance(found, dict):
         return found
+    problem = misspelt(name, found, _NAMED)
+    if problem is not None or "user_id" not in found:
+        return problem or found
     user_id = rules.text("metadata.user_id", found["user_id"])
     return user_id if isinstance(user_id, BadRequest) else found
 
 
 def _container(name: str, raw: Raw) -> object:
     """A new one with skills of Anthropic's own passes."""
-    value = load_value(raw)
+    try:
+        value = read_value(raw)
+    except msgspec.ValidationError:
+        value = True
     if isinstance(value, dict) and value.get("id") is None:
         skills = value.get("skills")
+        problem = value_problem(name, [value, skills])
+        if problem is not None:
+            return problem
         if not any(
             isinstance(skill, dict) and skill.get("type") == "custom"
             for skill in (skills if isinstance(skills, list) else ())

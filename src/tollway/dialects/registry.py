@@ -262,7 +262,7 @@ _KEPT = {
     (b"GET", b""): (_about_a_response("responses_get", _ID, kept.parse_answer), KeptCall("GET")),
     (b"DELETE", b""): (
         _about_a_response("responses_delete", _ID, kept.parse_bare),
-        KeptCall("DELETE"),
+        KeptCall("DELETE", done=("deleted", True)),
     ),
     (b"GET", b"/input_items"): (
         _about_a_response("responses_input_items", _ITEMS, kept.parse_items),
@@ -270,7 +270,7 @@ _KEPT = {
     ),
     (b"POST", b"/cancel"): (
         _about_a_response("responses_cancel", _CANCEL, kept.parse_bare),
-        KeptCall("POST", "/cancel"),
+        KeptCall("POST", "/cancel", done=("status", "cancelled")),
     ),
 }
 

@@ -14,6 +14,7 @@ from msgspec import Raw
 from tollway.dialects import rules
 from tollway.dialects.ask import UNNAMED, Ask, Rewrite
 from tollway.dialects.limits import DEFAULT_CAPS, MAX_NAME_BYTES, Caps, structure_problem
+from tollway.dialects.spelling import misspelling
 from tollway.domain.refusal import BadRequest
 
 # Beyond any model: a larger number is a mistake, and would only make a hold absurd.
@@ -64,7 +65,7 @@ def read_request(form: Form, body: bytes) -> Ask | BadRequest:
             if isinstance(value, BadRequest):
                 return value
         elif name.casefold() in known:
-            return _misspelled(name)
+            return misspelling(name, name)
         elif len(name) > 64 and len(name.encode()) > MAX_NAME_BYTES:
             return BadRequest(f"A field's name is longer than {MAX_NAME_BYTES} bytes.")
     return ask_of(form, fields, values, size=len(body))
@@ -87,14 +88,6 @@ def write_request(form: Form, ask: Ask, rewrite: Rewrite) -> bytes:
     if rewrite.output_ceiling is not None and form.limits:
         fields.update(_clamped(form.limits, ask, rewrite.output_ceiling))
     return _write(fields)
-
-
-def _misspelled(name: str) -> BadRequest:
-    """Some servers read names in any case, the last one counting: what was judged would not be
-    what they go by."""
-    return BadRequest(
-        f"'{name}' must be written '{name.casefold()}'.", "invalid_parameter_name", name
-    )
 
 
 def _read_fields(body: bytes, caps: Caps) -> dict[str, Raw] | BadRequest:

@@ -15,7 +15,14 @@ from msgspec import Raw
 
 from tollway.dialects import rules
 from tollway.dialects.ask import Ask, Keeping, Rewrite
-from tollway.dialects.blocks import Block, blocks_of, blocks_problem, load_value, refused
+from tollway.dialects.blocks import (
+    Block,
+    blocks_of,
+    blocks_problem,
+    load_value,
+    refused,
+    value_problem,
+)
 from tollway.dialects.reply import decoded
 from tollway.dialects.request import (
     COMMON_RULES,
@@ -24,6 +31,7 @@ from tollway.dialects.request import (
     read_request,
     write_request,
 )
+from tollway.dialects.spelling import read_slowly, read_value
 from tollway.domain.refusal import BadRequest
 
 _IDS = ("id", "approval_request_id")  # of items, in items
@@ -49,10 +57,13 @@ def _tools(name: str, raw: Raw) -> object:
     found = rules.array(name, raw)
     if found is not True:
         return found
-    problem = blocks_problem(name, raw)
+    try:
+        tools = read_value(raw)
+    except msgspec.ValidationError:
+        tools = read_slowly(raw)  # a schema's bound
+    problem = value_problem(name, tools)
     if problem is not None:
         return problem
-    tools = load_value(raw)
     for tool in tools if isinstance(tools, list) else ():
         if isinstance(tool, dict) and _names_objects(tool):
             what = "A vector store, file or container kept at a provider"
@@ -62,11 +73,13 @@ def _tools(name: str, raw: Raw) -> object:
 
 def _names_objects(tool: Block) -> bool:
     container, environment = tool.get("container"), tool.get("environment")
+    mask = tool.get("input_image_mask")
     return (
         tool.get("vector_store_ids") is not None
         or isinstance(container, str)
         or (isinstance(container, dict) and bool(container.get("file_ids")))
         or (isinstance(environment, dict) and environment.get("container_id") is not None)
+        or (isinstance(mask, dict) and mask.get("file_id") is not None)
     )
 
 

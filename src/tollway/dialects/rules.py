@@ -10,8 +10,10 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Raw
 
+from tollway.dialects.spelling import misspelt
 from tollway.domain.refusal import BadRequest
 
+SCHEMES = ("http://", "https://", "data:")  # of addresses that a provider would open
 Rule = Callable[[str, Raw], object]
 
 _load_any = msgspec.json.Decoder().decode
@@ -52,6 +54,13 @@ def flag(name: str, raw: Raw) -> bool | BadRequest | None:
     return value if value is None or isinstance(value, bool) else _wrong_type(name, "true or false")
 
 
+def scheme_problem(name: str, address: str) -> BadRequest | None:
+    """An address that may not be sent on: which hosts a provider may reach is not decided here."""
+    if address.lstrip().lower().startswith(SCHEMES):
+        return None
+    return BadRequest("Only http, https and data URLs can be sent.", "unsupported_url_scheme", name)
+
+
 def never_streamed(what: str) -> Rule:
     """`stream` where it may only say no."""
 
@@ -85,6 +94,17 @@ def members(name: str, raw: Raw) -> dict[str, Raw] | BadRequest | None:
     if first_byte(raw) == b"n":
         return None
     return _load_members(raw) if first_byte(raw) == b"{" else _wrong_type(name, "an object")
+
+
+def members_of(*judged: str) -> Rule:
+    """Likewise, where these members are judged: no name may be one of them in another spelling."""
+    names = frozenset(judged)
+
+    def rule(name: str, raw: Raw) -> object:
+        found = members(name, raw)
+        return misspelt(name, found, names) or found if isinstance(found, dict) else found
+
+    return rule
 
 
 def array(name: str, raw: Raw) -> bool | BadRequest | None:

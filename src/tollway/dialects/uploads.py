@@ -12,9 +12,9 @@ from msgspec import Raw
 from tollway.dialects import rules
 from tollway.dialects.ask import Ask, Rewrite
 from tollway.dialects.images import PICTURE_RULES, streamed_alone
-from tollway.dialects.links import SCHEMES
 from tollway.dialects.multipart import Part, form_type, read_upload, text_part, written
 from tollway.dialects.request import COMMON_RULES, NAMESPACED, Form, ask_of, missing
+from tollway.dialects.spelling import misspelling
 from tollway.domain.refusal import BadRequest
 
 # Bytes of a file for each byte of text that the estimates go by: so 400 for a token. Speech has ten
@@ -44,10 +44,7 @@ def _charset(name: str, _: Raw) -> BadRequest:
 
 def _address(name: str, raw: Raw) -> object:
     value = _load_text(raw)
-    if not value.lstrip().lower().startswith(SCHEMES):
-        schemes = "http, https and data"
-        return BadRequest(f"Only {schemes} URLs can be sent.", "unsupported_url_scheme", name)
-    return value
+    return rules.scheme_problem(name, value) or value
 
 
 _RULES = {**COMMON_RULES, "_charset_": _charset, "response_format": rules.text}
@@ -139,6 +136,8 @@ def _parse(wanted: UploadForm, body: bytes) -> Ask | BadRequest:
             if isinstance(raw, BadRequest):
                 return raw
             fields[part.name], values[part.name] = raw
+        elif part.name.casefold() in wanted.form.rules:
+            return misspelling(part.name, part.name)
     ask = ask_of(wanted.form, fields, values, size=_size(upload.parts))
     if isinstance(ask, BadRequest):
         return ask

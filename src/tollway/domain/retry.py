@@ -1,14 +1,17 @@
-"""How long to wait before asking again, as a provider says it: `retry-after-ms`, or `retry-after`
-in seconds. A date needs a clock and is left to the caller's default; anything else is ignored. Also
-before it says so: in answers whose headers tell that nothing is left (OpenAI's and Groq's
-`x-ratelimit-*` with durations, Anthropic's `anthropic-ratelimit-*` with times).
+"""How long to wait before asking again, as a provider says it: in milliseconds (OpenAI's header
+and Azure's), or `retry-after` in seconds or as a date. Anything else is ignored. Also before it
+says so: in answers whose headers tell that nothing is left (OpenAI's and Groq's `x-ratelimit-*`
+with durations, Anthropic's `anthropic-ratelimit-*` with times).
 """
 
 import re
 from collections.abc import Sequence
 from datetime import datetime
 
+from tollway.domain.http_date import read_http_date
+
 MAX_RETRY_AFTER_S = 60.0
+_MILLISECONDS = (b"retry-after-ms", b"x-ms-retry-after-ms")
 _LEFT = tuple(
     pair
     for what in (b"requests", b"tokens")
@@ -22,13 +25,19 @@ _DURATION = re.compile(
 )
 
 
-def retry_after_s(headers: Sequence[tuple[bytes, bytes]]) -> float | None:
-    """Seconds to wait, at most 60, or None when the provider did not say."""
+def retry_after_s(headers: Sequence[tuple[bytes, bytes]], now_s: float) -> float | None:
+    """Seconds to wait, from 0 to 60, or None when the provider did not say. A date counts from
+    the provider's own `date`, since its clock may not be ours; `now_s`, in UTC, stands in for it.
+    """
     facts = dict(headers)
-    milliseconds = plain_number(facts.get(b"retry-after-ms"))
-    if milliseconds is not None:
-        return min(milliseconds / 1000, MAX_RETRY_AFTER_S)
-    seconds = plain_number(facts.get(b"retry-after"))
+    for name in _MILLISECONDS:
+        milliseconds = plain_number(facts.get(name))
+        if milliseconds is not None:
+            return min(milliseconds / 1000, MAX_RETRY_AFTER_S)
+    said = facts.get(b"retry-after")
+    seconds = plain_number(said)
+    if seconds is None and said is not None:
+        seconds = _until_date(said, facts.get(b"date"), now_s)
     return None if seconds is None else min(seconds, MAX_RETRY_AFTER_S)
 
 
@@ -42,6 +51,14 @@ def used_up_s(headers: Sequence[tuple[bytes, bytes]], now_s: float) -> float | N
             if wait_s is not None:
                 waits.append(wait_s)
     return min(max(waits), MAX_RETRY_AFTER_S) if waits else None
+
+
+def _until_date(text: bytes, sent: bytes | None, now_s: float) -> float | None:
+    at_s = read_http_date(text.decode("latin-1"), now_s)
+    if at_s is None:
+        return None
+    sent_s = None if sent is None else read_http_date(sent.decode("latin-1"), now_s)
+    return max(0.0, at_s - (now_s if sent_s is None else sent_s))
 
 
 def seconds_until(text: bytes, now_s: float) -> float | None:

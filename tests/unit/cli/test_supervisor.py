@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -93,3 +94,20 @@ async def test_only_what_dies_young_is_restarted_slowly(supervisor: Supervisor) 
     delays = [supervisor._delay_s(child) for _ in range(8)]
     assert delays == sorted(delays)
     assert delays[-1] == 5
+
+
+async def test_a_full_disk_stops_nobody(
+    supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be written about a child that reports is written when it can be."""
+    monkeypatch.setattr(module, "_STATE_AGAIN_S", 0.01)
+    run = tmp_path / "run"
+    (run / "state.new").mkdir(parents=True)  # as unwritable as on a full disk
+    child = FakeChild.started[0]
+    for _ in range(2):
+        child.on_report(child, {"event": "ready"})
+    assert not (run / "state.json").exists()
+    (run / "state.new").rmdir()
+    async with asyncio.timeout(60):
+        while not (run / "state.json").exists():
+            await asyncio.sleep(0.01)

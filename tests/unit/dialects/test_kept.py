@@ -322,6 +322,48 @@ class TestAsking:
         """In the provider's words where it has some."""
         assert not KeptCall("GET").read_reply(body, NAMED).valid
 
+    @pytest.mark.parametrize(
+        ("way", "body", "said"),
+        [
+            *(
+                ((b"DELETE", b""), body, {"deleted": deleted})
+                for body, deleted in (
+                    (b"", True),
+                    (b" \r\n", True),
+                    (b"null", True),
+                    (b"{}", True),
+                    (b'{"deleted":true}', True),
+                    (b'{"id":"resp_1","deleted":false}', False),
+                )
+            ),
+            *(
+                ((b"POST", b"/cancel"), body, {"status": status})
+                for body, status in (
+                    (b"", "cancelled"),
+                    (b"{}", "cancelled"),
+                    (b'{"status":"completed"}', "completed"),
+                )
+            ),
+        ],
+    )
+    def test_what_is_done_needs_no_answer(self, way, body, said):
+        """A success that says nothing is told as OpenAI tells it, by the client's id."""
+        endpoint, _ = find_kept(way[0], b"/v1/responses/resp_x" + way[1])
+        call = carrier_for(endpoint, ProviderKind.OPENAI_COMPATIBLE)
+        told = call.read_reply(body, NAMED._replace(asked="resp_x"))
+        assert told[:3] == (True, Usage(input=0, output=0), 0)
+        assert json.loads(told.body) == {"id": "resp_x", "object": "response", **said}
+
+    @pytest.mark.parametrize("way", [(b"DELETE", b""), (b"POST", b"/cancel")])
+    @pytest.mark.parametrize(
+        "body", [b"<html>", b"[]", b"5", b'{"error":{"message":"no"}}', b'{"message":"x"}', b"{"]
+    )
+    def test_what_may_not_have_been_done(self, way, body):
+        """Anything else is no word of it, not from a login page either."""
+        endpoint, _ = find_kept(way[0], b"/v1/responses/resp_x" + way[1])
+        call = carrier_for(endpoint, ProviderKind.OPENAI_COMPATIBLE)
+        assert not call.read_reply(body, NAMED._replace(asked="resp_x")).valid
+
     def test_it_is_not_streamed(self):
         """Nobody asks for that."""
         with pytest.raises(AssertionError):

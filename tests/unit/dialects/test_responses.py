@@ -276,12 +276,17 @@ class TestItems:
         items = [{"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "x"}]
         assert self.sent(items) == items
 
-    def test_a_repeated_name_is_sent_once(self):
-        """The last one counts, and no other is there for the provider to take."""
-        raw = b'[{"role":"user","content":"x","id":"msg_A","\\u0069d":null}]'
-        assert self.sent(raw) == [{"role": "user", "content": "x", "id": None}]
-        raw = b'[{"id":"rs_1","encrypted_content":"x","encrypted_content":"","role":"user"}]'
-        assert self.sent(raw)[0]["id"] == "rs_RS_1"
+    @pytest.mark.parametrize(
+        "raw",
+        [
+            b'[{"role":"user","content":"x","id":"msg_A","\\u0069d":null}]',
+            b'[{"id":"rs_1","encrypted_content":"x","encrypted_content":"","role":"user"}]',
+        ],
+    )
+    def test_a_repeated_name_is_not_sent(self, raw):
+        """Neither the last one nor any other is there for the provider to take."""
+        found = responses.parse(b'{"model":"m","input":' + raw + b"}")
+        assert (found.code, "twice" in found.message) == ("invalid_parameter_name", True)
 
     def test_an_approval_is_of_what_stands_beside_it(self):
         """Or of what the kept response asked; of nothing else that a provider knows."""

@@ -4,6 +4,11 @@ import pytest
 
 from tollway.domain.retry import retry_after_s, used_up_s
 
+NOW_S = 1_795_003_200.0  # 2026-11-18T12:00:00Z
+_PAST, _NOW, _SOON = (
+    b"Wed, 18 Nov 2026 %b GMT" % at for at in (b"11:06:40", b"12:00:00", b"12:00:07")
+)
+
 
 @pytest.mark.parametrize(
     ("headers", "wait_s"),
@@ -28,14 +33,35 @@ from tollway.domain.retry import retry_after_s, used_up_s
                 b"1.2.3",
                 b"0x5",
                 b"1" * 13,
-                b"Wed, 18 Nov 2026 11:06:40 GMT",
+                b"Wed, 18 Nov 2026 12:00:07",
+                b"2026-11-18T12:00:07Z",
+                b"\xff",
             )
+        ),
+        ([(b"x-ms-retry-after-ms", b"250"), (b"retry-after", b"1")], 0.25),
+        ([(b"x-ms-retry-after-ms", b"250"), (b"retry-after-ms", b"300")], 0.3),
+        ([(b"retry-after", _SOON)], 7.0),
+        ([(b"retry-after", b"Wednesday, 18-Nov-26 12:00:07 GMT")], 7.0),
+        ([(b"retry-after", b"Wed Nov 18 12:00:07 2026")], 7.0),
+        ([(b"retry-after", _PAST)], 0.0),
+        ([(b"retry-after", b"Fri, 31 Dec 9999 23:59:59 GMT")], 60.0),
+        ([(b"date", _NOW), (b"retry-after", _SOON)], 7.0),
+        ([(b"date", b"Sun, 01 Nov 2026 12:00:00 GMT"), (b"retry-after", _SOON)], 60.0),
+        ([(b"date", _SOON), (b"retry-after", _NOW)], 0.0),
+        ([(b"date", b"now"), (b"retry-after", _SOON)], 7.0),
+        (
+            [
+                (b"retry-after", b"Sun, 01 Nov 2026 12:00:03 GMT"),
+                (b"date", b"Sun, 01 Nov 2026 12:00:00 GMT"),
+            ],
+            3.0,
         ),
     ],
 )
-def test_only_plain_numbers_count(headers, wait_s):
-    """Milliseconds before seconds, at most a minute, and anything else is ignored."""
-    assert retry_after_s(headers) == wait_s
+def test_what_retry_after_says(headers, wait_s):
+    """Milliseconds before seconds and dates, by the provider's clock where it tells, at most a
+    minute; anything else is ignored."""
+    assert retry_after_s(headers, NOW_S) == wait_s
 
 
 @pytest.mark.parametrize(
@@ -91,5 +117,5 @@ def test_an_account_that_has_nothing_left_says_until_when(headers, wait_s):
         tuple(part if isinstance(part, bytes) else part.encode("latin-1") for part in pair)
         for pair in headers
     ]
-    found = used_up_s(raw, 1_795_003_200.0)  # 2026-11-18T12:00:00Z
+    found = used_up_s(raw, NOW_S)
     assert found == (None if wait_s is None else pytest.approx(wait_s))

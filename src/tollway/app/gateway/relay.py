@@ -5,6 +5,7 @@ A relay is fed synchronously by the upstream adapter: no task switch stands betw
 read event and the client's write. A whole answer is sent only after its outcome was journalled.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -32,6 +33,10 @@ from tollway.domain.usage import Usage
 # Provider headers a client may see; all others (cookies, our account's limits) stay here. The type
 # is ours to say: a body is sent only once it was read as JSON or as events, whatever it was called.
 PASSED_HEADERS = frozenset({b"openai-processing-ms", b"openai-version"})
+_BODILESS = (204, 205)  # RFC 9110: with these there is none
+_UNSAFE = re.compile(r"[^ !#-\[\]-~]")
+_MOST_NAME = 64
+_PLAIN = re.compile(rb"[ -~]{0,128}")
 _MIB = 1024 * 1024
 _JSON_TYPE: Header = (b"content-type", b"application/json")
 
@@ -48,8 +53,10 @@ def told(failure: Failure, flow: Flow | None) -> Failure:
 
 def _warning(dropped: Sequence[str]) -> Header:
     """RFC 9111's predecessor had a code for it: 299, something that the client should look at."""
-    text = f'299 {COMMAND} "not known to the provider, left out: {", ".join(dropped)}"'
-    return b"warning", text.encode("ascii", "replace")
+    # The names are the client's, and may hold what ends a text or a header.
+    told = _UNSAFE.sub("?", ", ".join(name[:_MOST_NAME] for name in dropped))
+    text = f'299 {COMMAND} "not known to the provider, left out: {told}"'
+    return b"warning", text.encode("ascii")
 
 
 class BufferedRelay:
@@ -178,7 +185,7 @@ class BufferedRelay:
         if not 200 <= status < 300:
             reply = read_error(body)
             message = reply.message or f"The provider answered with status {status}."
-            retry_s = retry_after_s(self._headers)
+            retry_s = retry_after_s(self._headers, self._gateway.clock.wall_ns() / 1_000_000_000)
             code = reply.code or named_fault(self._headers)
             if code == KEY_UNKNOWN:
                 status = 401  # about our credential, not the request
@@ -200,10 +207,11 @@ class BufferedRelay:
             self.answered = True
             body = b"".join(self._pieces)
             kind, cache = self._kind, self._gateway.cache
+            status = 200 if body and self.status in _BODILESS else self.status
             if self._exchange.claim is not None:  # what is kept is JSON when it is told again
-                self._exchange.claim.keep(StoredAnswer(self.status, None if kind else body))
+                self._exchange.claim.keep(StoredAnswer(status, None if kind else body))
             named = _JSON_TYPE if kind is None else (b"content-type", kind)
-            self._client.respond(self.status, [named, *self.answer_headers()], body)
+            self._client.respond(status, [named, *self.answer_headers()], body)
             if cache.enabled and kind is None and self._exchange.ask.keeping is None:
                 cache.store(scope_of(self._exchange), self._exchange.inbound.body, body)
 
@@ -221,7 +229,11 @@ class BufferedRelay:
             (b"x-request-id", self.intent.request_id.encode()),
             (b"x-tollway-provider", self.call.provider.name.encode("ascii", "replace")),
         ]
-        headers += [header for header in self._headers if header[0] in PASSED_HEADERS]
+        headers += [
+            header
+            for header in self._headers
+            if header[0] in PASSED_HEADERS and _PLAIN.fullmatch(header[1])
+        ]
         if self._exchange.earlier is not None:
             name = self._exchange.model.name.encode("ascii", "replace")
             headers.append((b"x-tollway-model", name))
@@ -234,10 +246,12 @@ class BufferedRelay:
     def _heading(self) -> Heading:
         ask, intent = self._exchange.ask, self.intent
         created_s = intent.started_ns // 1_000_000_000
-        named = None
+        named = asked = None
         if ask.keeping is not None:
-            named = naming(self._gateway, self._exchange, intent)
-        return Heading(ask.model, intent.request_id, created_s, ask.wants_usage, ask.fields, named)
+            named, asked = naming(self._gateway, self._exchange, intent), ask.keeping.previous
+        return Heading(
+            ask.model, intent.request_id, created_s, ask.wants_usage, ask.fields, named, asked
+        )
 
     def _too_large(self) -> Failure:
         most = f"{self._limit // _MIB} MiB" if self._limit >= _MIB else f"{self._limit} bytes"

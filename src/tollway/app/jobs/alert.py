@@ -17,11 +17,19 @@ from tollway.domain.window import FOREVER_S, Period, Window, utc_text, window_at
 KEPT_S = 30 * 86_400
 _LATE_S = 900  # outcomes may reach the ledger so long after the window they count in has ended
 _MOST_WINDOWS = 100  # of one limit in one run: the oldest are left out
+_LEAST_PAUSE_S, _MOST_PAUSE_S = 5.0, 60.0
 _DAY_S = 86_400
 _HOUR_S = 3600
 _KNOWN_S = KEPT_S + _DAY_S  # longer than anybody looks back
 _KEY_NOTICES = ((7 * _DAY_S, "in 7 days"), (_DAY_S, "in a day"), (0, ""))
 _WORTH_S = _DAY_S  # a key that was made for less than this expires as it was meant to
+
+
+def pause_s(took_s: float) -> float:
+    """How long to leave the database alone after a look that took so long: a twentieth of the time
+    is spent on it. What took long on a busy machine need not be dear, so a minute is enough; but
+    half of the time is the most that any look may take."""
+    return max(_LEAST_PAUSE_S, min(19 * took_s, _MOST_PAUSE_S), took_s)
 
 
 class Alerts:

@@ -249,6 +249,26 @@ class TestAsking:
         assert (row.model, row.target_model, row.key_id) == ("m", "gpt", RECORD.id)
         assert (row.input, row.output, row.payer, row.status) == (0, 0, "reported", 200)
 
+    @pytest.mark.parametrize(
+        ("way", "said"), [("delete", {"deleted": True}), ("cancel", {"status": "cancelled"})]
+    )
+    @pytest.mark.parametrize("status", [200, 202, 204, 205])
+    async def test_what_is_done_without_a_word(self, way, said, status):
+        """204 has no body; the client gets one, so it gets 200."""
+        made = bench(answer(), Script(status, []))
+        name = await make(made)
+        client, verdict = await about(made, way, name)
+        assert (verdict, client.status) == (None, 202 if status == 202 else 200)
+        assert json.loads(client.body) == {"id": name, "object": "response", **said}
+        assert made.journal.receipts[1].payer == "reported"
+
+    @pytest.mark.parametrize("way", ["get", "items"])
+    async def test_what_is_asked_for_must_come(self, way):
+        """Where there is something to tell, an empty answer is none."""
+        made = bench(answer(), Script(204, []))
+        _, verdict = await about(made, way, await make(made))
+        assert (verdict.cause, verdict.status) == (Cause.PROTOCOL, None)
+
     async def test_what_it_went_on_from_is_ours_too(self):
         """The id of the earlier one opens like any."""
         made = bench(answer(), answer(previous_response_id="resp_earlier"), answer("resp_earlier"))

@@ -18,11 +18,22 @@ from tollway.adapters.sql.engine import reading, writing
 from tollway.adapters.sql.ledger import SqlLedger
 from tollway.adapters.sql.tables import api_keys, events, peppers, quotas
 from tollway.adapters.system.entropy import system_entropy
-from tollway.app.jobs.alert import KEPT_S, Alerts
+from tollway.app.jobs.alert import KEPT_S, Alerts, pause_s
 from tollway.app.ports_alerts import Ejected
 from tollway.app.views import QuotaView, TenantSettings, TenantView
 from tollway.domain.ids import TenantId
 from tollway.domain.quota import Scope
+
+
+@pytest.mark.parametrize(
+    ("took_s", "rest_s"),
+    [(0, 5), (0.1, 5), (0.5, 9.5), (2, 38), (4, 60), (20, 60), (60, 60), (90, 90), (3600, 3600)],
+)
+def test_how_long_nothing_is_looked_at(took_s, rest_s):
+    """A look takes a twentieth of the time, but one that was slow for want of a core keeps nobody
+    waiting for more than a minute; and never more than half of the time is spent on it."""
+    assert pause_s(took_s) == rest_s
+
 
 NOON_S = 1_795_003_200  # 2026-11-18 12:00 UTC
 DAY_S, HOUR_S = 86_400, 3_600
