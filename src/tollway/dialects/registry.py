@@ -16,6 +16,7 @@ from tollway.dialects import (
     responses,
     speech,
     uploads,
+    vertex,
 )
 from tollway.dialects.ask import Ask
 from tollway.dialects.carrier import (
@@ -55,9 +56,11 @@ from tollway.dialects.translate import (
     responses_client,
     vertex_provider,
 )
+from tollway.dialects.translate.sides import ProviderSide
 from tollway.dialects.translate.translation import Translation
 from tollway.domain.provider import ProviderKind
 from tollway.domain.refusal import BadRequest
+from tollway.domain.vertex import Publisher, vertex_model
 
 _ALL = (
     Endpoint(
@@ -331,22 +334,29 @@ _CLIENT_SIDES = {
     "ollama_chat": ollama_client.CLIENT,
     "ollama_generate": ollama_generate_client.CLIENT,
 }
-_PROVIDER_SIDES = {
+# At Vertex the publisher of a model says how it is spoken to, elsewhere the kind of provider.
+Speaker = ProviderKind | Publisher
+_PROVIDER_SIDES: dict[Speaker, ProviderSide] = {
     **dict.fromkeys(_OPENAI_KINDS, chat_provider.PROVIDER),
     ProviderKind.ANTHROPIC: messages_provider.PROVIDER,
     ProviderKind.GEMINI: gemini_provider.PROVIDER,
-    ProviderKind.VERTEX: vertex_provider.PROVIDER,
+    Publisher.GOOGLE: vertex_provider.PROVIDER,
+    Publisher.ANTHROPIC: vertex_provider.CLAUDE,
+    Publisher.OTHERS: vertex_provider.OTHERS,
     ProviderKind.BEDROCK: bedrock_provider.PROVIDER,
     ProviderKind.OLLAMA: ollama_provider.PROVIDER,
 }
 
-_TRANSLATIONS: dict[tuple[str, ProviderKind], Carrier] = {
+_TRANSLATIONS: dict[tuple[str, Speaker], Carrier] = {
     (endpoint, kind): Translation(client, provider)
     for endpoint, client in _CLIENT_SIDES.items()
     for kind, provider in _PROVIDER_SIDES.items()
 }
-_CARRIERS: dict[tuple[str, ProviderKind], Carrier] = {
+_CARRIERS: dict[tuple[str, Speaker], Carrier] = {
     **_TRANSLATIONS,
+    ("messages", Publisher.ANTHROPIC): vertex.MESSAGES,
+    ("count_tokens", Publisher.ANTHROPIC): vertex.COUNT,
+    ("chat_completions", Publisher.OTHERS): vertex.CHAT,
     **{
         (endpoint.name, kind): _passing(endpoint)
         for endpoint in _ALL
@@ -363,15 +373,19 @@ _SPEECH_EVENTS = Passing(
 def carrier_for(
     endpoint: Endpoint,
     kind: ProviderKind,
+    model: str,
     *,
     translate_responses: bool = False,
     as_events: bool = False,
 ) -> Carrier | None:
-    """How this endpoint's requests reach providers of this kind; None: they do not.
+    """How this endpoint's requests reach this model of providers of this kind; None: they do not.
     `translate_responses`: the provider has no Responses of its own, or only a part of them.
     `as_events`: as `Ask` has it."""
     if as_events and kind in _KINDS[endpoint.name]:
         return _SPEECH_EVENTS
+    if kind is ProviderKind.VERTEX:
+        found = vertex_model(model)
+        return None if found is None else _CARRIERS.get((endpoint.name, found.publisher))
     if translate_responses and endpoint.name.startswith("responses"):
         return _TRANSLATIONS.get((endpoint.name, kind))
     return _CARRIERS.get((endpoint.name, kind))
