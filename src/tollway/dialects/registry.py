@@ -43,21 +43,7 @@ from tollway.dialects.stream import StreamReader
 from tollway.dialects.stream_media import PictureReader, SpeechReader, TranscriptReader
 from tollway.dialects.stream_messages import MessagesReader
 from tollway.dialects.stream_responses import ResponsesReader
-from tollway.dialects.translate import (
-    bedrock_provider,
-    chat_client,
-    chat_provider,
-    gemini_provider,
-    messages_client,
-    messages_provider,
-    ollama_client,
-    ollama_generate_client,
-    ollama_provider,
-    responses_client,
-    vertex_provider,
-)
-from tollway.dialects.translate.sides import ProviderSide
-from tollway.dialects.translate.translation import Translation
+from tollway.dialects.translate.pairs import OPENAI_KINDS, TRANSLATIONS, Speaker
 from tollway.domain.provider import ProviderKind
 from tollway.domain.refusal import BadRequest
 from tollway.domain.vertex import Publisher, vertex_model
@@ -301,13 +287,7 @@ def _passing(endpoint: Endpoint) -> Passing:
     )
 
 
-_OPENAI_KINDS = (
-    ProviderKind.OPENAI,
-    ProviderKind.AZURE_OPENAI,
-    ProviderKind.OPENAI_COMPATIBLE,
-    ProviderKind.ECHO,
-)
-_NOT_ECHO = tuple(kind for kind in _OPENAI_KINDS if kind is not ProviderKind.ECHO)
+_NOT_ECHO = tuple(kind for kind in OPENAI_KINDS if kind is not ProviderKind.ECHO)
 # Who is sent what unchanged. Of the servers that follow OpenAI some speak Messages too, but all
 # speak Chat Completions; one that is Anthropic's double is of the kind `anthropic`.
 _KINDS: dict[str, tuple[ProviderKind, ...]] = {
@@ -317,7 +297,7 @@ _KINDS: dict[str, tuple[ProviderKind, ...]] = {
     "ollama_generate": (ProviderKind.OLLAMA,),
     "ollama_embed": (ProviderKind.OLLAMA,),
     "count_tokens": (ProviderKind.ANTHROPIC, ProviderKind.OPENAI_COMPATIBLE),
-    "moderations": tuple(kind for kind in _OPENAI_KINDS if kind is not ProviderKind.AZURE_OPENAI),
+    "moderations": tuple(kind for kind in OPENAI_KINDS if kind is not ProviderKind.AZURE_OPENAI),
     "rerank": (ProviderKind.OPENAI_COMPATIBLE, ProviderKind.ECHO),
     "images_generations": _NOT_ECHO,
     "audio_speech": _NOT_ECHO,
@@ -326,41 +306,15 @@ _KINDS: dict[str, tuple[ProviderKind, ...]] = {
     "images_edits": _NOT_ECHO,
 }
 
-# What is chat-shaped reaches every provider that chats: through these sides where it must.
-_CLIENT_SIDES = {
-    "chat_completions": chat_client.CLIENT,
-    "messages": messages_client.CLIENT,
-    "responses": responses_client.CLIENT,
-    "ollama_chat": ollama_client.CLIENT,
-    "ollama_generate": ollama_generate_client.CLIENT,
-}
-# At Vertex the publisher of a model says how it is spoken to, elsewhere the kind of provider.
-Speaker = ProviderKind | Publisher
-_PROVIDER_SIDES: dict[Speaker, ProviderSide] = {
-    **dict.fromkeys(_OPENAI_KINDS, chat_provider.PROVIDER),
-    ProviderKind.ANTHROPIC: messages_provider.PROVIDER,
-    ProviderKind.GEMINI: gemini_provider.PROVIDER,
-    Publisher.GOOGLE: vertex_provider.PROVIDER,
-    Publisher.ANTHROPIC: vertex_provider.CLAUDE,
-    Publisher.OTHERS: vertex_provider.OTHERS,
-    ProviderKind.BEDROCK: bedrock_provider.PROVIDER,
-    ProviderKind.OLLAMA: ollama_provider.PROVIDER,
-}
-
-_TRANSLATIONS: dict[tuple[str, Speaker], Carrier] = {
-    (endpoint, kind): Translation(client, provider)
-    for endpoint, client in _CLIENT_SIDES.items()
-    for kind, provider in _PROVIDER_SIDES.items()
-}
 _CARRIERS: dict[tuple[str, Speaker], Carrier] = {
-    **_TRANSLATIONS,
+    **TRANSLATIONS,
     ("messages", Publisher.ANTHROPIC): vertex.MESSAGES,
     ("count_tokens", Publisher.ANTHROPIC): vertex.COUNT,
     ("chat_completions", Publisher.OTHERS): vertex.CHAT,
     **{
         (endpoint.name, kind): _passing(endpoint)
         for endpoint in _ALL
-        for kind in _KINDS.get(endpoint.name, _OPENAI_KINDS)
+        for kind in _KINDS.get(endpoint.name, OPENAI_KINDS)
     },
     **{(endpoint.name, kind): call for endpoint, call in _KEPT.values() for kind in _NOT_ECHO},
 }
@@ -387,5 +341,5 @@ def carrier_for(
         found = vertex_model(model)
         return None if found is None else _CARRIERS.get((endpoint.name, found.publisher))
     if translate_responses and endpoint.name.startswith("responses"):
-        return _TRANSLATIONS.get((endpoint.name, kind))
+        return TRANSLATIONS.get((endpoint.name, kind))
     return _CARRIERS.get((endpoint.name, kind))
