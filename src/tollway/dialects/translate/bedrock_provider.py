@@ -127,7 +127,7 @@ def _output(talk: Talk, thinking: dict[str, Any] | None) -> dict[str, Any]:
     said: dict[str, Any] = {} if talk.format is None else {"textFormat": _format(talk.format)}
     effort = "" if talk.reasoning is None else talk.reasoning.effort
     # Who decides by itself how much to think knows efforts too; others would refuse the word.
-    if thinking == {"type": "adaptive"} and effort in _EFFORTS:
+    if thinking is not None and thinking["type"] == "adaptive" and effort in _EFFORTS:
         said["effort"] = effort
     return said
 
