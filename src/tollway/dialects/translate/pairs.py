@@ -7,6 +7,7 @@ from tollway.dialects.translate import (
     bedrock_provider,
     chat_client,
     chat_provider,
+    embed_bedrock,
     embed_google,
     embed_sides,
     gemini_provider,
@@ -62,6 +63,7 @@ _EMBED_PROVIDERS: dict[Speaker, EmbedProvider] = {
     ProviderKind.OLLAMA: embed_sides.OLLAMA_PROVIDER,
     ProviderKind.GEMINI: embed_google.GEMINI,
     Publisher.GOOGLE: embed_google.VERTEX,
+    ProviderKind.BEDROCK: embed_bedrock.TITAN,
 }
 
 TRANSLATIONS: dict[tuple[str, Speaker], Carrier] = {

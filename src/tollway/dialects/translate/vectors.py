@@ -19,7 +19,8 @@ from tollway.dialects.translate.talk import CannotCarryError, Feature
 from tollway.domain.refusal import BadRequest
 from tollway.domain.usage import Usage
 
-INPUT, DIMENSIONS = "input", "dimensions"  # all dialects of clients call them so
+# All dialects of clients call them so.
+INPUT, DIMENSIONS, MODEL = "input", "dimensions", "model"
 _TOKENS = (
     "'input' holds token ids, which mean something to one maker's models alone. Send text, or take "
     "a model whose provider takes them."
@@ -88,6 +89,8 @@ class EmbedTranslation:
         try:
             posted = self.provider.write(wanted, rewrite.model)
         except CannotCarryError as error:
+            if error.feature == MODEL:
+                return BadRequest(error.why, "unsupported_endpoint", MODEL)
             message = f"'{error.feature}' cannot be carried to the provider behind this model."
             return BadRequest(f"{message} {error.why}", "unsupported_parameter", error.feature)
         unread = (

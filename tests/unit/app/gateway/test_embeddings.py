@@ -234,6 +234,54 @@ async def test_a_count_of_some_texts_is_none():
     assert row.usage_source == "estimated"
 
 
+TITAN = "amazon.titan-embed-text-v2:0"
+EMBED_AT = "/model/amazon.titan-embed-text-v2%3A0/invoke"
+
+
+@pytest.mark.parametrize(("given", "sent"), [({}, {}), ({"dimensions": 256}, {"dimensions": 256})])
+@pytest.mark.parametrize("text", ["one", ["one"]])
+async def test_titan_at_bedrock(text, given, sent):
+    """One text in a request."""
+    body = b'{"embedding": [0.5, 2], "inputTextTokenCount": 3}'
+    made = bench(K.BEDROCK, TITAN, whole(body))
+    client, _ = await made.ask({"model": "m", "input": text, **given}, endpoint=OPENAI)
+    [call] = made.upstream.calls
+    assert (call.path, json.loads(call.body)) == (EMBED_AT, {"inputText": "one", **sent})
+    told = json.loads(client.body)
+    assert [one["embedding"] for one in told["data"]] == [[0.5, 2]]
+    assert told["usage"]["prompt_tokens"] == 3
+    [row] = made.journal.receipts
+    assert (row.input, row.output, row.usage_source) == (3, 0, "provider")
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "field"),
+    [
+        (TITAN, {"input": TEXTS}, "input"),
+        ("amazon.titan-embed-text-v1", {"input": "x", "dimensions": 256}, "dimensions"),
+        ("cohere.embed-v4:0", {"input": "x"}, "model"),
+        ("eu.anthropic.claude-sonnet-4-5-20250929-v1:0", {"input": "x"}, "model"),
+    ],
+)
+async def test_what_bedrock_does_not_take(model, fields, field):
+    """Is told before anybody is asked."""
+    made = bench(K.BEDROCK, model)
+    _, verdict = await made.ask({"model": "m", **fields}, endpoint=OPENAI)
+    assert (verdict.param, made.upstream.calls) == (field, [])
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"embedding": 5}', b'{"embedding": [1]', b"[]"])
+async def test_titans_answers_that_are_none(body):
+    """Are failures; a count that is none is no count."""
+    made = bench(K.BEDROCK, TITAN, whole(body))
+    _, verdict = await made.ask({"model": "m", "input": "x"}, endpoint=OPENAI)
+    assert isinstance(verdict, Failure)
+    made = bench(K.BEDROCK, TITAN, whole(b'{"embedding": [1], "inputTextTokenCount": -1}'))
+    await made.ask({"model": "m", "input": "x"}, endpoint=OPENAI)
+    [row] = made.journal.receipts
+    assert row.usage_source == "estimated"
+
+
 async def test_too_long_a_text_is_not_cut():
     """Where the provider would, unless it is told not to."""
     _, call, _ = await embedded("ollama")
