@@ -16,7 +16,7 @@ _JSON: tuple[Header, ...] = ((b"content-type", b"application/json"),)
 _PATHS = {
     ProviderKind.BEDROCK: "/async-invoke",
     ProviderKind.OLLAMA: "/api/tags",
-    ProviderKind.VERTEX: "/models/gemini-2.5-flash:countTokens",
+    ProviderKind.VERTEX: "/publishers/google/models/gemini-2.5-flash:countTokens",
 }
 _A_WORD = b'{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}'
 

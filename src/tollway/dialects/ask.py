@@ -51,6 +51,7 @@ class Rewrite(NamedTuple):
     output_ceiling: int | None  # clamps what was asked for; stands in where nothing was
     namespace: Callable[[str], str] | None  # names of users, cache keys, ids of items
     previous: str | None = None  # what the provider calls the kept response that is named
+    version: str | None = None  # of its dialect, as the client says; for bodies that have it
 
 
 class Heading(NamedTuple):

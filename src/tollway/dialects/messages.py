@@ -17,7 +17,7 @@ from tollway.dialects.request import (
     is_null,
     missing,
     read_request,
-    write_request,
+    rewritten,
 )
 from tollway.dialects.spelling import misspelt, read_value
 from tollway.domain.refusal import BadRequest
@@ -153,12 +153,23 @@ def parse_count(body: bytes) -> Ask | BadRequest:
 
 def render(ask: Ask, rewrite: Rewrite) -> bytes:
     """The same request for the provider. Usage is in every stream, so it is not asked for."""
-    return _render(FORM, ask, rewrite)
+    return _write(rewritten_message(FORM, ask, rewrite))
 
 
 def render_count(ask: Ask, rewrite: Rewrite) -> bytes:
     """Likewise; nothing is written, so nothing is clamped."""
-    return _render(COUNT_FORM, ask, rewrite)
+    return _write(rewritten_message(COUNT_FORM, ask, rewrite))
+
+
+def rewritten_message(form: Form, ask: Ask, rewrite: Rewrite) -> dict[str, object]:
+    """The fields of either request as the provider gets them."""
+    metadata: dict[str, object] = {**_metadata_of(ask)}
+    if metadata:  # written anew even where nobody is named: of a repeated name, one was judged
+        user_id = _user_id(_metadata_of(ask))
+        if user_id is not None and rewrite.namespace is not None:
+            metadata["user_id"] = rewrite.namespace(user_id)
+        ask = ask._replace(fields={**ask.fields, "metadata": Raw(_write(metadata))})
+    return rewritten(form, ask, rewrite._replace(force_usage=False))
 
 
 def _parse(form: Form, body: bytes) -> Ask | BadRequest:
@@ -169,16 +180,6 @@ def _parse(form: Form, body: bytes) -> Ask | BadRequest:
         ask = ask._replace(input_bytes=ask.input_bytes + TOOL_PROMPT_BYTES)
     user_id = _user_id(_metadata_of(ask))
     return ask if user_id is None else ask._replace(end_user=user_id)
-
-
-def _render(form: Form, ask: Ask, rewrite: Rewrite) -> bytes:
-    metadata: dict[str, object] = {**_metadata_of(ask)}
-    if metadata:  # written anew even where nobody is named: of a repeated name, one was judged
-        user_id = _user_id(_metadata_of(ask))
-        if user_id is not None and rewrite.namespace is not None:
-            metadata["user_id"] = rewrite.namespace(user_id)
-        ask = ask._replace(fields={**ask.fields, "metadata": Raw(_write(metadata))})
-    return write_request(form, ask, rewrite._replace(force_usage=False))
 
 
 def _metadata_of(ask: Ask) -> dict[str, Raw]:

@@ -16,6 +16,7 @@ from tollway.dialects import (
     responses,
     speech,
     uploads,
+    vertex,
 )
 from tollway.dialects.ask import Ask
 from tollway.dialects.carrier import (
@@ -42,22 +43,10 @@ from tollway.dialects.stream import StreamReader
 from tollway.dialects.stream_media import PictureReader, SpeechReader, TranscriptReader
 from tollway.dialects.stream_messages import MessagesReader
 from tollway.dialects.stream_responses import ResponsesReader
-from tollway.dialects.translate import (
-    bedrock_provider,
-    chat_client,
-    chat_provider,
-    gemini_provider,
-    messages_client,
-    messages_provider,
-    ollama_client,
-    ollama_generate_client,
-    ollama_provider,
-    responses_client,
-    vertex_provider,
-)
-from tollway.dialects.translate.translation import Translation
+from tollway.dialects.translate.pairs import OPENAI_KINDS, TRANSLATIONS, Speaker
 from tollway.domain.provider import ProviderKind
 from tollway.domain.refusal import BadRequest
+from tollway.domain.vertex import Publisher, vertex_model
 
 _ALL = (
     Endpoint(
@@ -298,13 +287,7 @@ def _passing(endpoint: Endpoint) -> Passing:
     )
 
 
-_OPENAI_KINDS = (
-    ProviderKind.OPENAI,
-    ProviderKind.AZURE_OPENAI,
-    ProviderKind.OPENAI_COMPATIBLE,
-    ProviderKind.ECHO,
-)
-_NOT_ECHO = tuple(kind for kind in _OPENAI_KINDS if kind is not ProviderKind.ECHO)
+_NOT_ECHO = tuple(kind for kind in OPENAI_KINDS if kind is not ProviderKind.ECHO)
 # Who is sent what unchanged. Of the servers that follow OpenAI some speak Messages too, but all
 # speak Chat Completions; one that is Anthropic's double is of the kind `anthropic`.
 _KINDS: dict[str, tuple[ProviderKind, ...]] = {
@@ -314,7 +297,7 @@ _KINDS: dict[str, tuple[ProviderKind, ...]] = {
     "ollama_generate": (ProviderKind.OLLAMA,),
     "ollama_embed": (ProviderKind.OLLAMA,),
     "count_tokens": (ProviderKind.ANTHROPIC, ProviderKind.OPENAI_COMPATIBLE),
-    "moderations": tuple(kind for kind in _OPENAI_KINDS if kind is not ProviderKind.AZURE_OPENAI),
+    "moderations": tuple(kind for kind in OPENAI_KINDS if kind is not ProviderKind.AZURE_OPENAI),
     "rerank": (ProviderKind.OPENAI_COMPATIBLE, ProviderKind.ECHO),
     "images_generations": _NOT_ECHO,
     "audio_speech": _NOT_ECHO,
@@ -323,34 +306,15 @@ _KINDS: dict[str, tuple[ProviderKind, ...]] = {
     "images_edits": _NOT_ECHO,
 }
 
-# What is chat-shaped reaches every provider that chats: through these sides where it must.
-_CLIENT_SIDES = {
-    "chat_completions": chat_client.CLIENT,
-    "messages": messages_client.CLIENT,
-    "responses": responses_client.CLIENT,
-    "ollama_chat": ollama_client.CLIENT,
-    "ollama_generate": ollama_generate_client.CLIENT,
-}
-_PROVIDER_SIDES = {
-    **dict.fromkeys(_OPENAI_KINDS, chat_provider.PROVIDER),
-    ProviderKind.ANTHROPIC: messages_provider.PROVIDER,
-    ProviderKind.GEMINI: gemini_provider.PROVIDER,
-    ProviderKind.VERTEX: vertex_provider.PROVIDER,
-    ProviderKind.BEDROCK: bedrock_provider.PROVIDER,
-    ProviderKind.OLLAMA: ollama_provider.PROVIDER,
-}
-
-_TRANSLATIONS: dict[tuple[str, ProviderKind], Carrier] = {
-    (endpoint, kind): Translation(client, provider)
-    for endpoint, client in _CLIENT_SIDES.items()
-    for kind, provider in _PROVIDER_SIDES.items()
-}
-_CARRIERS: dict[tuple[str, ProviderKind], Carrier] = {
-    **_TRANSLATIONS,
+_CARRIERS: dict[tuple[str, Speaker], Carrier] = {
+    **TRANSLATIONS,
+    ("messages", Publisher.ANTHROPIC): vertex.MESSAGES,
+    ("count_tokens", Publisher.ANTHROPIC): vertex.COUNT,
+    ("chat_completions", Publisher.OTHERS): vertex.CHAT,
     **{
         (endpoint.name, kind): _passing(endpoint)
         for endpoint in _ALL
-        for kind in _KINDS.get(endpoint.name, _OPENAI_KINDS)
+        for kind in _KINDS.get(endpoint.name, OPENAI_KINDS)
     },
     **{(endpoint.name, kind): call for endpoint, call in _KEPT.values() for kind in _NOT_ECHO},
 }
@@ -363,15 +327,19 @@ _SPEECH_EVENTS = Passing(
 def carrier_for(
     endpoint: Endpoint,
     kind: ProviderKind,
+    model: str,
     *,
     translate_responses: bool = False,
     as_events: bool = False,
 ) -> Carrier | None:
-    """How this endpoint's requests reach providers of this kind; None: they do not.
+    """How this endpoint's requests reach this model of providers of this kind; None: they do not.
     `translate_responses`: the provider has no Responses of its own, or only a part of them.
     `as_events`: as `Ask` has it."""
     if as_events and kind in _KINDS[endpoint.name]:
         return _SPEECH_EVENTS
+    if kind is ProviderKind.VERTEX:
+        found = vertex_model(model)
+        return None if found is None else _CARRIERS.get((endpoint.name, found.publisher))
     if translate_responses and endpoint.name.startswith("responses"):
-        return _TRANSLATIONS.get((endpoint.name, kind))
+        return TRANSLATIONS.get((endpoint.name, kind))
     return _CARRIERS.get((endpoint.name, kind))

@@ -73,6 +73,11 @@ def read_request(form: Form, body: bytes) -> Ask | BadRequest:
 
 def write_request(form: Form, ask: Ask, rewrite: Rewrite) -> bytes:
     """The request as the provider gets it."""
+    return _write(rewritten(form, ask, rewrite))
+
+
+def rewritten(form: Form, ask: Ask, rewrite: Rewrite) -> dict[str, object]:
+    """Its fields, of which those that nobody rewrites are bytes."""
     fields: dict[str, object] = {**ask.fields, "model": rewrite.model}
     if rewrite.force_usage and ask.stream:
         given = ask.fields.get("stream_options")
@@ -87,7 +92,7 @@ def write_request(form: Form, ask: Ask, rewrite: Rewrite) -> bytes:
                 fields[name] = namespace(text)
     if rewrite.output_ceiling is not None and form.limits:
         fields.update(_clamped(form.limits, ask, rewrite.output_ceiling))
-    return _write(fields)
+    return fields
 
 
 def _read_fields(body: bytes, caps: Caps) -> dict[str, Raw] | BadRequest:

@@ -15,6 +15,7 @@ from tollway.domain.origin import parse_base_url
 from tollway.domain.pricing import Price, Rates, read_rates
 from tollway.domain.provider import DEFAULT_BASE_URLS, ProviderKind
 from tollway.domain.result import Err
+from tollway.domain.vertex import bare_name
 
 SEED = "seed"
 MAX_MODEL_CHARS = 200
@@ -101,9 +102,11 @@ class PriceBook:
         """See `find_price`."""
         shelves = [shelf for where in _ranked(place) if (shelf := self._shelves.get(where))]
         model = model.lower()
-        names = (model, _COMPACT_DATE.sub(r"-\1-\2-\3", model))
+        names = [model, _COMPACT_DATE.sub(r"-\1-\2-\3", model)]
+        if ProviderKind.VERTEX in place.kinds:
+            names.append(bare_name(model))
         for shelf in shelves:
-            for name in names if names[0] != names[1] else names[:1]:
+            for name in dict.fromkeys(names):
                 found = shelf.find(name, at_s)
                 if found is not None:
                     return found

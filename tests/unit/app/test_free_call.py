@@ -13,7 +13,7 @@ LISTED = {
     ProviderKind.ANTHROPIC: ("GET", "/models", (VERSION,)),
     ProviderKind.VERTEX: (
         "POST",
-        "/models/gemini-2.5-flash:countTokens",
+        "/publishers/google/models/gemini-2.5-flash:countTokens",
         ((b"content-type", b"application/json"),),
     ),
 }

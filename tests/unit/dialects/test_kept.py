@@ -73,7 +73,7 @@ class TestWhole:
     def test_an_answer_that_is_not_kept_passes_unchanged(self):
         """No bytes are touched, none are written anew."""
         body = b'{ "id":"resp_1", "output":[], "usage":{"input_tokens":1,"output_tokens":2} }'
-        carrier = carrier_for(ENDPOINTS[b"/v1/responses"], ProviderKind.OPENAI)
+        carrier = carrier_for(ENDPOINTS[b"/v1/responses"], ProviderKind.OPENAI, "m")
         assert isinstance(carrier, KeepingResponses)
         assert carrier.read_reply(body, NAMED._replace(naming=None)).body is None
         told = carrier.read_reply(body, NAMED)
@@ -82,7 +82,7 @@ class TestWhole:
 
     def test_an_error_is_an_error(self):
         """Also where ids would be ours."""
-        carrier = carrier_for(ENDPOINTS[b"/v1/responses"], ProviderKind.OPENAI)
+        carrier = carrier_for(ENDPOINTS[b"/v1/responses"], ProviderKind.OPENAI, "m")
         assert not carrier.read_reply(b'{"error":{"message":"no"}}', NAMED).valid
 
 
@@ -228,10 +228,10 @@ class TestAsking:
             ProviderKind.AZURE_OPENAI,
             ProviderKind.OPENAI_COMPATIBLE,
         ):
-            assert isinstance(carrier_for(endpoint, kind), KeptCall)
-            assert carrier_for(endpoint, kind, translate_responses=True) is None
-        assert carrier_for(endpoint, ProviderKind.ANTHROPIC) is None
-        assert carrier_for(endpoint, ProviderKind.ECHO) is None
+            assert isinstance(carrier_for(endpoint, kind, "m"), KeptCall)
+            assert carrier_for(endpoint, kind, "m", translate_responses=True) is None
+        assert carrier_for(endpoint, ProviderKind.ANTHROPIC, "m") is None
+        assert carrier_for(endpoint, ProviderKind.ECHO, "m") is None
 
     @pytest.mark.parametrize(
         ("method", "path"),
@@ -255,7 +255,7 @@ class TestAsking:
         endpoint, asked = find_kept(b"GET", b"/v1/responses/resp_1/input_items")
         query = b"?limit=2&order=asc&after=msg_1&include[]=a.b&include[]=c"
         ask = endpoint.parse(asked + query)
-        carrier = carrier_for(endpoint, ProviderKind.OPENAI)
+        carrier = carrier_for(endpoint, ProviderKind.OPENAI, "m")
         sent = carrier.render(ask, SENT)
         assert sent.path == (
             "/responses/resp_1/input_items"
@@ -269,7 +269,7 @@ class TestAsking:
     def test_a_name_cannot_leave_its_segment(self):
         """What a provider called it is one segment, whatever it holds."""
         endpoint, asked = find_kept(b"GET", b"/v1/responses/x")
-        carrier = carrier_for(endpoint, ProviderKind.OPENAI)
+        carrier = carrier_for(endpoint, ProviderKind.OPENAI, "m")
         sent = carrier.render(endpoint.parse(asked), SENT._replace(previous="../../files?a#b"))
         assert sent.path == "/responses/..%2F..%2Ffiles%3Fa%23b"
 

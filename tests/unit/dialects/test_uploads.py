@@ -292,7 +292,7 @@ class TestReplies:
     def test_text_where_it_was_asked_for(self, wanted):
         """It may be anything in UTF-8."""
         endpoint = ENDPOINTS[b"/v1/audio/transcriptions"]
-        carrier = carrier_for(endpoint, ProviderKind.OPENAI)
+        carrier = carrier_for(endpoint, ProviderKind.OPENAI, "m")
         found = ask(MODEL, FILE, field("response_format", wanted))
         reply = carrier.read_reply("hé".encode(), Heading("m", "r", 1, fields=found.fields))
         assert reply == Reply(True, None, 3, None, None, kind=b"text/plain; charset=utf-8")

@@ -125,6 +125,16 @@ def test_a_date_without_hyphens_is_the_same_date():
     assert found([dashed, entry("plain", "gpt-5-20251211")], model="gpt-5-20251211") == "plain"
 
 
+def test_at_vertex_a_publisher_may_stand_before_the_name():
+    """An entry that has it goes first; elsewhere a name with a slash is another."""
+    bare, whole = entry("bare", "claude-x@1"), entry("whole", "anthropic/claude-x@1")
+    vertex = Place(("vertex",))
+    for model in ("anthropic/claude-x@1", "publishers/anthropic/models/claude-x@1"):
+        assert found([bare], model=model, place=vertex) == "bare"
+        assert found([bare], model=model) is None
+    assert found([bare, whole], model="anthropic/claude-x@1", place=vertex) == "whole"
+
+
 def test_what_cannot_be_read_is_left_out_and_named():
     """A row that somebody edited does not take the book away."""
     bad = [

@@ -6,11 +6,16 @@ import pytest
 
 from tollway.domain.result import Err, Ok
 from tollway.domain.vertex import (
+    Publisher,
     ServiceAccount,
+    VertexModel,
+    bare_name,
     is_account,
     is_place,
     one_line,
+    place_of,
     service_account,
+    vertex_model,
 )
 
 GOOGLE = "https://oauth2.googleapis.com/token"
@@ -116,8 +121,65 @@ def test_one_line():
 
 
 def test_places():
-    """The path ends at the publisher."""
+    """The path ends at the location, or at Google as a publisher; all models are below it."""
     at = "aiplatform.googleapis.com/v1"
-    assert is_place(f"https://eu-{at}/projects/p/locations/eu/publishers/google")
+    for host, location in (
+        (f"eu-west4-{at}", "eu-west4"),
+        (at, "global"),
+        ("aiplatform.eu.rep.googleapis.com/v1", "eu"),
+    ):
+        place = f"https://{host}/projects/p/locations/{location}"
+        for url in (place, f"{place}/publishers/google"):
+            assert is_place(url)
+            assert place_of(url) == place
     assert is_place(f"https://{at}/publishers/google")
-    assert not is_place(f"https://{at}/projects/p/locations/eu")
+    for other in ("", "/projects/p", "/projects/p/locations/eu/publishers/anthropic"):
+        assert not is_place(f"https://{at}{other}")
+
+
+@pytest.mark.parametrize(
+    ("model", "publisher", "name"),
+    [
+        ("gemini-2.5-flash", Publisher.GOOGLE, "gemini-2.5-flash"),
+        ("models/gemini-2.5-flash", Publisher.GOOGLE, "gemini-2.5-flash"),
+        ("text-embedding-005", Publisher.GOOGLE, "text-embedding-005"),
+        ("google/anything", Publisher.GOOGLE, "anything"),
+        ("publishers/google/models/x@001", Publisher.GOOGLE, "x@001"),
+        ("claude-sonnet-4-5@20250929", Publisher.ANTHROPIC, "claude-sonnet-4-5@20250929"),
+        ("anthropic/claude-x", Publisher.ANTHROPIC, "claude-x"),
+        ("publishers/anthropic/models/other", Publisher.ANTHROPIC, "other"),
+        ("meta/llama-3.3-70b-instruct-maas", Publisher.OTHERS, "meta/llama-3.3-70b-instruct-maas"),
+        ("publishers/deepseek-ai/models/r1", Publisher.OTHERS, "deepseek-ai/r1"),
+        ("gemma-4-26b-a4b-it-maas", Publisher.OTHERS, "google/gemma-4-26b-a4b-it-maas"),
+    ],
+)
+def test_whose_a_model_is(model, publisher, name):
+    """By the publisher that is written, or by a name that nobody else has."""
+    assert vertex_model(model) == VertexModel(publisher, name)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "llama-3.3-70b-instruct-maas",
+        "small",
+        "Claude-x",
+        "mistralai/mistral-medium-3",
+        "publishers/ai21/models/jamba",
+        "publishers/anthropic/claude-x",
+        "anthropic/claude-x/y",
+        "models/claude-x",
+        "/claude-x",
+        "",
+    ],
+)
+def test_whose_is_not_known(model):
+    """Nothing is guessed."""
+    assert vertex_model(model) is None
+
+
+def test_books_name_no_publisher():
+    """What is no publisher's stays as it is."""
+    for model in ("claude-x@1", "anthropic/claude-x@1", "publishers/anthropic/models/claude-x@1"):
+        assert bare_name(model) == "claude-x@1"
+    assert bare_name("some/other/thing") == "some/other/thing"

@@ -22,6 +22,7 @@ from tollway.domain.failure import Cause, Failure, Phase
 from tollway.domain.origin import Origin, parse_base_url
 from tollway.domain.provider import ProviderKind, ProviderRecord
 from tollway.domain.result import Err
+from tollway.domain.vertex import place_of
 
 _MAX_ROUTES = 4096
 _CLOSING = "The gateway is shutting down."
@@ -187,7 +188,10 @@ class HttpUpstream:
         if self._closed:
             return _DRAINED
         guarded = provider.tenant_id is not None
-        parsed = parse_base_url(provider.base_url, tenant_owned=guarded)
+        base_url = provider.base_url
+        if provider.kind is ProviderKind.VERTEX:
+            base_url = place_of(base_url)
+        parsed = parse_base_url(base_url, tenant_owned=guarded)
         if isinstance(parsed, Err):
             return Failure(Phase.CONNECT, Cause.FORBIDDEN_ADDRESS, parsed.error)
         if len(self._routes) >= _MAX_ROUTES:

@@ -32,6 +32,7 @@ from tollway.domain.receipt import Intent
 from tollway.domain.refusal import BadRequest, QuotaExceeded, Unavailable
 from tollway.domain.retry import used_up_s
 from tollway.domain.retry_budget import RetryBudget
+from tollway.domain.vertex import vertex_model
 
 _JOURNAL_FULL = Unavailable(
     "Usage cannot be recorded at the moment, so no request is accepted. Try again shortly.",
@@ -45,7 +46,9 @@ _Headers = tuple[Header, ...]
 _JSON: _Headers = ((b"content-type", b"application/json"), (b"accept", b"application/json"))
 _FOR_ANYBODY = frozenset({b"traceparent"})
 # What requests of ours are written in, and those of clients that have not said it.
-_VERSION: _Headers = ((b"anthropic-version", b"2023-06-01"),)
+_VERSION_NAME = b"anthropic-version"
+_VERSION: _Headers = ((_VERSION_NAME, b"2023-06-01"),)
+_IN_BODIES = frozenset({_VERSION_NAME})  # at Vertex
 # What is renamed per tenant; without any of them no namespace is needed.
 _NAMES = frozenset({"user", "prompt_cache_key", "safety_identifier", "metadata", "input"})
 
@@ -180,11 +183,12 @@ def _begin(
     carrier = carrier_for(
         exchange.inbound.endpoint,
         provider.kind,
+        target.model,
         translate_responses=provider.translate_responses,
         as_events=exchange.ask.as_events,
     )
     call: UpstreamCall | BadRequest = (
-        _not_served(exchange, provider)
+        _not_served(exchange, target, provider)
         if carrier is None
         else _call(exchange, carrier, target, provider, credential)
     )
@@ -245,7 +249,8 @@ def _call(
     provider: ProviderRecord,
     credential: CredentialRecord | None,
 ) -> UpstreamCall | BadRequest:
-    ask = exchange.ask
+    ask, at_vertex = exchange.ask, provider.kind is ProviderKind.VERTEX
+    version = exchange.facts.get(_VERSION_NAME) if at_vertex else None
     rendered = carrier.render(
         ask,
         Rewrite(
@@ -254,6 +259,7 @@ def _call(
             exchange.output_clamp or exchange.model.max_output_tokens,
             None if _NAMES.isdisjoint(ask.fields) else _namespace(exchange),
             None if exchange.kept is None else exchange.kept.upstream_id,
+            None if version is None else version.decode("latin-1"),
         ),
     )
     if isinstance(rendered, BadRequest):
@@ -261,10 +267,12 @@ def _call(
     exchange.dropped = rendered.dropped
     headers = rendered.headers or (_events(carrier.stream_type) if ask.stream else _JSON)
     forwarded = _FORWARDED if carrier.same else _FOR_ANYBODY
+    if at_vertex:
+        forwarded -= _IN_BODIES
     if not forwarded.isdisjoint(exchange.facts):
         headers += tuple(one for one in exchange.inbound.headers if one[0] in forwarded)
     if provider.kind is ProviderKind.ANTHROPIC and not (
-        carrier.same and b"anthropic-version" in exchange.facts
+        carrier.same and _VERSION_NAME in exchange.facts
     ):
         headers += _VERSION
     path, body = rendered.path, rendered.body
@@ -276,8 +284,15 @@ def _events(stream_type: bytes) -> _Headers:
     return (b"content-type", b"application/json"), (b"accept", stream_type)
 
 
-def _not_served(exchange: Exchange, provider: ProviderRecord) -> BadRequest:
+def _not_served(exchange: Exchange, target: Target, provider: ProviderRecord) -> BadRequest:
     path = exchange.inbound.endpoint.path.decode()
+    if provider.kind is ProviderKind.VERTEX and vertex_model(target.model) is None:
+        return BadRequest(
+            f"The model {exchange.model.name!r} is not served: its target at Vertex does not say "
+            "who publishes it. Take another model.",
+            "unsupported_model",
+            "model",
+        )
     return BadRequest(
         f"The model {exchange.model.name!r} is not served at {path}: its provider is of the kind "
         f"{provider.kind.value}. Take another model, or another endpoint.",

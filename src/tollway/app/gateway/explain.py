@@ -25,9 +25,10 @@ from tollway.domain.hold import CounterRef, Hold, Rule, RuleSet, Stand
 from tollway.domain.ids import KeyId
 from tollway.domain.key import is_live
 from tollway.domain.model import Target
-from tollway.domain.provider import ProviderRecord
+from tollway.domain.provider import ProviderKind, ProviderRecord
 from tollway.domain.quota import Metric
 from tollway.domain.refusal import BadRequest, QuotaExceeded, Refusal
+from tollway.domain.vertex import NO_PUBLISHER, vertex_model
 from tollway.domain.window import FOREVER_S, Window, frees_s
 
 _NS = 1_000_000_000
@@ -281,8 +282,8 @@ class _Walk:
         credential = provider.credentials[0] if provider.credentials else None
         account = gateway.accounts.get(provider, credential, target.model)
         problem = None if refused is None else _why(refused)
-        if carrier_for(exchange.inbound.endpoint, provider.kind) is None:
-            problem = f"A provider of the kind {provider.kind.value} does not serve this endpoint."
+        if carrier_for(exchange.inbound.endpoint, provider.kind, target.model) is None:
+            problem = _unserved(target, provider)
         return TargetFound(
             provider.id,
             provider.name,
@@ -314,6 +315,14 @@ class _Walk:
             "unsupported_endpoint",
             "model",
         )
+
+
+def _unserved(target: Target, provider: ProviderRecord) -> str:
+    if provider.kind is not ProviderKind.VERTEX:
+        return f"A provider of the kind {provider.kind.value} does not serve this endpoint."
+    if vertex_model(target.model) is None:
+        return f"{target.model!r} does not say whose it is. {NO_PUBLISHER}"
+    return f"A provider of the kind vertex does not serve {target.model!r} at this endpoint."
 
 
 def _why(refused: Refusal) -> str:

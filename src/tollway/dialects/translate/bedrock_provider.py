@@ -85,9 +85,14 @@ def write(talk: Talk, model: str) -> Written:
 
 
 def path(model: str, stream: bool) -> str:
-    """Below the base URL. A model's id or ARN is one segment, so its signs are escaped."""
+    """Below the base URL."""
+    return f"{model_path(model)}/converse{'-stream' if stream else ''}"
+
+
+def model_path(model: str) -> str:
+    """Where a model is. Its id or ARN is one segment, so its signs are escaped."""
     name = "".join(chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in model.encode())
-    return f"/model/{name}/converse{'-stream' if stream else ''}"
+    return f"/model/{name}"
 
 
 def _limits(talk: Talk) -> dict[str, Any]:
@@ -127,7 +132,7 @@ def _output(talk: Talk, thinking: dict[str, Any] | None) -> dict[str, Any]:
     said: dict[str, Any] = {} if talk.format is None else {"textFormat": _format(talk.format)}
     effort = "" if talk.reasoning is None else talk.reasoning.effort
     # Who decides by itself how much to think knows efforts too; others would refuse the word.
-    if thinking == {"type": "adaptive"} and effort in _EFFORTS:
+    if thinking is not None and thinking["type"] == "adaptive" and effort in _EFFORTS:
         said["effort"] = effort
     return said
 

@@ -95,11 +95,16 @@ def request_of(talk: Talk, model: str) -> tuple[dict[str, Any], tuple[Feature, .
 
 def path(model: str, stream: bool) -> str:
     """The model is part of the path, and so is whether it streams."""
-    name = model if model.startswith("models/") else f"models/{model}"
-    quoted = _NOT_IN_PATHS.sub(lambda found: f"%{found[0][0]:02X}".encode(), name.encode())
-    return f"/{quoted.decode()}:" + (
+    return f"{model_path(model)}:" + (
         "streamGenerateContent?alt=sse" if stream else "generateContent"
     )
+
+
+def model_path(model: str) -> str:
+    """Where a model is, before what is asked of it."""
+    name = model if model.startswith("models/") else f"models/{model}"
+    quoted = _NOT_IN_PATHS.sub(lambda found: f"%{found[0][0]:02X}".encode(), name.encode())
+    return f"/{quoted.decode()}"
 
 
 def _config(talk: Talk) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from tollway.dialects.ask import Ask, Heading
+from tollway.dialects.blocks import blocks_of
 from tollway.dialects.translate.messages_writer import (
     CALLER,
     STOP_REASONS,
@@ -40,6 +41,7 @@ from tollway.domain.refusal import BadRequest
 
 _load = msgspec.json.Decoder().decode
 _CHOICES = {"auto": "auto", "any": "any", "none": "none", "tool": "named"}
+_DISPLAYS = ("summarized", "omitted")
 _KNOWN = frozenset(
     {
         "model", "messages", "system", "tools", "tool_choice", "max_tokens", "stream",
@@ -106,6 +108,15 @@ def _read(body: dict[str, Any]) -> Talk:
         _number(body, "top_k", int),
         tuple(one for one in body.get("stop_sequences") or () if isinstance(one, str)),
         end_user=text_of(metadata, "user_id"),
+        left_out=("citations",) if _cites(body.get("messages")) else (),
+    )
+
+
+def _cites(messages: Any) -> bool:
+    """Whether answers are to name places in documents: no other dialect has words for them."""
+    return any(
+        isinstance(citations := block.get("citations"), dict) and citations.get("enabled") is True
+        for block in blocks_of(messages)
     )
 
 
@@ -119,10 +130,20 @@ def _message(message: Any, at: str) -> Message:
     if isinstance(content, str):
         parts: tuple[Part, ...] = (Text(content),) if content else ()
     else:
-        blocks = enumerate(_list(content, f"{at}.content"))
-        found = (_block(block, f"{at}.content.{number}") for number, block in blocks)
-        parts = tuple(part for part in found if part is not None)
+        parts = _blocks(_list(content, f"{at}.content"), f"{at}.content")
     return Message("assistant" if role == "assistant" else "user", parts)
+
+
+def _blocks(blocks: list[Any], at: str) -> tuple[Part, ...]:
+    """What is said about a document stands before it, in words."""
+    parts: list[Part] = []
+    for number, block in enumerate(blocks):
+        part = _block(block, f"{at}.{number}")
+        if isinstance(part, Document) and text_of(block, "context"):
+            parts.append(Text(text_of(block, "context")))
+        if part is not None:
+            parts.append(part)
+    return tuple(parts)
 
 
 def _block(block: Any, at: str) -> Part | None:
@@ -153,8 +174,7 @@ def _result(block: dict[str, Any], at: str, *, cached: bool) -> ToolResult:
     if isinstance(content, str):
         parts = (Text(content),)
     elif content is not None:
-        found = (_block(one, f"{at}.content.{n}") for n, one in enumerate(_list(content, at)))
-        parts = tuple(part for part in found if part is not None)
+        parts = _blocks(_list(content, at), f"{at}.content")
     if any(not isinstance(part, Text | Image | Document) for part in parts):
         raise _WrongError(f"{at}.content", "holds what a result cannot.", "unsupported_parameter")
     id_ = _text(block, "tool_use_id", at)
@@ -170,6 +190,8 @@ def _source(block: dict[str, Any], at: str, *, cached: bool) -> Image | Document
     url = text_of(source, "url") if kind == "url" else ""
     if kind == "text" and block["type"] == "document":
         return Document("text/plain", text=data, name=name, cached=cached)
+    if kind == "content" and block["type"] == "document":
+        return Document("text/plain", text=_content(source, at), name=name, cached=cached)
     if not url and not (kind == "base64" and media_type and data):
         message = "must be base64 with its media type, or a URL."
         raise _WrongError(f"{at}.source", message, "unsupported_parameter")
@@ -178,6 +200,18 @@ def _source(block: dict[str, Any], at: str, *, cached: bool) -> Image | Document
     if block["type"] == "image":
         return Image(media_type, data, url, cached=cached)
     return Document(media_type, data, url, name=name, cached=cached)
+
+
+def _content(source: dict[str, Any], at: str) -> str:
+    """A document made of texts."""
+    content = source.get("content")
+    if isinstance(content, str):
+        return content
+    blocks = _list(content, f"{at}.source.content")
+    if any(not isinstance(one, dict) or one.get("type") != "text" for one in blocks):
+        message = "must be made of texts."
+        raise _WrongError(f"{at}.source.content", message, "unsupported_parameter")
+    return "\n".join(_text(one, "text", f"{at}.source.content") for one in blocks)
 
 
 def _system(value: Any) -> tuple[Text, ...]:
@@ -234,12 +268,13 @@ def _reasoning(thinking: dict[str, Any], effort: str) -> Reasoning | None:
         return Reasoning("none")
     if kind is None and not effort:
         return None
-    budget, shown = thinking.get("budget_tokens"), thinking.get("display")
+    budget, shown = thinking.get("budget_tokens"), text_of(thinking, "display")
     return Reasoning(
         effort,
         budget if type(budget) is int else None,
         None if kind is None else shown != "omitted",
         kind == "adaptive",
+        shown if shown in _DISPLAYS else "",
     )
 
 

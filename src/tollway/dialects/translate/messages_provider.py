@@ -70,6 +70,13 @@ _CACHED = {"cache_control": {"type": "ephemeral"}}
 
 def write(talk: Talk, model: str) -> Written:
     """The request. Raises CannotCarryError."""
+    body, dropped = request_of(talk, model)
+    return Written(encode(body), dropped)
+
+
+def request_of(talk: Talk, model: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The request as values that nobody else holds, and what was left out. Raises
+    CannotCarryError."""
     dropped = [name for name in _HINTS if getattr(talk, name) is not None]
     most = talk.max_output or DEFAULT_OUTPUT_TOKENS
     thinking = thinking_of(talk.reasoning, most)
@@ -100,7 +107,7 @@ def write(talk: Talk, model: str) -> Written:
         body["metadata"] = {"user_id": talk.end_user}
     if talk.stream:
         body["stream"] = True
-    return Written(encode(body), tuple(dropped))
+    return body, tuple(dropped)
 
 
 def _sampling(talk: Talk) -> dict[str, Any]:

@@ -138,6 +138,7 @@ class Reasoning(NamedTuple):
     budget: int | None = None
     shown: bool | None = None
     adaptive: bool = False  # the model decides how much
+    display: str = ""  # summarized | omitted, for models that ask how to show it; empty: not said
 
 
 class Talk(NamedTuple):

@@ -19,15 +19,16 @@ def thinking_of(reasoning: Reasoning | None, most: int) -> dict[str, Any] | None
         return None
     if reasoning.effort == "none":
         return {"type": "disabled"}
+    display = {"display": reasoning.display} if reasoning.display else {}
     if reasoning.adaptive:
-        return {"type": "adaptive"}
+        return {"type": "adaptive", **display}
     budget = reasoning.budget or _BUDGETS.get(reasoning.effort)
     if budget is None:
         return None
     budget = min(budget, most - _LEAST_BUDGET)
     if budget < _LEAST_BUDGET:
         return None
-    return {"type": "enabled", "budget_tokens": budget}
+    return {"type": "enabled", "budget_tokens": budget, **display}
 
 
 def may_think(talk: Talk) -> bool:

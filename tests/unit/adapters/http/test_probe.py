@@ -217,5 +217,5 @@ def test_vertex_counts_a_word():
     with provider() as (good, asked):
         theirs = record(good.base_url, kind=ProviderKind.VERTEX)
         assert probe().probe(theirs, KEY).ok
-        path = "/v1/models/gemini-2.5-flash:countTokens"
+        path = "/v1/publishers/google/models/gemini-2.5-flash:countTokens"
         assert asked == [(path, f"Bearer {SECRET}")]

@@ -4,6 +4,9 @@ import subprocess
 import sys
 
 from tollway.adapters.system.price_seed import read_seed
+from tollway.domain.price_book import Place, PriceBook, find_price
+from tollway.domain.pricing import cost_nusd
+from tollway.domain.usage import Usage
 
 
 def test_an_entry_keeps_its_id():
@@ -24,6 +27,15 @@ def test_everybodys_and_seeded():
     for entry in read_seed():
         assert (entry.tenant_id, entry.provider_id, entry.source) == (None, None, "seed")
         assert entry.provider_kind
+
+
+def test_claude_at_vertex_has_a_price():
+    """Of caches too, however the target is written."""
+    book = PriceBook(read_seed())
+    for model in ("claude-sonnet-4-5@20250929", "publishers/anthropic/models/claude-opus-4-6"):
+        price = find_price(book, Place(("vertex",)), model, at_s=2_000_000_000)
+        assert price is not None
+        assert cost_nusd(price, Usage(1, 1, 1, 1)) > 0
 
 
 def test_nothing_is_read_at_import():

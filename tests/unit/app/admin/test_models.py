@@ -25,6 +25,7 @@ from tollway.app.admin.commands.models import (
     ensure_model,
     update_model,
 )
+from tollway.app.admin.commands.providers import ProviderSpec, create_provider
 from tollway.app.admin.queries.routing import list_models, read_model
 from tollway.app.ports_directory import Page
 from tollway.domain.account import Role
@@ -267,3 +268,18 @@ def test_a_deleted_model_is_gone_with_its_grants(work):
     assert work.uow.grants.page(Page()) == []
     assert refused(delete_model(work, "mdl_platform")) == ("not_found", "")
     assert facts(work.uow)[-1] == ("model.deleted", "mdl_platform", {"name": "platform-model"})
+
+
+def test_a_target_at_vertex_says_whose_it_is(work):
+    """Or where it would be sent is a guess. One that stood before it had to stays."""
+    at = "https://aiplatform.googleapis.com/v1/projects/p/locations/global"
+    made = done(create_provider(work, ProviderSpec("vx", "vertex", at)))
+    for name in ("claude-sonnet-4-5@20250929", "gemini-2.5-flash", "meta/llama-x"):
+        assert done(create_model(work, spec(name.replace("/", "-"), [Target(made.id, name)])))
+    wanted = spec("unclear", [Target(made.id, "llama-x")])
+    refused_as = create_model(work, wanted)
+    assert refused(refused_as) == ("invalid", "targets")
+    assert "meta/llama" in refused_as.error.message
+    assert done(
+        create_model(work, spec("fine", [replace(OWN, model="llama-x")], tenant_id="ten_listed"))
+    )

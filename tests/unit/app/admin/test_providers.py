@@ -90,13 +90,16 @@ def test_bedrock_is_in_a_region(work, theirs):
     assert said(update_provider(theirs, moved)).startswith("A provider of kind bedrock needs its")
 
 
-def test_vertex_is_at_a_publisher(work):
-    """Its base URL names the project, and ends where Google's models begin."""
+def test_vertex_is_in_a_location(work):
+    """Its base URL names the project, and ends in the location or where Google's models begin."""
     there = "https://eu-aiplatform.googleapis.com/v1/projects/p/locations/eu"
-    for url in (there, "https://aiplatform.googleapis.com", None):
+    elsewhere = f"{there}/publishers/anthropic"
+    for url in (elsewhere, "https://aiplatform.googleapis.com", None):
         assert refused(create_provider(work, spec("a", "vertex", url))) == ("invalid", "base_url")
     made = done(create_provider(work, spec("a", "vertex", f"{there}/publishers/google/")))
     assert made.base_url == f"{there}/publishers/google"
+    made = done(create_provider(work, spec("b", "vertex", there)))
+    assert made.base_url == there
 
 
 def test_kinds_with_a_usual_place_need_no_address(work):

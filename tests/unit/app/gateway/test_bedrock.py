@@ -391,3 +391,94 @@ async def test_what_bedrock_does_not_have():
     embed = {"model": "m", "input": "x"}
     _, verdict = await made.ask(embed, endpoint=ENDPOINTS[b"/v1/embeddings"])
     assert (verdict.code, verdict.param) == ("unsupported_endpoint", "model")
+
+
+async def test_what_messages_say_and_converse_can_carry():
+    """Nothing of it is lost: thinking and how it is shown, breakpoints, pictures and documents (in
+    results too), failures, the one tool that must be called."""
+    mark = {"cache_control": {"type": "ephemeral"}}
+    picture = {"type": "base64", "media_type": "image/png", "data": PIXEL}
+    pdf = {"type": "base64", "media_type": "application/pdf", "data": "JVBERg=="}
+    document = {"type": "document", "title": "a", "source": pdf}
+    spoken = [
+        {"type": "thinking", "thinking": "hm", "signature": "s1"},
+        {"type": "redacted_thinking", "data": "UkVE"},
+        {"type": "tool_use", "id": "c1", "name": "look", "input": {"at": 1}, **mark},
+    ]
+    result = {"type": "tool_result", "tool_use_id": "c1", "is_error": True, **mark}
+    result["content"] = [
+        {"type": "text", "text": "bad"},
+        {"type": "image", "source": picture},
+        document,
+    ]
+    about = {**document, "context": "old", **mark}
+    body = {
+        "max_tokens": 4000,
+        "system": [{"type": "text", "text": "brief", **mark}],
+        "messages": [
+            {"role": "user", "content": [{"type": "image", "source": picture, **mark}]},
+            {"role": "assistant", "content": spoken},
+            {"role": "user", "content": [about, result]},
+        ],
+        "tools": [{"name": "look", "description": "x", "input_schema": SCHEMA, **mark}],
+        "tool_choice": {"type": "auto"},
+        "thinking": {"type": "adaptive", "display": "summarized"},
+        "output_config": {"effort": "high"},
+        "stop_sequences": ["x"],
+        "metadata": {"user_id": "alice"},
+    }
+    made = bench(whole(json.dumps(REPLY).encode()))
+    client, _ = await made.ask({"model": "m", **body}, endpoint=MESSAGES)
+    assert b"warning" not in dict(client.headers)
+    sent = json.loads(made.upstream.calls[0].body)
+    point = {"cachePoint": {"type": "default"}}
+    image = {"image": {"format": "png", "source": {"bytes": PIXEL}}}
+
+    def file(name):
+        return {"document": {"format": "pdf", "name": name, "source": {"bytes": "JVBERg=="}}}
+
+    assert sent["requestMetadata"]["end_user"] != "alice"
+    del sent["requestMetadata"]
+    said = [{"text": "bad"}, image, file("a 2")]
+    assert sent == {
+        "system": [{"text": "brief"}, point],
+        "messages": [
+            {"role": "user", "content": [image, point]},
+            {
+                "role": "assistant",
+                "content": [
+                    {"reasoningContent": {"reasoningText": {"text": "hm", "signature": "s1"}}},
+                    {"reasoningContent": {"redactedContent": "UkVE"}},
+                    {"toolUse": {"toolUseId": "c1", "name": "look", "input": {"at": 1}}},
+                    point,
+                ],
+            },
+            {
+                "role": "user",
+                "content": [
+                    {"toolResult": {"toolUseId": "c1", "content": said, "status": "error"}},
+                    point,
+                    {"text": "old"},
+                    file("a"),
+                    point,
+                ],
+            },
+        ],
+        "toolConfig": {
+            "tools": [
+                {
+                    "toolSpec": {
+                        "name": "look",
+                        "description": "x",
+                        "inputSchema": {"json": SCHEMA},
+                    }
+                },
+                point,
+            ],
+            "toolChoice": {"auto": {}},
+        },
+        "inferenceConfig": {"maxTokens": 4000, "stopSequences": ["x"]},
+        "additionalModelRequestFields": {"thinking": {"type": "adaptive", "display": "summarized"}},
+        "additionalModelResponseFieldPaths": ["/stop_sequence"],
+        "outputConfig": {"effort": "high"},
+    }

@@ -18,7 +18,8 @@ from tests.fakes.pipeline import (
 )
 from tollway.dialects.stream import StreamReader
 from tollway.domain.failure import Cause, Failure, Phase
-from tollway.domain.ids import ProviderId
+from tollway.domain.ids import ModelId, ProviderId
+from tollway.domain.model import ModelRecord, Target
 from tollway.domain.provider import ProviderKind
 
 MORE = "word " * 800  # 4,000 bytes: 1,000 tokens by our estimate
@@ -126,7 +127,9 @@ async def test_ollama_and_vertex(client: str, kind: ProviderKind, payer: str) ->
     pieces += [by.leave] if payer == "client_gone" else []
     script = Script(headers=head, pieces=pieces, failure=None if payer == "client_gone" else RESET)
     served = {ProviderId("prv_one"): provider("one", kind=kind)}
-    made = make_bench(script, config=snapshot(providers=served))
+    target = Target(ProviderId("prv_one"), "gemini-2.5-flash")
+    models = {(None, "m"): ModelRecord(ModelId("mdl_m"), "m", (target,))}
+    made = make_bench(script, config=snapshot(providers=served, models=models))
     await ask(made, client, stream=True, by=by)
     [row] = made.journal.receipts
     assert (row.payer, row.usage_source) == (payer, "estimated")

@@ -21,8 +21,10 @@ from tollway.app.gateway.explain import Asked, explain
 from tollway.app.ports import Counted, StoreUnavailableError
 from tollway.app.pricing import PriceList, Pricing
 from tollway.dialects.registry import ENDPOINTS
-from tollway.domain.ids import ProviderId
+from tollway.domain.ids import ModelId, ProviderId
+from tollway.domain.model import ModelRecord, Target
 from tollway.domain.price_book import Entry
+from tollway.domain.provider import ProviderKind
 from tollway.domain.quota import Mode, QuotaPlace, place_of
 from tollway.web.gateway.explained import asked_of, explanation_values
 
@@ -175,6 +177,28 @@ async def test_targets_in_their_order_with_what_stands_against_them():
     object.__setattr__(made.gateway, "counting", Sums(used=1))
     refusal = (await told(made))["refusal"]
     assert (refusal["phase"], refusal["status"]) == ("attempt", 429)
+
+
+@pytest.mark.parametrize(
+    ("model", "endpoint", "problem"),
+    [
+        ("claude-x", b"/v1/chat/completions", None),
+        ("claude-x", b"/v1/messages/count_tokens", None),
+        ("gemini-x", b"/v1/messages/count_tokens", "does not serve 'gemini-x' at this endpoint"),
+        ("llama-x", b"/v1/chat/completions", "does not say whose it is"),
+    ],
+)
+async def test_what_is_served_at_vertex_is_told_by_model(model, endpoint, problem):
+    """It depends on who publishes it."""
+    at = provider("one", kind=ProviderKind.VERTEX)
+    record = ModelRecord(ModelId("mdl_m"), "m", (Target(at.id, model),))
+    config = snapshot(providers={at.id: at}, models={(None, "m"): record})
+    body = b'{"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]}'
+    found = await told(bench(config), body, endpoint=ENDPOINTS[endpoint])
+    [target] = found["targets"]
+    assert (problem is None) == (target["problem"] is None)
+    assert problem is None or problem in target["problem"]
+    assert (found["refusal"] is None) == (problem is None)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,16 @@ from dataclasses import replace
 
 import pytest
 
-from tests.fakes.pipeline import Script, make_bench, provider, snapshot, streamed, whole
+from tests.fakes.pipeline import (
+    Script,
+    chunk,
+    make_bench,
+    provider,
+    reply,
+    snapshot,
+    streamed,
+    whole,
+)
 from tests.unit.app.gateway.test_bedrock import ASKS, ENDS, HI, PIXEL, SCHEMA
 from tollway.dialects.registry import ENDPOINTS
 from tollway.domain.failure import Cause, Failure, Phase, client_status
@@ -55,11 +64,11 @@ STREAM = [
 ]
 
 
-def bench(*scripts, credentials=()):
+def bench(*scripts, credentials=(), model=MODEL):
     """A pipeline whose model is at Vertex."""
     id_ = ProviderId("prv_one")
     at = replace(provider("one", kind=ProviderKind.VERTEX), credentials=credentials)
-    models = {(None, "m"): ModelRecord(ModelId("mdl_m"), "m", (Target(id_, MODEL),))}
+    models = {(None, "m"): ModelRecord(ModelId("mdl_m"), "m", (Target(id_, model),))}
     return make_bench(*scripts, config=snapshot(("one",), providers={id_: at}, models=models))
 
 
@@ -71,7 +80,10 @@ async def test_a_whole_answer(dialect):
     client, verdict = await made.ask({"model": "m", **body}, endpoint=endpoint)
     assert (verdict, client.status) == (None, 200)
     [call] = made.upstream.calls
-    assert (call.path, json.loads(call.body)) == (f"/models/{MODEL}:generateContent", ASKED)
+    assert (call.path, json.loads(call.body)) == (
+        f"/publishers/google/models/{MODEL}:generateContent",
+        ASKED,
+    )
     assert b"hello" in client.body
     assert b"call_r1_1" in client.body
     [row] = made.journal.receipts
@@ -86,7 +98,7 @@ async def test_a_stream(dialect):
     client, verdict = await made.ask({"model": "m", **body, "stream": True}, endpoint=endpoint)
     assert (verdict, client.ended) == (None, "finished")
     [call] = made.upstream.calls
-    assert call.path == f"/models/{MODEL}:streamGenerateContent?alt=sse"
+    assert call.path == f"/publishers/google/models/{MODEL}:streamGenerateContent?alt=sse"
     assert ENDS[dialect] in client.body
     [row] = made.journal.receipts
     assert (row.input, row.output, row.usage_source) == (5, 2, "provider")
@@ -103,3 +115,48 @@ async def test_an_account_without_a_token():
     _, verdict = await made.ask({"model": "m", **HI}, endpoint=CHAT)
     assert isinstance(verdict, Failure)
     assert (verdict.cause, client_status(verdict)) == (Cause.CREDENTIAL, 502)
+
+
+async def test_nobody_is_asked_for_a_model_of_an_unknown_publisher():
+    """It was configured before its name had to say so."""
+    made = bench(model="llama-x")
+    _, verdict = await made.ask({"model": "m", **HI}, endpoint=CHAT)
+    assert (verdict.code, verdict.param) == ("unsupported_model", "model")
+    assert (made.upstream.calls, made.journal.receipts) == ([], [])
+
+
+LLAMA = "meta/llama-3.3-70b-instruct-maas"
+OPEN = "/endpoints/openapi/chat/completions"
+
+
+@pytest.mark.parametrize("dialect", ASKS)
+async def test_others_speak_chat_completions(dialect):
+    """At one endpoint for all publishers; clients of it are passed, the rest translated."""
+    endpoint, body = ASKS[dialect]
+    made = bench(whole(reply()), model=LLAMA)
+    client, verdict = await made.ask({"model": "m", **body}, endpoint=endpoint)
+    assert (verdict, client.status) == (None, 200)
+    [call] = made.upstream.calls
+    sent = json.loads(call.body)
+    assert (call.path, sent["model"]) == (OPEN, LLAMA)
+    if dialect == "chat":
+        assert sent == {**body, "model": LLAMA}
+        assert client.body == reply()
+    [row] = made.journal.receipts
+    assert (row.input, row.output, row.usage_source) == (5, 2, "provider")
+    assert row.target_model == LLAMA
+
+
+@pytest.mark.parametrize("dialect", ASKS)
+async def test_others_stream(dialect):
+    """Usage is asked for, and counted once."""
+    endpoint, body = ASKS[dialect]
+    end = chunk(finish="stop") + chunk(choices=[], usage=(5, 2)) + b"data: [DONE]\n\n"
+    made = bench(streamed(chunk("hel"), chunk("lo"), end), model=LLAMA)
+    client, verdict = await made.ask({"model": "m", **body, "stream": True}, endpoint=endpoint)
+    assert (verdict, client.ended) == (None, "finished")
+    [call] = made.upstream.calls
+    assert call.path == OPEN
+    assert json.loads(call.body)["stream_options"] == {"include_usage": True}
+    [row] = made.journal.receipts
+    assert (row.input, row.output, row.usage_source) == (5, 2, "provider")

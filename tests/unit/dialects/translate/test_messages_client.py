@@ -183,11 +183,43 @@ def test_a_conversation_with_tools():
             },
             Document("text/plain", text="words"),
         ),
+        (
+            {"type": "document", "source": {"type": "content", "content": "words"}},
+            Document("text/plain", text="words"),
+        ),
+        (
+            {
+                "type": "document",
+                "source": {
+                    "type": "content",
+                    "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}],
+                },
+            },
+            Document("text/plain", text="a\nb"),
+        ),
     ],
 )
 def test_pictures_and_documents(block, part):
     """By bytes, by address, in words."""
     assert one(block) == (part,)
+
+
+def test_what_is_said_about_a_document():
+    """Stands before it; citations, which nobody else can give, are told of as left out."""
+    block = {
+        "type": "document",
+        "source": {"type": "text", "media_type": "text/plain", "data": "words"},
+        "context": "of the year 1900",
+        "citations": {"enabled": True},
+    }
+    document = Document("text/plain", text="words")
+    assert one(block) == (Text("of the year 1900"), document)
+    assert one({**block, "context": None}) == (document,)
+    result = {"type": "tool_result", "tool_use_id": "t", "content": [block]}
+    assert one(result)[0].parts == (Text("of the year 1900"), document)
+    for said, told in ((block, ("citations",)), ({**block, "citations": None}, ())):
+        talk = asked(messages=[{"role": "user", "content": [said]}])
+        assert talk.left_out == told
 
 
 def test_a_system_message_between_turns_keeps_its_place():
@@ -241,6 +273,23 @@ def test_a_system_message_between_turns_keeps_its_place():
             "messages.0.content.0.content",
             "unsupported_parameter",
         ),
+        (
+            {
+                "messages": [
+                    {
+                        "role": "user",
+                        "content": [
+                            {
+                                "type": "document",
+                                "source": {"type": "content", "content": [{"type": "image"}]},
+                            }
+                        ],
+                    }
+                ]
+            },
+            "messages.0.content.0.source.content",
+            "unsupported_parameter",
+        ),
         ({"system": [{"type": "image"}]}, "system.0", "invalid_type"),
         ({"system": 5}, "system", "invalid_type"),
         ({"tools": 5}, "tools", "invalid_type"),
@@ -265,7 +314,10 @@ def test_how_much_to_think():
     """Not at all, as the model likes, and shown or not."""
     assert asked(thinking={"type": "disabled"}).reasoning == Reasoning("none")
     adaptive = asked(thinking={"type": "adaptive", "display": "omitted"}).reasoning
-    assert adaptive == Reasoning(shown=False, adaptive=True)
+    assert adaptive == Reasoning(shown=False, adaptive=True, display="omitted")
+    shown = asked(thinking={"type": "adaptive", "display": "summarized"}).reasoning
+    assert shown == Reasoning(shown=True, adaptive=True, display="summarized")
+    assert asked(thinking={"type": "adaptive", "display": 5}).reasoning.display == ""
     assert asked(output_config={"effort": "low"}).reasoning == Reasoning("low")
 
 

@@ -182,4 +182,6 @@ def test_every_pair_is_carried():
     """Each dialect that clients chat in reaches each kind of provider."""
     for path in (b"/v1/chat/completions", b"/v1/messages", b"/v1/responses"):
         for kind in ProviderKind:
-            assert carrier_for(ENDPOINTS[path], kind) is not None, (path, kind)
+            assert carrier_for(ENDPOINTS[path], kind, "gemini-x") is not None, (path, kind)
+        for model in ("claude-x", "meta/llama-x"):
+            assert carrier_for(ENDPOINTS[path], ProviderKind.VERTEX, model) is not None, model

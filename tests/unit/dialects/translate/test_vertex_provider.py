@@ -33,8 +33,9 @@ def test_most_is_the_same():
     """Bytes, what is left out, and the path."""
     talk = Talk((HI,), system=(Text("be brief"),), tools=(Tool("a"),), parallel_tools=False)
     assert PROVIDER.write(talk, MODEL) == gemini_provider.PROVIDER.write(talk, MODEL)
-    assert PROVIDER.path(MODEL, True) == f"/models/{MODEL}:streamGenerateContent?alt=sse"
-    assert PROVIDER.path(MODEL, False) == f"/models/{MODEL}:generateContent"
+    at = f"/publishers/google/models/{MODEL}"
+    assert PROVIDER.path(MODEL, True) == f"{at}:streamGenerateContent?alt=sse"
+    assert PROVIDER.path(MODEL, False) == f"{at}:generateContent"
 
 
 def test_calls_have_no_ids():

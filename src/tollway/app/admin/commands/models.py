@@ -18,8 +18,10 @@ from tollway.app.views import ModelView
 from tollway.domain.ids import ModelId, TenantId, make_id
 from tollway.domain.model import Strategy, Target
 from tollway.domain.policy import Action
+from tollway.domain.provider import ProviderKind
 from tollway.domain.quota import Scope
 from tollway.domain.result import Err, Ok, Result
+from tollway.domain.vertex import NO_PUBLISHER, vertex_model
 
 MAX_TARGETS = 32
 _NEW = ModelId("")
@@ -161,6 +163,8 @@ def _check_targets(work: Work, model: ModelView, kept: Sequence[Target]) -> Reje
         provider = work.uow.providers.get(target.provider_id)
         if provider is None or provider.tenant_id not in owners:
             return Rejected("targets", f"There is no provider {target.provider_id!r} to use.")
+        if provider.kind is ProviderKind.VERTEX and vertex_model(target.model) is None:
+            return Rejected("targets", f"{target.model!r} does not say whose it is. {NO_PUBLISHER}")
     return None
 
 

@@ -30,7 +30,7 @@ from tollway.domain.policy import Action
 from tollway.domain.provider import DEFAULT_BASE_URLS, ProviderKind, StreamUsage
 from tollway.domain.quota import Scope
 from tollway.domain.result import Err, Ok, Result
-from tollway.domain.vertex import NO_PUBLISHER, is_place
+from tollway.domain.vertex import NO_PLACE, is_place
 
 _TIMEOUTS = (
     "connect_timeout_s",
@@ -223,7 +223,7 @@ def _check(work: Work, provider: ProviderView, before: ProviderView | None) -> R
     if wrong is None and provider.kind is ProviderKind.BEDROCK:
         wrong = _check_region(provider.base_url)
     if wrong is None and provider.kind is ProviderKind.VERTEX and not is_place(provider.base_url):
-        wrong = Rejected("base_url", NO_PUBLISHER)
+        wrong = Rejected("base_url", NO_PLACE)
     return wrong
 
 
