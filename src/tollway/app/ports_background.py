@@ -50,12 +50,13 @@ class Notes(Protocol):
 
 
 class Found(NamedTuple):
-    """An answer whose usage became known after its attempt was booked."""
+    """An answer whose usage became known after its attempt was booked, at `since_s` (UTC)."""
 
     place: str  # of the record, for `forget`
     request_id: str
     attempt: int
     usage: Usage
+    since_s: float
 
 
 class FoundNotes(Protocol):

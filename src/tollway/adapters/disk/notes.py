@@ -69,7 +69,8 @@ class DiskNotes:
         found = []
         for path in self._named(_FOUND)[:most]:
             try:
-                found.append(Found(str(path), *_decode_found(path.read_bytes())))
+                said = _decode_found(path.read_bytes())
+                found.append(Found(str(path), *said, path.stat().st_mtime))
             except FileNotFoundError:
                 continue
             except msgspec.DecodeError as error:

@@ -4,6 +4,7 @@ forgotten. So ledger and counters cannot part, whoever dies in between.
 """
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from tollway.domain.usage import USAGE_CLASSES
 
 _log = logging.getLogger(__name__)
 _AT_ONCE = 100
+_WAITS_S = 7 * 86_400.0  # for an attempt's first outcome, which is in a journal of this machine
 
 
 class Amending:
@@ -26,11 +28,14 @@ class Amending:
         ledger: AmendableLedger,
         pricing: Pricing,
         count_again: Callable[[], bool],
+        *,
+        now_s: Callable[[], float] = time.time,
     ) -> None:
         self._notes = notes
         self._ledger = ledger
         self._pricing = pricing
         self._count_again = count_again
+        self._now_s = now_s
 
     def book(self) -> list[Found]:
         """Put right what there is; what the ledger has now. Nobody else may ship meanwhile. Raises
@@ -54,9 +59,19 @@ class Amending:
         """Whether the ledger has it now. An attempt that is not shipped yet has no row."""
         rows = [row for row in self._ledger.rows(found.request_id) if row.attempt == found.attempt]
         if not rows:
+            self._give_up_if_old(found)
             return False
         self._ledger.amend(self._pricing.priced([_as_used(rows[0], found)])[0])
         return True
+
+    def _give_up_if_old(self, found: Found) -> None:
+        """A first outcome that never comes was set aside: that is told elsewhere."""
+        if self._now_s() - found.since_s > _WAITS_S:
+            _log.warning(
+                "an answer in the background has no entry that could be put right",
+                extra={"request": found.request_id, "attempt": found.attempt},
+            )
+            self._notes.forget(found)
 
 
 def _as_used(first: Receipt, found: Found) -> Receipt:

@@ -82,7 +82,8 @@ def test_what_was_found_is_the_keepers(notes, folder):
     note.found(USED)
     assert notes.take(5) == []
     (found,) = notes.found(5)
-    assert found == Found(str(folder / "req_1-2.found"), "req_1", 2, USED)
+    place = folder / "req_1-2.found"
+    assert found == Found(str(place), "req_1", 2, USED, place.stat().st_mtime)
     assert notes.found(5) == [found]
     notes.forget(found)
     notes.forget(found)

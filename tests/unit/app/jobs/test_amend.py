@@ -14,6 +14,7 @@ from tollway.domain.usage import Usage
 
 STARTED_NS = 1_795_000_000_000_000_000
 REQUEST = "req_20261118abcdefabcdef00000001"
+SINCE_S = 1_795_000_000.0
 USED = Usage(10, 20, None, 7, 5)
 
 
@@ -44,7 +45,7 @@ def killed(attempt=1, **fields):
 
 
 def found(attempt=1, usage=USED):
-    return Found(f"place{attempt}", REQUEST, attempt, usage)
+    return Found(f"place{attempt}", REQUEST, attempt, usage, SINCE_S)
 
 
 @pytest.fixture(params=STORES)
@@ -53,8 +54,10 @@ def ledger(request, tmp_path):
         yield SqlLedger(engine)
 
 
-def run(notes, ledger, *, told=True):
-    amending = Amending(notes, ledger, Pricing(Prices()), lambda: told)
+def run(notes, ledger, *, told=True, after_s=0.0):
+    amending = Amending(
+        notes, ledger, Pricing(Prices()), lambda: told, now_s=lambda: SINCE_S + after_s
+    )
     return amending.tell(amending.book())
 
 
@@ -86,6 +89,14 @@ def test_a_first_outcome_is_waited_for(ledger):
     assert run(notes, ledger)
     assert total(ledger.rows(REQUEST)[1:]) == [10, 20, 0, 7, 5, 0, 0]
     assert not notes.left
+
+
+def test_a_first_outcome_that_never_comes_is_given_up(ledger):
+    """It was set aside, and is for a person to book."""
+    notes = KnownNotes(found())
+    for after_s, left in ((86_400.0, [found()]), (8 * 86_400.0, [])):
+        assert not run(notes, ledger, after_s=after_s)
+        assert notes.left == left
 
 
 def test_it_is_not_forgotten_before_counters_know(ledger):
