@@ -87,6 +87,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     upstream_proxy_url: str | None = None
     probes: Literal["free", "off"] = "free"  # of targets that do not answer
 
+    # Answers that providers make in the background (`background: true`): at a time in one worker,
+    # and how long one may take.
+    background_answers: Count = 256
+    background_timeout_s: Seconds = 3600.0
+
     # The ledger.
     journal_fsync: Literal["off", "interval", "always"] = "interval"
     journal_fsync_interval_s: Seconds = 1.0

@@ -488,3 +488,25 @@ def test_counters_are_what_a_model_says_at_length(kind, show):
 
     asyncio.run(play())
     show(f"{count} x 50 steps, seed {seed}")
+
+
+async def test_what_was_put_right_in_the_ledger_is_counted(stage):
+    """More or less than was booked here, and what is held meanwhile stays held."""
+    one = rule(quota(100, "tokens"))
+    stage.ledger.used[one.quota.id] = 30
+    running, ended = hold(one, tokens=20), hold(one, tokens=20)
+    assert [await stage.ask(running), await stage.ask(ended)] == [None, None]
+    stage.store.settle(ended, actual(10))
+    await stage.quiet()
+    assert await stage.left(one) == 40
+    keeping = asyncio.create_task(stage.keep_exact())
+    for used, left in ((65, 15), (35, 45)):
+        stage.ledger.used[one.quota.id] = used
+        stage.store.count_again()
+        async with asyncio.timeout(60):
+            while await stage.left(one) != left:
+                await asyncio.sleep(0.05)
+    keeping.cancel()
+    stage.store.settle(running, actual(20))
+    await stage.quiet()
+    assert await stage.left(one) == 45

@@ -50,22 +50,28 @@ class Keeper:
             self._make(connection, account, json.loads(request.body))
             return
         name, _, what = path.removeprefix("/v1/responses/").partition("/")
-        kept = account.responses.get(name)
+        kept = self._find(account, name)
         if kept is None:
             _fail(connection, 404, f"Response with id '{name}' not found.")
         elif (method, what) == ("GET", ""):
-            _tell(connection, kept)
+            tell(connection, kept)
         elif (method, what) == ("DELETE", ""):
             del account.responses[name], account.items[name]
-            _tell(connection, {"id": name, "object": "response.deleted", "deleted": True})
+            tell(connection, {"id": name, "object": "response.deleted", "deleted": True})
         elif (method, what) == ("GET", "input_items"):
             items = account.items[name]
             ends = {"first_id": items[0]["id"], "last_id": items[-1]["id"], "has_more": False}
-            _tell(connection, {"object": "list", "data": items, **ends})
+            tell(connection, {"object": "list", "data": items, **ends})
         elif (method, what) == ("POST", "cancel"):
-            _fail(connection, 400, f"Response '{name}' was not made in the background.")
+            self._cancel(connection, name)
         else:
             _fail(connection, 405, "Not allowed.")
+
+    def _find(self, account: Account, name: str) -> dict[str, Any] | None:
+        return account.responses.get(name)
+
+    def _cancel(self, connection: socket.socket, name: str) -> None:
+        _fail(connection, 400, f"Response '{name}' was not made in the background.")
 
     def _make(self, connection: socket.socket, account: Account, asked: dict[str, Any]) -> None:
         earlier = asked.get("previous_response_id")
@@ -81,12 +87,12 @@ class Keeper:
         }
         before = account.items[earlier] if earlier is not None else []
         said = " / ".join(item["content"][0]["text"] for item in [*before, given])
-        whole = _response(f"resp_{number:048x}", number, asked, said)
+        whole = response_of(f"resp_{number:048x}", number, asked, said)
         if asked["store"]:
             account.responses[whole["id"]] = whole
             account.items[whole["id"]] = [*before, given]
         if asked.get("stream"):
-            events = _events(whole, said, number)
+            events = events_of(whole, said, number)
             begun = events.index(b"event: response.completed") if asked["input"] == "hang" else 0
             connection.sendall(EVENTS_HEAD + b"content-length: %d\r\n\r\n" % len(events))
             if begun:
@@ -94,10 +100,11 @@ class Keeper:
                 self.released.wait(30)
             connection.sendall(events[begun:])
         else:
-            _tell(connection, whole)
+            tell(connection, whole)
 
 
-def _response(name: str, number: int, asked: dict[str, Any], said: str) -> dict[str, Any]:
+def response_of(name: str, number: int, asked: dict[str, Any], said: str) -> dict[str, Any]:
+    """A whole answer."""
     part = {"type": "output_text", "text": said, "annotations": []}
     item = {"type": "message", "id": f"msg_{number}", "status": "completed", "role": "assistant"}
     return {
@@ -117,7 +124,8 @@ def _response(name: str, number: int, asked: dict[str, Any], said: str) -> dict[
     }
 
 
-def _events(whole: dict[str, Any], said: str, number: int) -> bytes:
+def events_of(whole: dict[str, Any], said: str, number: int) -> bytes:
+    """The same as a stream."""
     item = {**whole["output"][0], "content": [], "status": "in_progress"}
     part = {"type": "output_text", "text": "", "annotations": []}
     at = {"item_id": item["id"], "output_index": 0, "content_index": 0}
@@ -140,7 +148,8 @@ def _events(whole: dict[str, Any], said: str, number: int) -> bytes:
     )
 
 
-def _tell(connection: socket.socket, value: dict[str, Any]) -> None:
+def tell(connection: socket.socket, value: dict[str, Any]) -> None:
+    """An answer that is JSON."""
     answer(connection, json.dumps(value).encode())
 
 

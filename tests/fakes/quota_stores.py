@@ -110,6 +110,11 @@ class Stage:
         while getattr(self.store, "unsaid", 0):
             await asyncio.sleep(0.001)
 
+    async def keep_exact(self):
+        """Forever, where a store does not see to it itself."""
+        if isinstance(self.store, MemoryQuotaStore):
+            await self.store.keep_exact()
+
     async def left(self, one, *, at_s=NOON_S):
         """How much the rule would let in; less than nothing is nothing."""
         low, high = 0, one.limit

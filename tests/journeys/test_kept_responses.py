@@ -159,7 +159,8 @@ def test_refused_by_name(stage: Stage, client: OpenAI) -> None:
     made = client.responses.create(**asks("n-make", store=True))
     for fields, param in (
         ({"conversation": "conv_1"}, "conversation"),
-        ({"background": True, "store": True}, "background"),
+        ({"model": "chats", "background": True}, "background"),
+        ({"background": True, "store": False}, "store"),
         ({"model": "chats", "store": True}, "store"),
         ({"model": "small", "previous_response_id": made.id}, "previous_response_id"),
     ):

@@ -56,7 +56,11 @@ SUITES = (
         "create or (test_models and not delete)",
         "/v1",
         "",
-        adjusted=((r"\bbackground=True\b", "background=False"),),
+        adjusted=(
+            (r"\bconversation=\"[^\"]*\"", "conversation=None"),
+            (r"\bprevious_response_id=\"[^\"]*\"", "previous_response_id=None"),
+            (r"\bprompt=\{(?:[^{}]|\{[^{}]*\})*\}", "prompt=None"),
+        ),
         default_model="gpt-6-astra",
     ),
     Suite(

@@ -14,8 +14,6 @@ REASONS = {
     r"kept at a provider cannot be referred to": "A conversation or a prompt that a provider keeps "
     "belongs to no tenant that the gateway could check, so none can be named: 400.",
     r"Previous response with id": "The suite's made-up id is none that the gateway gave: 404.",
-    r"in the background through the gateway": "What an answer with `background: true` uses is "
-    "known after its request has ended, and nothing may go unbooked: 400.",
 }
 
 

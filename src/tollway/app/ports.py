@@ -228,6 +228,9 @@ class QuotaStore(Protocol):
     async def look(self, rule: Rule, at_s: int) -> Stand | None:
         """The same without making one; None: there is none, or it cannot be had."""
 
+    def count_again(self) -> None:
+        """What was booked before was put right in the ledger: count everything from there again."""
+
 
 class Counted(NamedTuple):
     """What was used so far, for each counter asked for: by the second its bucket of ten begins

@@ -30,6 +30,7 @@ _log = logging.getLogger(__name__)
 _POLL_S = 0.25
 _REOPEN_S = 1.0
 _RECOVER_S = 5.0
+_AMEND_S = 2.0
 _PRICES_S = 1.0
 _TIDY_S = 3600.0
 _RETAIN_S = 3600.0
@@ -140,6 +141,7 @@ async def _work(
         ),
         every(settings.ship_interval_s, keeper.ship),
         every(_RECOVER_S, keeper.recover),
+        every(_AMEND_S, keeper.amend),
         every(_PRICES_S, keeper.publish_prices),
         every(BEAT_S, keeper.beat),
         every(_TIDY_S, keeper.tidy),

@@ -58,6 +58,7 @@ async def run(lifeline: ChildLifeline, settings: Settings, given: dict[str, Any]
     exact = asyncio.create_task(worker.keep_exact())
     accounts = asyncio.create_task(worker.keep_accounts())
     probing = asyncio.create_task(worker.keep_probing())
+    following = asyncio.create_task(worker.keep_following())
     # What start-up made lives as long as the process: the collector need never look at it again.
     gc.collect()
     gc.freeze()
@@ -67,6 +68,7 @@ async def run(lifeline: ChildLifeline, settings: Settings, given: dict[str, Any]
     lifeline.report("draining")
     worker.leave()
     probing.cancel()
+    following.cancel()
     await _drain(worker, settings, hurry)
     refresh.cancel()
     exact.cancel()
@@ -79,7 +81,7 @@ async def run(lifeline: ChildLifeline, settings: Settings, given: dict[str, Any]
 
 async def _drain(worker: Worker, settings: Settings, hurry: asyncio.Event) -> None:
     """Finish what runs within the drain time; then end the rest, each settled by its own task."""
-    draining = asyncio.create_task(worker.server.drain(settings.drain_timeout_s))
+    draining = asyncio.create_task(_finish(worker, settings.drain_timeout_s))
     waiting = asyncio.create_task(hurry.wait())
     await asyncio.wait([draining, waiting], return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
@@ -89,6 +91,14 @@ async def _drain(worker: Worker, settings: Settings, hurry: asyncio.Event) -> No
     with suppress(asyncio.CancelledError):
         await draining
     await worker.server.close()
+
+
+async def _finish(worker: Worker, timeout_s: float) -> None:
+    """Until clients have their answers, and those are made that nobody waits for."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + timeout_s
+    await worker.server.drain(timeout_s)
+    await worker.gateway.running.wait_idle(max(0.0, until - loop.time()))
 
 
 async def _refresh(worker: Worker) -> None:
@@ -133,6 +143,10 @@ def _actions(worker: Worker, leave: Any) -> dict[str, Any]:
     async def reopen(_: Ask) -> Ask:
         return {"done": await worker.reopen()}
 
+    async def count_again(_: Ask) -> Ask:
+        worker.gateway.quotas.count_again()
+        return {}
+
     async def ejected_now(_: Ask) -> Ask:
         return {"targets": ejected(worker.gateway)}
 
@@ -148,6 +162,7 @@ def _actions(worker: Worker, leave: Any) -> dict[str, Any]:
         "hand_over": hand_over,
         "reopen": reopen,
         "ejected": ejected_now,
+        "count_again": count_again,
         "drain": drain,
         **_looks(worker),
     }

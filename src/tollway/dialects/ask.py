@@ -17,11 +17,14 @@ UNNAMED = ""  # a model that the request leaves to its tenant's setting
 class Keeping(NamedTuple):
     """What a request has to do with responses that a provider keeps: the id (ours) of the one it
     is about or goes on from, and whether its own is to be kept. `query` (in the provider's words)
-    is None but where a path is all that is asked."""
+    is None but where a path is all that is asked. `background`: the answer is made whether or not
+    anybody waits for it, and `at_once` the client waits for its first word alone, as JSON."""
 
     previous: str | None
     store: bool = False
     query: str | None = None
+    background: bool = False
+    at_once: bool = False
 
 
 class Ask(NamedTuple):

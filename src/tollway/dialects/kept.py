@@ -57,13 +57,15 @@ def _renamed(raw: Raw, naming: Naming) -> Raw:
 
 class KeptResponsesReader(ResponsesReader):
     """Reads one stream of a response that is kept. Events that bring content pass as they are; the
-    few that hold the response itself are written anew."""
+    few that hold the response itself are written anew. `first` is the response as it came first,
+    in the provider's words and in the client's."""
 
-    __slots__ = ("_naming",)
+    __slots__ = ("_naming", "first")
 
     def __init__(self, naming: Naming) -> None:
         super().__init__()
         self._naming = naming
+        self.first: tuple[bytes, bytes] | None = None
 
     def _read_event(self, lines: list[bytes]) -> bytes:
         passed = super()._read_event(lines)
@@ -79,7 +81,10 @@ class KeptResponsesReader(ResponsesReader):
         changed = {}
         if "response" in fields:
             response = bytes(fields["response"])
-            changed["response"] = Raw(renamed(response, self._naming))
+            told = renamed(response, self._naming)
+            if self.first is None:
+                self.first = response, told
+            changed["response"] = Raw(told)
         if "response_id" in fields:
             changed["response_id"] = _renamed(fields["response_id"], self._naming)
         if not changed:
@@ -122,7 +127,7 @@ class KeptCall:
         """Nothing of the client's goes along but what was judged of its query."""
         assert ask.keeping is not None
         assert rewrite.previous is not None, "it is about a response"
-        path = f"/responses/{_quoted(rewrite.previous)}{self.suffix}"
+        path = f"/responses/{quoted(rewrite.previous)}{self.suffix}"
         if ask.keeping.query:
             path += f"?{ask.keeping.query}"
         return Rendered(path, render_nothing(ask, rewrite), (), _ACCEPT, self.method)
@@ -212,11 +217,12 @@ def _judged(query: str, known: tuple[str, ...]) -> str | BadRequest:
         if _QUERY_VALUE.fullmatch(value) is None:
             text = f"'{name}' must be 1 to 256 printable characters without spaces."
             return BadRequest(text, "invalid_value", name)
-        passed.append(f"{_quoted(name)}={_quoted(value)}")
+        passed.append(f"{quoted(name)}={quoted(value)}")
     return "&".join(passed)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """As a segment of a path, or in a query."""
     return "".join(
         char if char in _PLAIN else "".join(f"%{byte:02X}" for byte in char.encode())
         for char in text

@@ -1,9 +1,9 @@
 """`/v1/responses` of the OpenAI dialect: which fields are judged, and the rewrites of its own.
 
-A provider keeps a response only where the client says `store: true`; whoever says nothing has
-nothing kept, although OpenAI would keep it. What is kept lies at an account that tenants share, so
-it is referred to by ids of ours (`kept.py`, `domain/kept.py`) and by no others: ids of items, which
-are the provider's, go out as digests of the tenant's.
+A provider keeps a response only where the client says `store: true`, or has it made in the
+background; whoever says nothing has nothing kept, although OpenAI would keep it. What is kept lies
+at an account that tenants share, so it is referred to by ids of ours (`kept.py`, `domain/kept.py`)
+and by no others: ids of items, which are the provider's, go out as digests of the tenant's.
 
 Source: OpenAI's API reference.
 """
@@ -36,6 +36,11 @@ from tollway.domain.refusal import BadRequest
 
 _IDS = ("id", "approval_request_id")  # of items, in items
 _FALSE, _TRUE, _NULL = Raw(b"false"), Raw(b"true"), Raw(b"null")
+_UNKEPT = BadRequest(
+    "An answer that is made in the background is kept, or nobody could read it. Leave 'store' out.",
+    "invalid_value",
+    "store",
+)
 _write = msgspec.json.Encoder().encode
 _load_text = msgspec.json.Decoder(str).decode
 _load_items = msgspec.json.Decoder(list[Raw]).decode
@@ -101,17 +106,6 @@ def _previous(name: str, raw: Raw) -> object:
     return value
 
 
-def _background(name: str, raw: Raw) -> object:
-    value = rules.flag(name, raw)
-    if value is True:
-        message = (
-            "An answer cannot be made in the background through the gateway: what it uses would "
-            "not be known when the request ends. Stream it."
-        )
-        return BadRequest(message, "unsupported_parameter", name)
-    return value
-
-
 FORM = Form(
     rules={
         **COMMON_RULES,
@@ -121,7 +115,7 @@ FORM = Form(
         "max_output_tokens": rules.whole_number(1, MAX_OUTPUT_TOKENS),
         "top_logprobs": rules.whole_number(0, 20),
         "tools": _tools,
-        "background": _background,
+        "background": rules.flag,
         "previous_response_id": _previous,
         "conversation": _stateful("A conversation kept at a provider"),
         "prompt": _stateful("A prompt kept at a provider"),
@@ -162,8 +156,13 @@ def parse(body: bytes) -> Ask | BadRequest:
     if isinstance(ask, BadRequest):
         return ask
     stored, named = ask.fields.get("store"), ask.fields.get("previous_response_id")
-    store = stored is not None and bytes(stored) == b"true"
+    store = _is_true(stored)
     previous = None if named is None else _text(named)
+    if _is_true(ask.fields.get("background")):
+        if stored is not None and bytes(stored) == b"false":
+            return _UNKEPT
+        keeping = Keeping(previous, True, background=True, at_once=not ask.stream)
+        return ask._replace(stream=True, keeping=keeping)
     if not store and previous is None:
         return ask
     return ask._replace(keeping=Keeping(previous, store))
@@ -174,6 +173,8 @@ def render(ask: Ask, rewrite: Rewrite) -> bytes:
     stream, so it is not asked for."""
     keeps = ask.keeping is not None and ask.keeping.store
     fields = {**ask.fields, "store": _TRUE if keeps else _FALSE}
+    if ask.keeping is not None and ask.keeping.background:
+        fields["stream"] = _TRUE  # however the client wants it: so its usage comes by itself
     if rewrite.previous is not None:
         fields["previous_response_id"] = Raw(_write(rewrite.previous))
     if rewrite.namespace is not None:
@@ -210,6 +211,10 @@ def _may_name(raw: Raw | bytes) -> bool:
     """Whether one of the names may stand in it, spelled out or escaped."""
     body = bytes(raw)
     return b'id"' in body or b"\\u00" in body
+
+
+def _is_true(raw: Raw | None) -> bool:
+    return raw is not None and bytes(raw) == b"true"
 
 
 def _opens(raw: Raw, mark: bytes) -> bool:

@@ -16,6 +16,7 @@ from tollway.adapters.control.counting import KeeperCounting
 from tollway.adapters.control.price_file import FilePriceSource
 from tollway.adapters.control.snapshot_file import FileSnapshotSource
 from tollway.adapters.disk.answers import DiskAnswers
+from tollway.adapters.disk.notes import DiskNotes
 from tollway.adapters.echo.upstream import EchoUpstream
 from tollway.adapters.http.upstream import HttpUpstream
 from tollway.adapters.journal.opening import open_journal
@@ -32,6 +33,7 @@ from tollway.app.gateway.request_ids import RequestIds
 from tollway.app.gateway.running import Running
 from tollway.app.gateway.runtime import Gateway
 from tollway.app.gateway.sharing import Accounts
+from tollway.app.jobs.follow import Following
 from tollway.app.jobs.probe import Probing
 from tollway.app.ports import SecretBox, SecretError, StoreUnavailableError
 from tollway.app.ports_identity import JwtVerifier
@@ -47,7 +49,9 @@ from tollway.wiring.master_key import master_box
 from tollway.wiring.options import (
     answers_dir,
     echo_options,
+    gateway_options,
     journal_options,
+    notes_dir,
     server_options,
     upstream_options,
 )
@@ -111,8 +115,11 @@ class Worker:
             prices=self.prices,
             counting=counting,
             answers=DiskAnswers(answers_dir(settings), box),
+            notes=DiskNotes(notes_dir(settings)),
+            options=gateway_options(settings),
         )
         self._exchange = self._meeting()
+        self._following = Following(self.gateway)
         self._probing = Probing(self.gateway) if settings.probes == "free" else None
         self.server = GatewayServer(
             GatewayHandler(self.gateway, settings.body_bytes, _uploads(settings)),
@@ -219,6 +226,10 @@ class Worker:
         """Forever: ask ejected targets for something free, if that is wanted."""
         if self._probing is not None:
             await self._probing.run()
+
+    async def keep_following(self) -> None:
+        """Forever: ask for answers in the background that a worker here has left behind."""
+        await self._following.run()
 
     def hand_over(self, keys: list[tuple[str, int]]) -> list[int]:
         """A successor counts on from here: what is still held on these counters."""

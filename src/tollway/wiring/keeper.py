@@ -11,8 +11,9 @@ from functools import partial
 from pathlib import Path
 
 from tollway.adapters.control.price_file import publish_prices
-from tollway.adapters.control.standing import ejected_targets
+from tollway.adapters.control.standing import count_again, ejected_targets
 from tollway.adapters.disk.answers import tidy_answers
+from tollway.adapters.disk.notes import DiskNotes
 from tollway.adapters.journal.opening import recover_slot
 from tollway.adapters.journal.options import JournalUnusableError
 from tollway.adapters.journal.reader import DiskJournalReader
@@ -30,6 +31,7 @@ from tollway.adapters.system.clock import SystemClock
 from tollway.adapters.system.entropy import system_entropy
 from tollway.adapters.system.price_seed import read_seed
 from tollway.app.jobs.alert import Alerts
+from tollway.app.jobs.amend import Amending
 from tollway.app.jobs.retain import Retention
 from tollway.app.jobs.seed import seed_prices
 from tollway.app.jobs.ship import Shipped, Shipper
@@ -43,7 +45,7 @@ from tollway.domain.hold import CounterRef
 from tollway.wiring.database import open_database, prompt_database
 from tollway.wiring.master_key import master_box
 from tollway.wiring.notices import Notices
-from tollway.wiring.options import answers_dir, audit_secret, journal_options
+from tollway.wiring.options import answers_dir, audit_secret, journal_options, notes_dir
 
 _log = logging.getLogger(__name__)
 _SENDERS = 8
@@ -97,11 +99,12 @@ class Keeper:
             SystemClock(),
             senders=ThreadPoolExecutor(_SENDERS, "notices"),
         )
+        ledger, pricing = SqlLedger(self._engine), Pricing(self._price_source)
         self._shipper = Shipper(
-            DiskJournalReader(self._journal_dir),
-            SqlLedger(self._engine),
-            SystemClock(),
-            pricing=Pricing(self._price_source),
+            DiskJournalReader(self._journal_dir), ledger, SystemClock(), pricing=pricing
+        )
+        self._amending = Amending(
+            DiskNotes(notes_dir(settings)), ledger, pricing, partial(count_again, self._run_dir)
         )
 
     def hear(self, timeout_s: float) -> bool:
@@ -169,6 +172,12 @@ class Keeper:
         if mark != self._prices_published:
             publish_prices(self._run_dir, self._price_source.read())
             self._prices_published = mark
+
+    def amend(self) -> None:
+        """Put right what was booked before it was known."""
+        with self._shipping:  # of two that write an attempt's correction one would be lost
+            booked = self._amending.book()
+        self._amending.tell(booked)
 
     def tidy(self) -> None:
         """Clear away what is over."""

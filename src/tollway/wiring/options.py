@@ -8,6 +8,7 @@ from tollway.adapters.echo.upstream import EchoOptions
 from tollway.adapters.http.options import UpstreamOptions
 from tollway.adapters.journal.options import Fsync, JournalOptions
 from tollway.adapters.system.secrets import load_master_key
+from tollway.app.gateway.runtime import GatewayOptions
 from tollway.config import Settings, SettingsError
 from tollway.web.gateway.options import ServerOptions
 
@@ -24,6 +25,14 @@ def journal_options(settings: Settings) -> JournalOptions:
 def audit_secret(settings: Settings) -> bytes:
     """What the audit's head is proved with: made from the master key, and of no other use."""
     return hmac.digest(load_master_key(settings.master_key or ""), b"audit head", "sha256")
+
+
+def gateway_options(settings: Settings) -> GatewayOptions:
+    """Bounds of the data plane."""
+    return GatewayOptions(
+        background=settings.background_answers,
+        background_timeout_s=settings.background_timeout_s,
+    )
 
 
 def server_options(settings: Settings) -> ServerOptions:
@@ -74,3 +83,8 @@ def echo_options(settings: Settings) -> EchoOptions:
 def answers_dir(settings: Settings) -> Path:
     """Where answers by `Idempotency-Key` are kept."""
     return Path(settings.data_dir, "answers")
+
+
+def notes_dir(settings: Settings) -> Path:
+    """Where answers under way in the background are noted."""
+    return Path(settings.data_dir, "background")

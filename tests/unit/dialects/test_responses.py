@@ -68,11 +68,17 @@ class TestJudging:
         assert (found.code, found.param) == (UNSUPPORTED, name)
         assert "whole conversation as 'input'" in found.message
 
-    def test_what_runs_on_is_refused(self):
-        """The message says what to do instead."""
-        found = responses.parse(body(background=True, store=True))
-        assert (found.code, found.param) == (UNSUPPORTED, "background")
-        assert "Stream it" in found.message
+    def test_the_background_keeps_what_it_makes(self):
+        """And is a stream to the provider, whatever it is to the client."""
+        for fields in ({}, {"store": True}, {"store": None}, {"stream": False}):
+            found = ask(background=True, **fields)
+            assert found.keeping == Keeping(None, True, background=True, at_once=True)
+            assert found.stream
+            sent = json.loads(responses.render(found, Rewrite("t", False, None, None)))
+            assert (sent["background"], sent["stream"], sent["store"]) == (True, True, True)
+        streamed = ask(background=True, stream=True, previous_response_id="resp_x").keeping
+        assert streamed == Keeping("resp_x", True, background=True)
+        assert refusal(background=True, store=False) == ("invalid_value", "store")
 
     def test_what_is_kept_is_read(self):
         """Only where the client says so in words, or names what was kept."""

@@ -49,9 +49,7 @@ def test_a_section_is_written_between_its_own_markers(tmp_path: Path) -> None:
 
 def test_a_difference_without_a_reason_is_named() -> None:
     """Known differences are told with their reason; others are complaints."""
-    known = Outcome(
-        "openai", "responses", "a", None, "400 - ... in the background through the gateway ..."
-    )
+    known = Outcome("openai", "responses", "a", None, "400 - ... Previous response with id ...")
     other = Outcome("openai", "responses", "b", None, "502")
     outdated = Outcome("openai", "responses", "c", "'path': 'body.x', 'message': 'Unknown'", "400")
     run = SuiteRun("openai", "3.0", [known, other, outdated])

@@ -48,6 +48,18 @@ class WorkerStands:
         return False
 
 
+def count_again(run_dir: str) -> bool:
+    """Have this machine's workers count limits from the ledger again. False: nobody could."""
+    told = False
+    for path in worker_sockets(run_dir):
+        try:
+            ask_now(path, "count_again", timeout_s=_TIMEOUT_S)
+            told = True
+        except ControlError as error:
+            _log.debug("worker not reached", extra={"error": str(error)})
+    return told
+
+
 def ejected_targets(run_dir: str) -> list[Ejected]:
     """The targets that do not answer, as this machine's workers have seen it."""
     found: dict[Ejected, None] = {}

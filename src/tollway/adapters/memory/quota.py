@@ -213,6 +213,12 @@ class MemoryQuotaStore:
         rule.cell = None  # it may be that of the window before
         return self.standing(rule) if _key(rule) in self._counters else None
 
+    def count_again(self) -> None:
+        """Ask for every counter that takes holds here, soon. What a successor counts on is its."""
+        if self._counting is not None:
+            known = (key for key, one in self._counters.items() if one.standing is Standing.KNOWN)
+            self._inexact.update(known)
+
     # What others need to know.
 
     def hand_over(self, keys: Sequence[Key]) -> list[int]:

@@ -257,6 +257,10 @@ class RedisQuotaStore:
         except LinkError:
             return None
 
+    def count_again(self) -> None:
+        """The server's counters are everybody's: they begin again from the ledger."""
+        self._registry.end_epoch()
+
     # Inside.
 
     def _without(self, hold: Hold) -> Outage | None:

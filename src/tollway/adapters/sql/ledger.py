@@ -72,6 +72,17 @@ class SqlLedger:
             _advance(connection, source, upto)
         return new
 
+    def amend(self, receipt: Receipt) -> bool:
+        """Have the attempt's rows add up to this one; whether a row was new. An attempt that has no
+        row gets none: its first outcome is still on its way."""
+        entries, flawed = _screened([receipt])
+        with writing(self._engine) as connection:
+            known = [one for one in entries if self._history(connection, *one)]
+            new = self._append_singly(connection, known, flawed)
+            for given, flaw in flawed:
+                _set_aside(connection, "background", given, flaw)
+        return new > 0
+
     def rows(self, request_id: str) -> list[Receipt]:
         """A request's entries: attempts in order, each usage row before its corrections."""
         entry = ledger_entries.c

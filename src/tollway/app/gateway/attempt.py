@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 from tollway.app.gateway.account import Account
+from tollway.app.gateway.background_relay import BackgroundRelay
 from tollway.app.gateway.credentials import choose_credential, is_credentials_fault
 from tollway.app.gateway.exchange import Exchange, Verdict
 from tollway.app.gateway.health import is_ailing, note_health
@@ -201,7 +202,7 @@ def _begin(
         exchange.attempts += 1
         intent = _intent(exchange, call, target, slot, ticket)
         if gateway.journal.intend(intent):
-            return _relay_for(carrier, call)(
+            return _relay_for(exchange, carrier, call)(
                 gateway, exchange, intent, call=call, carrier=carrier, hold=hold
             )
     if hold is not None:
@@ -209,9 +210,12 @@ def _begin(
     return refusal
 
 
-def _relay_for(carrier: Carrier, call: UpstreamCall) -> type[BufferedRelay]:
+def _relay_for(exchange: Exchange, carrier: Carrier, call: UpstreamCall) -> type[BufferedRelay]:
     if not call.stream:
         return BufferedRelay
+    keeping = exchange.ask.keeping
+    if keeping is not None and keeping.background:
+        return BackgroundRelay
     return SoundRelay if carrier.stream_type == SOUND else StreamRelay
 
 
@@ -226,6 +230,8 @@ async def _send(
         if journal.needs_wait:
             await journal.durable()
         failure = await gateway.upstreams[call.provider.kind].call(call, relay)
+        if isinstance(relay, BackgroundRelay):
+            failure = await relay.follow(failure)
         failure = relay.end(failure)
     finally:
         # Also on a bug of ours: an attempt without an outcome would block its journal segment.
@@ -235,6 +241,8 @@ async def _send(
         over = failure is not None and _retries(gateway, exchange, failure, following=following)
         exchange.retrying = over
         settle_attempt(gateway, exchange, relay, failure, failed_over=over)
+        if isinstance(relay, BackgroundRelay):
+            relay.over()
     if failure is None:
         if exchange.retries is not None:
             exchange.answering()

@@ -26,15 +26,25 @@ from tollway.domain.routing import order_targets
 
 _FIELD = "previous_response_id"
 _INSTEAD = "Send the whole conversation as 'input'."
+_FULL = Unavailable(
+    "As many answers are made in the background as may be at a time. Try again in a while.",
+    "background_full",
+    5.0,
+)
 _LEAST_TOLD = 8  # characters of an id: a shorter one may stand in a message by chance
 
 
-def open_kept(gateway: Gateway, exchange: Exchange) -> ResponseNotFound | None:
+def open_kept(gateway: Gateway, exchange: Exchange) -> ResponseNotFound | Unavailable | None:
     """Fill `exchange.kept` from the id that the request names. Unknown, another's, damaged, and of
-    a model that the caller may not use any more are one and the same."""
+    a model that the caller may not use any more are one and the same. Of the background: whether
+    there is room."""
     ask, principal = exchange.ask, exchange.principal
     assert principal is not None
-    if ask.keeping is None or ask.keeping.previous is None:
+    if ask.keeping is None:
+        return None
+    if ask.keeping.background and len(gateway.background) >= gateway.options.background:
+        return _FULL
+    if ask.keeping.previous is None:
         return None
     given, alone = ask.keeping.previous, _is_alone(exchange)
     assert gateway.sealing is not None, "a worker has one"

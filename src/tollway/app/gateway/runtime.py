@@ -23,6 +23,7 @@ from tollway.app.ports import (
     Upstream,
 )
 from tollway.app.ports_answers import AnswerStore
+from tollway.app.ports_background import NoNotes, Notes
 from tollway.app.ports_kept import Sealing
 from tollway.app.pricing import Pricing
 from tollway.domain.health import Health
@@ -42,6 +43,9 @@ class GatewayOptions:
     large_reply_bytes: int = 64 * 1024 * 1024  # one of pictures
     error_bytes: int = 256 * 1024  # an upstream error body
     attempts: int = 3  # one and at most two more
+    background: int = 256  # answers that are made in the background at a time
+    background_timeout_s: float = 3600.0  # for one of them; then its provider is to end it
+    background_poll_s: float = 1.0  # before it is asked for again; doubled up to half a minute
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,5 +85,7 @@ class Gateway:
     contexts: dict[ModelId, OutputHistory] = field(default_factory=dict)
     answers: AnswerStore | None = None  # by Idempotency-Key
     sealing: Sealing | None = None  # of ids that clients carry
+    background: set[str] = field(default_factory=set)  # requests whose answers are made so
+    notes: Notes = field(default_factory=NoNotes)  # of them, for whoever comes after us
     prices: Pricing | None = None  # for limits on cost
     counting: Counting | None = None  # for whoever only looks

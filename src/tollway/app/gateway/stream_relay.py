@@ -150,14 +150,18 @@ class StreamRelay(BufferedRelay):
 
     def _begin(self) -> None:
         self.answered = True
+        if self._exchange.claim is not None:
+            self._exchange.claim.keep(StoredAnswer(200, None))
+        self._began()
+        self._client.start(200, self._stream_headers() + self.answer_headers())
+
+    def _began(self) -> None:
+        """The answer is there: whoever waits to know may know."""
         if self._exchange.retries is not None:
             self._exchange.answering()
         if self._gateway.health:
             note_beginning(self._gateway, self.call.provider.id, self.intent.target_model)
-        if self._exchange.claim is not None:
-            self._exchange.claim.keep(StoredAnswer(200, None))
         self.first_byte_ns = self._gateway.clock.wall_ns()
-        self._client.start(200, self._stream_headers() + self.answer_headers())
 
     def _stream_headers(self) -> list[Header]:
         lines = self._exchange.inbound.endpoint.stream_type is JSON_LINES

@@ -5,7 +5,7 @@ what counts as content.
 
 from dataclasses import dataclass
 
-from tollway.dialects.ask import Ask, Heading, Rewrite
+from tollway.dialects.ask import Ask, Heading, Keeping, Rewrite
 from tollway.dialects.carrier import Rendered
 from tollway.dialects.reply import Reply, read_error
 from tollway.dialects.stream import StreamError
@@ -61,7 +61,7 @@ class Translation:
     def render(self, ask: Ask, rewrite: Rewrite) -> Rendered | BadRequest:
         """The request in the provider's dialect, or the client's field that it has no words for."""
         if ask.keeping is not None:
-            return _keeps_nothing("store" if ask.keeping.store else "previous_response_id")
+            return _keeps_nothing(_named(ask.keeping))
         talk = self.client.read(ask)
         if isinstance(talk, BadRequest):
             return talk
@@ -107,6 +107,12 @@ class Translation:
 
     def _name(self, feature: str) -> str:
         return self.client.fields.get(feature, feature)
+
+
+def _named(keeping: Keeping) -> str:
+    if keeping.background:
+        return "background"
+    return "store" if keeping.store else "previous_response_id"
 
 
 def _keeps_nothing(field: str) -> BadRequest:
