@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fakes.commons import Table
-from tollway.domain.fair_commons import HEAD, RUNG_S, RUNNING, WAITING
+from tollway.domain.fair_commons import GRANTS, RUNNING, WAITING
 from tollway.domain.fair_share import Capacity, FairQueue
 from tollway.domain.learned_capacity import LearnedCapacity
 
@@ -34,7 +34,7 @@ class Machine:
             self._went(worker, (tenant, tokens))
             return None
         ticket = tenant, tokens, object()
-        queue.wait(ticket, tenant, WEIGHTS[tenant], tokens=tokens)
+        queue.wait(ticket, tenant, WEIGHTS[tenant], tokens=tokens, now_s=self.now_s)
         self.pump(worker)
         return ticket
 
@@ -51,10 +51,8 @@ class Machine:
         queue = self.queues[worker]
         while (ticket := queue.next(self.now_s)) is not None:
             self._went(worker, ticket)
-        queue.say()
-        queue.commons.seat[RUNG_S] = 0.0
-        woken = queue.to_wake(self.now_s)
-        if woken is not None:
+        queue.say(alone=True)
+        for woken in queue.to_wake():
             self.pump(woken)
 
     def look(self, seconds):
@@ -146,30 +144,30 @@ def test_everybody_goes_in_the_end_at_every_worker(steps, workers, at_once, requ
     assert machine.waiting == stuck
 
 
-def test_room_that_one_gives_back_is_for_the_first_of_all():
-    """At whichever worker that waits: it is woken, once."""
+def test_room_that_one_gives_back_is_granted_to_the_first_of_all():
+    """At whichever worker that waits: it is told once, and nobody else goes meanwhile."""
     machine = Machine(2, Capacity(1))
     machine.come(0, "a", 10)
-    machine.still.add(1)
     machine.come(1, "b", 10)
-    machine.queues[1].say()
-    machine.end(0)
-    assert machine.queues[1].commons.seat[RUNG_S] == machine.now_s
-    assert machine.queues[0].to_wake(machine.now_s) is None
+    machine.still.add(1)
     machine.come(0, "a", 10)
-    assert (machine.running, machine.waiting) == ([], 2)
+    machine.end(0)
+    assert machine.table.seats[1][GRANTS] == 1
+    assert machine.queues[0].running_everywhere == 1
+    machine.come(0, "b", 10)
+    assert (machine.running, machine.waiting) == ([], 3)
     machine.still.clear()
     machine.pump(1)
     assert [one[:2] for one in machine.running] == [(1, "b")]
+    assert machine.table.seats[1][GRANTS] == 0
 
 
 def test_who_does_not_answer_is_passed_over():
     """A worker that stands still keeps nothing from the others for longer than a moment."""
     machine = Machine(2, Capacity(1))
     machine.come(0, "a", 10)
-    machine.still.add(1)
     machine.come(1, "b", 10)
-    machine.queues[1].say()
+    machine.still.add(1)
     machine.end(0)
     machine.come(0, "a", 10)
     machine.look(0.06)
@@ -191,16 +189,16 @@ def test_who_is_gone_holds_nothing():
 
 
 def test_what_a_worker_says():
-    """What runs and waits there, and how early its first is."""
+    """What runs and waits there."""
     machine = Machine(2, Capacity(1))
     machine.come(0, "a", 10)
     machine.come(0, "a", 10)
     seat = machine.table.seats[0]
-    assert (seat[RUNNING], seat[WAITING], seat[HEAD]) == (1, 1, 10.0)
+    assert (seat[RUNNING], seat[WAITING]) == (1, 1)
     assert machine.queues[1].running_everywhere == 1
     machine.end(0)
     machine.end(0)
-    assert (seat[RUNNING], seat[WAITING], seat[HEAD]) == (0, 0, 0.0)
+    assert (seat[RUNNING], seat[WAITING]) == (0, 0)
 
 
 def test_a_rate_is_one_for_all():

@@ -17,11 +17,11 @@ from hashlib import blake2b
 
 from tollway.adapters.control.bells import Bells
 from tollway.app.ports_sharing import MachinesAccount, NoBoard, SharedCommons
-from tollway.domain.fair_commons import NUMBERS, RUNNING, SEAT, WAITING
+from tollway.domain.fair_commons import GRANTS, NUMBERS, RUNNING, SEAT, WAITING
 
 _log = logging.getLogger(__name__)
 SEATS = 64
-_LAYOUT = 1  # another number whenever places change: old and new workers overlap
+_LAYOUT = 2  # another number whenever places change: old and new workers overlap
 _ACCOUNTS = 512
 _TENANTS = 256  # of one account whose turns are remembered
 _BEATS_BYTES = 8 * SEATS
@@ -210,7 +210,8 @@ class _Area:
         """What runs and what waits on this machine."""
         seats = [self.seat, *(seat for _, seat in self.others())]
         running, waiting = (sum(int(seat[at]) for seat in seats) for at in (RUNNING, WAITING))
-        return running, waiting
+        granted = sum(int(seat[GRANTS]) for seat in seats)
+        return running + granted, waiting
 
     def tenants(self) -> Mapping[str, tuple[float, float]]:
         """By digest: weight, and all that was used."""
@@ -247,12 +248,12 @@ class _Finishes:
 
     def get(self, tenant: str) -> float:
         """Of one tenant."""
-        place = self._place(tenant)
+        place = self.place(tenant)
         return 0.0 if place is None else self._finishes[place]
 
     def put(self, tenant: str, finish: float) -> None:
         """In the place of who is least ahead, where there is none."""
-        place = self._place(tenant)
+        place = self.place(tenant)
         if place is None:
             finishes = self._finishes.tolist()
             place = finishes.index(min(finishes))
@@ -262,7 +263,7 @@ class _Finishes:
 
     def used(self, tenant: str, weight: float, amount: float) -> None:
         """Of one that has a place."""
-        place = self._place(tenant)
+        place = self.place(tenant)
         if place is not None:
             self._weights[place] = weight
             self._used[place] += amount
@@ -274,7 +275,7 @@ class _Finishes:
 
     def split(self, tenant: str) -> float:
         """The part of its weight that counts here; all of it where nothing was said."""
-        place = self._place(tenant)
+        place = self.place(tenant)
         return 1.0 if place is None else self._splits[place] or 1.0
 
     def split_all(self, parts: Mapping[str, float]) -> None:
@@ -283,7 +284,19 @@ class _Finishes:
             if name:
                 self._splits[place] = parts.get(f"{name:x}", 0.0)
 
-    def _place(self, tenant: str) -> int | None:
+    def at(self, place: int) -> float:
+        """What stands there."""
+        return self._finishes[place]
+
+    def push(self, place: int, start: float, weight: float, amount: float) -> None:
+        """One of whoever stands there goes from `start` on, with so much."""
+        split = self._splits[place] or 1.0
+        self._finishes[place] = max(0.0, start + amount / split)
+        self._weights[place] = weight
+        self._used[place] += amount
+
+    def place(self, tenant: str) -> int | None:
+        """Where a tenant's stands."""
         known = self._known.get(tenant)
         if known is not None and self._names[known[1]] == known[0]:
             return known[1]

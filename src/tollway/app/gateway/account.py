@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from tollway.app.ports_sharing import OwnCommons, SharedCommons
 from tollway.domain.failure import Cause, Failure
-from tollway.domain.fair_commons import ELSEWHERE, RUNG_S
+from tollway.domain.fair_commons import ELSEWHERE
 from tollway.domain.fair_machines import parted, say_capacity
 from tollway.domain.fair_share import UNLIMITED, Capacity, FairQueue
 from tollway.domain.learned_capacity import LearnedCapacity
@@ -179,7 +179,7 @@ class Account:
         if waiting >= _MOST_WAITING:
             return most_s
         ticket = self._loop.create_future()
-        self._queue.wait(ticket, tenant.id, tenant.weight, tokens=tokens)
+        self._queue.wait(ticket, tenant.id, tenant.weight, tokens=tokens, now_s=self._loop.time())
         self._counts[tenant.id] = waiting + 1
         self._pump()
         try:
@@ -208,6 +208,7 @@ class Account:
             if self._learned.changes != self._changes:
                 self._take_up()
             self._let_go_if(alone)
+        self._wake_next()
         if failure is not None and self._learned.changes != changes:
             self._commons.wake()
 
@@ -240,6 +241,12 @@ class Account:
     def _pump(self) -> None:
         with self._alone() as alone:
             self._let_go_if(alone)
+        self._wake_next()
+
+    def _wake_next(self) -> None:
+        """Those who were granted turns meanwhile. They will want the lock, so it is free by now."""
+        for number in self._queue.to_wake():
+            self._commons.wake(number)
 
     def _let_go_if(self, alone: bool) -> None:
         if alone:
@@ -254,22 +261,18 @@ class Account:
         self._pump()
 
     def _let_go(self) -> None:
-        """Let everybody go for whom there is room, have others look whose turn it is, and look
-        again when there will be room."""
+        """Let everybody go for whom there is room, here and at other workers, and look again when
+        there will be room."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        queue, commons = self._queue, self._commons
+        queue = self._queue
         now_s, blocked_s = self._loop.time(), self._learned.blocked_until_s
         if now_s >= blocked_s:
             while (ticket := queue.next(now_s)) is not None:
                 ticket.set_result(None)
-        if commons.is_shared:
-            queue.say()
-            commons.seat[RUNG_S] = 0.0
-            number = queue.to_wake(now_s) if now_s >= blocked_s else None
-            if number is not None:
-                commons.wake(number)
+        if self._commons.is_shared:
+            queue.say(alone=True)
         if len(queue):
             self._look_again(now_s, blocked_s)
 
