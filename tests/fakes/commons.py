@@ -23,7 +23,7 @@ class Finishes(OwnFinishes):
     def at(self, place):
         return self.get(self.places[place])
 
-    def push(self, place, start, weight, amount):
+    def push(self, place, start, *, weight, amount):
         tenant = self.places[place]
         self.put(tenant, max(0.0, start + amount / self.split(tenant)))
         self.used(tenant, weight, amount)
@@ -81,7 +81,8 @@ class Seat:
 
     def standing(self):
         seats = self.table.seats
-        return tuple(int(sum(seat[at] for seat in seats)) for at in (RUNNING, WAITING))
+        sums = [int(sum(seat[at] for seat in seats)) for at in (RUNNING, GRANTS, WAITING)]
+        return sums[0] + sums[1], sums[2]
 
     def tenants(self):
         return self.finishes.everybody

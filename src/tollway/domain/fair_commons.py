@@ -69,7 +69,7 @@ class Finishes(Protocol):
         """What stands there."""
         ...
 
-    def push(self, place: int, start: float, weight: float, amount: float) -> None:
+    def push(self, place: int, start: float, *, weight: float, amount: float) -> None:
         """One of whoever stands there goes from `start` on, with so much, in tokens over its
         weight."""
         ...
@@ -136,7 +136,7 @@ class OwnFinishes:
         """Nobody asks."""
         return 0.0
 
-    def push(self, place: int, start: float, weight: float, amount: float) -> None:
+    def push(self, place: int, start: float, *, weight: float, amount: float) -> None:
         """Nobody has a turn from elsewhere."""
 
 

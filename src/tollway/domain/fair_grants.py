@@ -1,8 +1,7 @@
-"""Turns that one worker gives to another, before an account that both stand at. Each says in its seat
-who is first there (`say_lines`). Whoever has room finds the first of all by finishes as they are
-now, grants it its turn at once and wakes its worker, which takes it up; so nobody is asked twice,
-and room is kept for nobody else. What is not taken up goes back. Pure; whoever calls is alone at
-the account.
+"""Turns that one worker grants at another, where both stand before one account. Each says in its
+seat who is first there (`say_lines`). Whoever has room finds the first of all by finishes as they
+are now and grants it its turn at once: its worker is woken to take it up, and meanwhile others may
+go. What nobody takes up goes back. Pure; whoever calls is alone at the account.
 """
 
 from collections.abc import Sequence
@@ -26,9 +25,20 @@ from tollway.domain.fair_commons import (
 )
 
 _ANSWERS_S = 0.1  # a worker that was granted a turn; after that others go before it
-_EARLIER_S = 0.05  # of one tenant's two workers the one that has room goes on, for so long
+_LONGER = 1.1  # must one have waited that goes before another of the same tag where the room is
 _PLACES = range(LINES_AT, LINES_AT + LINES * LINE, LINE)
 _LEAST = 1e-9  # a finish that stands somewhere; 0 is nobody's
+
+
+class Line(NamedTuple):
+    """What a worker says of one tenant's that wait there."""
+
+    start: float
+    came_s: float
+    tenant: str
+    since: float
+    weight: float
+    tokens: int
 
 
 class First(NamedTuple):
@@ -45,23 +55,12 @@ class First(NamedTuple):
         """Of the request."""
         return int(self.seat[self.at + LINE_TOKENS])
 
-    def is_before(self, start: float, came_s: float) -> bool:
-        """Whether it goes before one here. At the same tag this worker goes on with its own, as long
-        as they have not come much later: requests of one tenant may wait at both."""
-        if self.start != start:
-            return self.start < start
-        return self.came_s < came_s - _EARLIER_S
-
-
-class Line(NamedTuple):
-    """What a worker says of one tenant's that wait there."""
-
-    start: float
-    came_s: float
-    tenant: str
-    since: float
-    weight: float
-    tokens: int
+    def is_before(self, own: Line, now_s: float) -> bool:
+        """Whether it goes before one here. At the same tag, as where one tenant's wait at both, a
+        worker goes on with its own, unless the other has waited a good deal longer."""
+        if self.start != own.start:
+            return self.start < own.start
+        return now_s - self.came_s > _LONGER * (now_s - own.came_s)
 
 
 def say_lines(seat: Cells, finishes: Finishes, lines: Sequence[Line]) -> None:
@@ -78,9 +77,7 @@ def say_lines(seat: Cells, finishes: Finishes, lines: Sequence[Line]) -> None:
         seat[at + PLACE] = 0.0
 
 
-def first_of(
-    others: Sequence[tuple[int, Cells]], finishes: Finishes, now_s: float
-) -> First | None:
+def first_of(others: Sequence[tuple[int, Cells]], finishes: Finishes, now_s: float) -> First | None:
     """Who is first at the other workers that answer, and has no turn yet."""
     found = None
     for number, seat in others:
@@ -118,7 +115,7 @@ def granted(seat: Cells) -> tuple[int, int] | None:
     return turn
 
 
-def correct(seat: Cells, number: int, finishes: Finishes, more_tokens: int) -> None:
+def correct(seat: Cells, number: int, finishes: Finishes, *, more_tokens: int) -> None:
     """A granted turn was of more (or fewer) tokens."""
     at = _PLACES[number]
     start = finishes.at(int(seat[at + PLACE]) - 1)
@@ -133,7 +130,7 @@ def taken_back(seat: Cells, finishes: Finishes, now_s: float) -> list[int]:
     found = []
     while (turn := _taken(seat)) is not None:
         number, tokens = turn
-        correct(seat, number, finishes, -tokens)
+        correct(seat, number, finishes, more_tokens=-tokens)
         found.append(tokens)
     return found
 
@@ -157,4 +154,5 @@ def _taken(seat: Cells) -> tuple[int, int] | None:
 
 def _push(seat: Cells, at: int, finishes: Finishes, *, start: float, tokens: float) -> None:
     weight = seat[at + WEIGHT]
-    finishes.push(int(seat[at + PLACE]) - 1, start, weight, tokens / weight)
+    place = int(seat[at + PLACE]) - 1
+    finishes.push(place, start, weight=weight, amount=tokens / weight)

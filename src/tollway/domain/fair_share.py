@@ -8,11 +8,13 @@ be alone at it. Pure: the clock and the waiting are the caller's.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from heapq import nsmallest
 from typing import Generic, TypeVar
 
 from tollway.domain.fair_commons import (
+    GRANTED_S,
     GRANTS,
     LINES,
     REQUESTS,
@@ -106,6 +108,7 @@ class FairQueue(Generic[T]):
         self.commons = Alone() if commons is None else commons
         self._numbers = self.commons.numbers
         self._finishes = self.commons.finishes
+        self._seat = self.commons.seat
         self._lines: dict[str, _Line[T]] = {}
         self._size = 0
         self._said: list[str] = []  # whose lines stand in the seat
@@ -124,8 +127,10 @@ class FairQueue(Generic[T]):
     @property
     def running_everywhere(self) -> int:
         """What all workers have running, as they said last."""
-        elsewhere = sum(seat[RUNNING] + seat[GRANTS] for _, seat in self.commons.others())
-        return self.running + int(elsewhere + self.commons.seat[GRANTS])
+        running = self.running + self._seat[GRANTS]
+        for _, seat in self.commons.others():
+            running += seat[RUNNING] + seat[GRANTS]
+        return int(running)
 
     def resize(self, capacity: Capacity, now_s: float) -> None:
         """Something else is known of the account."""
@@ -138,7 +143,7 @@ class FairQueue(Generic[T]):
     def say(self, *, alone: bool = False) -> None:
         """What the others have to know of this worker. Its lines stay as they are for whoever is
         not alone, and while there are turns of theirs to take up."""
-        seat = self.commons.seat
+        seat = self._seat
         seat[RUNNING], seat[WAITING] = self.running, self._size
         if not alone or seat[GRANTS] or not (self._said or self._size):
             return
@@ -180,11 +185,11 @@ class FairQueue(Generic[T]):
     def next(self, now_s: float) -> T | None:
         """Whose turn it is here, if there is room and no other worker has somebody who goes before;
         it runs from now on. Such ones are granted their turns: tell their workers (`to_wake`)."""
-        ticket = self._take_up(now_s)
+        ticket = self._take_up(now_s) if self._seat[GRANTED_S] else None
         if ticket is not None:
             return ticket
         others = self.commons.others()
-        if not self._size and not any(seat[WAITING] for _, seat in others):
+        if not self._size and not _is_waited_at(others):
             return None
         for _, seat in others:
             for tokens in taken_back(seat, self._finishes, now_s):
@@ -192,7 +197,7 @@ class FairQueue(Generic[T]):
         own = min(map(self._line, self._lines)) if self._size else None
         while self._blocked_s(now_s) <= now_s:
             first = first_of(others, self._finishes, now_s) if others else None
-            if own is not None and (first is None or not first.is_before(own.start, own.came_s)):
+            if own is not None and (first is None or not first.is_before(own, now_s)):
                 ticket, tokens = self._popped(own.tenant, now_s)
                 self._go(own.tenant, own.start, own.weight, tokens=tokens, now_s=now_s)
                 return ticket
@@ -203,8 +208,10 @@ class FairQueue(Generic[T]):
                 self._to_wake.append(first.number)
         return None
 
-    def to_wake(self) -> list[int]:
+    def to_wake(self) -> Sequence[int]:
         """The workers that have turns since this was asked last; each is told once."""
+        if not self._to_wake:
+            return ()
         numbers, self._to_wake = self._to_wake, []
         return numbers
 
@@ -219,7 +226,7 @@ class FairQueue(Generic[T]):
 
     def has_room(self, now_s: float) -> bool:
         """Whether somebody who comes now would go at once."""
-        if self._size or any(seat[WAITING] for _, seat in self.commons.others()):
+        if self._size or _is_waited_at(self.commons.others()):
             return False
         return self._blocked_s(now_s) <= now_s
 
@@ -254,20 +261,21 @@ class FairQueue(Generic[T]):
 
     def _take_up(self, now_s: float) -> T | None:
         """The next one here that was granted its turn by another worker."""
-        seat = self.commons.seat
+        seat = self._seat
         while (turn := granted(seat)) is not None:
             number, charged = turn
             tenant = self._said[number]
             if tenant not in self._lines:  # it has left
-                correct(seat, number, self._finishes, -charged)
+                correct(seat, number, self._finishes, more_tokens=-charged)
                 self._unspend(charged, now_s)
                 continue
             ticket, tokens = self._popped(tenant, now_s)
             if tokens != charged:
-                correct(seat, number, self._finishes, tokens - charged)
+                correct(seat, number, self._finishes, more_tokens=tokens - charged)
                 if self._tokens is not None:
                     self._tokens.take(tokens - charged, now_s)
-            self._begin(now_s)
+            self.running += 1
+            self._went_s = now_s if self._size else None
             return ticket
         return None
 
@@ -308,15 +316,12 @@ class FairQueue(Generic[T]):
         return max([now_s, *(rate.ready_s(now_s) for rate in rates if rate is not None)])
 
     def _go(self, tenant: str, start: float, weight: float, *, tokens: int, now_s: float) -> None:
-        self._begin(now_s)
+        self.running += 1
+        self._went_s = now_s if self._size else None  # time in which nobody waits is no interval
         self._spend(start, tokens, now_s)
         amount = max(tokens, 1) / weight
         self._finishes.put(tenant, start + amount / self._finishes.split(tenant))
         self._finishes.used(tenant, weight, amount)
-
-    def _begin(self, now_s: float) -> None:
-        self.running += 1
-        self._went_s = now_s if self._size else None  # time in which nobody waits is no interval
 
     def _spend(self, start: float, tokens: int, now_s: float) -> None:
         self._numbers[VIRTUAL] = max(self._numbers[VIRTUAL], start)
@@ -333,3 +338,10 @@ class FairQueue(Generic[T]):
             self._requests.take(-1, now_s)
         if self._tokens is not None:
             self._tokens.take(-tokens, now_s)
+
+
+def _is_waited_at(others: Sequence[tuple[int, Cells]]) -> bool:
+    waiting = 0.0
+    for _, seat in others:  # in each turn: a generator costs as much as all the rest of it
+        waiting += seat[WAITING]
+    return waiting > 0

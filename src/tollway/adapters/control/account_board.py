@@ -288,7 +288,7 @@ class _Finishes:
         """What stands there."""
         return self._finishes[place]
 
-    def push(self, place: int, start: float, weight: float, amount: float) -> None:
+    def push(self, place: int, start: float, *, weight: float, amount: float) -> None:
         """One of whoever stands there goes from `start` on, with so much."""
         split = self._splits[place] or 1.0
         self._finishes[place] = max(0.0, start + amount / split)
