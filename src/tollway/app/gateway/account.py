@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from tollway.app.ports_sharing import OwnCommons, SharedCommons
 from tollway.domain.failure import Cause, Failure
-from tollway.domain.fair_commons import ELSEWHERE
+from tollway.domain.fair_commons import ELSEWHERE, WENT
 from tollway.domain.fair_machines import parted, say_capacity
 from tollway.domain.fair_share import UNLIMITED, Capacity, FairQueue
 from tollway.domain.learned_capacity import LearnedCapacity
@@ -71,6 +71,7 @@ class Account:
         "_rejected_until_s",
         "_rests",
         "_timer",
+        "_used",
         "configured",
         "free",
     )
@@ -91,6 +92,7 @@ class Account:
         self._rejected_until_s = 0.0
         self._rests = False
         self._changes = 0.0  # up to which what is learned was taken up
+        self._used = self._loop.time(), 0.0  # when it was seen in use last, and turns until then
         self.free = True
         if self._commons.is_shared:
             self.look()
@@ -121,6 +123,19 @@ class Account:
         resting = now_s < max(self._learned.blocked_until_s, self._rejected_until_s)
         return not resting and not len(self._queue)
 
+    @property
+    def unused_s(self) -> float:
+        """How long nothing was seen to run or wait, since it was looked at first; 0 while the
+        provider wants to hear nothing."""
+        if self.running or self.waiting or self.blocked_s() > 0:
+            return 0.0
+        return self._loop.time() - self._used[0]
+
+    def close(self) -> None:
+        """It is not used any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
     def configure(self, capacity: Capacity) -> None:
         """What is known of the account by its configuration. The same again changes nothing."""
         changed = capacity != self.configured
@@ -149,6 +164,9 @@ class Account:
             self._pump()
         else:
             self._queue.say()
+        went = self._commons.numbers[WENT]
+        if self.running or self.waiting or went != self._used[1]:
+            self._used = self._loop.time(), went
 
     def leave_free(self) -> None:
         """Nothing bounds the account, and nothing is to be learned."""
