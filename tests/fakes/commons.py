@@ -1,6 +1,6 @@
 """One account's cells in memory, for several queues in one process: each at a seat of its own."""
 
-from tollway.domain.fair_commons import NUMBERS, RUNNING, SEAT, WAITING, OwnFinishes
+from tollway.domain.fair_commons import GRANTS, NUMBERS, RUNNING, SEAT, WAITING, OwnFinishes
 
 
 class Finishes(OwnFinishes):
@@ -8,10 +8,25 @@ class Finishes(OwnFinishes):
 
     def __init__(self):
         super().__init__()
-        self.everybody, self.parts = {}, {}
+        self.everybody, self.parts, self.places = {}, {}, []
 
     def split(self, tenant):
         return self.parts.get(tenant, 1.0)
+
+    def place(self, tenant):
+        if tenant not in self._known:
+            return None
+        if tenant not in self.places:
+            self.places.append(tenant)
+        return self.places.index(tenant)
+
+    def at(self, place):
+        return self.get(self.places[place])
+
+    def push(self, place, start, *, weight, amount):
+        tenant = self.places[place]
+        self.put(tenant, max(0.0, start + amount / self.split(tenant)))
+        self.used(tenant, weight, amount)
 
     def used(self, tenant, weight, amount):
         self.everybody[tenant] = (weight, self.everybody.get(tenant, (0, 0.0))[1] + amount)
@@ -66,7 +81,8 @@ class Seat:
 
     def standing(self):
         seats = self.table.seats
-        return tuple(int(sum(seat[at] for seat in seats)) for at in (RUNNING, WAITING))
+        sums = [int(sum(seat[at] for seat in seats)) for at in (RUNNING, GRANTS, WAITING)]
+        return sums[0] + sums[1], sums[2]
 
     def tenants(self):
         return self.finishes.everybody

@@ -34,6 +34,10 @@ class AccountBoard(Protocol):
         """Of the account of this name; the same for every worker."""
         ...
 
+    def leave(self, place: str) -> None:
+        """Nothing here uses it any more."""
+        ...
+
 
 class MachinesAccount(SharedCommons, Protocol):
     """One account's, as the one worker sees it that speaks for its machine."""
@@ -101,3 +105,6 @@ class NoBoard:
     def commons(self, place: str) -> SharedCommons:
         """Its own."""
         return OwnCommons()
+
+    def leave(self, place: str) -> None:
+        """Nobody else has it."""

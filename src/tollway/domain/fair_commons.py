@@ -19,9 +19,16 @@ PART, SLOTS, ELSEWHERE = range(15, 18)
 # and until when that counts.
 TOLD_REQUESTS, TOLD_TOKENS, TOLD_UNTIL_S = range(18, 21)
 NUMBERS = 24
-# Places in a seat: what one worker has there.
-RUNNING, WAITING, HEAD, RUNG_S = range(4)
-SEAT = 4
+# Places in a seat: what one worker has there. Others grant it turns: how many it has not taken up,
+# and since when.
+RUNNING, WAITING, GRANTS, GRANTED_S = range(4)
+# Then its lines, the first of those that wait there: where the tenant's finish stands (plus one; 0:
+# no line), since when in virtual time and in seconds it waits, its weight, its tokens, and whether
+# it has been granted its turn.
+LINES_AT, LINES = 4, 4
+PLACE, SINCE, CAME_S, WEIGHT, LINE_TOKENS, IS_GRANTED = range(6)
+LINE = 6
+SEAT = LINES_AT + LINES * LINE
 
 _MOST_FINISHES = 1024
 
@@ -55,6 +62,19 @@ class Finishes(Protocol):
 
     def split(self, tenant: str) -> float:
         """The part of its weight that counts on this machine."""
+        ...
+
+    def place(self, tenant: str) -> int | None:
+        """Where that of a tenant stands, for other workers to find it; None: it is not known."""
+        ...
+
+    def at(self, place: int) -> float:
+        """What stands there."""
+        ...
+
+    def push(self, place: int, start: float, *, weight: float, amount: float) -> None:
+        """One of whoever stands there goes from `start` on, with so much, in tokens over its
+        weight."""
         ...
 
 
@@ -110,6 +130,17 @@ class OwnFinishes:
     def split(self, tenant: str) -> float:
         """All of it."""
         return 1.0
+
+    def place(self, tenant: str) -> int | None:
+        """Nobody looks for it."""
+        return None
+
+    def at(self, place: int) -> float:
+        """Nobody asks."""
+        return 0.0
+
+    def push(self, place: int, start: float, *, weight: float, amount: float) -> None:
+        """Nobody has a turn from elsewhere."""
 
 
 class Alone:

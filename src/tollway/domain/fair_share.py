@@ -10,12 +10,14 @@ be alone at it. Pure: the clock and the waiting are the caller's.
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from heapq import nsmallest
 from typing import Generic, TypeVar
 
 from tollway.domain.fair_commons import (
-    HEAD,
+    GRANTED_S,
+    GRANTS,
+    LINES,
     REQUESTS,
-    RUNG_S,
     RUNNING,
     TOKENS,
     VIRTUAL,
@@ -25,6 +27,15 @@ from tollway.domain.fair_commons import (
     Cells,
     Commons,
 )
+from tollway.domain.fair_grants import (
+    Line,
+    correct,
+    first_of,
+    grant,
+    granted,
+    say_lines,
+    taken_back,
+)
 from tollway.domain.told_rates import ToldRate
 
 T = TypeVar("T")
@@ -32,7 +43,6 @@ T = TypeVar("T")
 _BURST_S = 5.0  # of a rate may come at once: providers count in less than their minute
 _MINUTE_S = 60.0
 _SMOOTH = 0.2  # of each new interval between two turns, in their mean
-_ANSWERS_S = 0.1  # a worker whose turn it is; after that others go before it
 _NEVER = float("inf")
 
 
@@ -94,7 +104,7 @@ class _Line(Generic[T]):
 
     weight: float
     since: float = 0.0  # the virtual time at which it began to wait
-    waiting: deque[tuple[T, int]] = field(default_factory=deque)
+    waiting: deque[tuple[T, int, float]] = field(default_factory=deque)  # tokens, and since when
 
 
 class FairQueue(Generic[T]):
@@ -105,8 +115,11 @@ class FairQueue(Generic[T]):
         self.commons = Alone() if commons is None else commons
         self._numbers = self.commons.numbers
         self._finishes = self.commons.finishes
+        self._seat = self.commons.seat
         self._lines: dict[str, _Line[T]] = {}
         self._size = 0
+        self._said: list[str] = []  # whose lines stand in the seat
+        self._to_wake: list[int] = []
         self._went_s: float | None = None
         self._interval_s: float | None = None
         self.capacity = UNLIMITED
@@ -121,7 +134,10 @@ class FairQueue(Generic[T]):
     @property
     def running_everywhere(self) -> int:
         """What all workers have running, as they said last."""
-        return self.running + sum(int(seat[RUNNING]) for _, seat in self.commons.others())
+        running = self.running + self._seat[GRANTS]
+        for _, seat in self.commons.others():
+            running += seat[RUNNING] + seat[GRANTS]
+        return int(running)
 
     def resize(self, capacity: Capacity, now_s: float) -> None:
         """Something else is known of the account."""
@@ -131,11 +147,16 @@ class FairQueue(Generic[T]):
         if capacity.tokens_per_minute != before.tokens_per_minute:
             self._tokens = self._rate(capacity.tokens_per_minute, TOKENS)
 
-    def say(self) -> None:
-        """What the others have to know of this worker."""
-        seat = self.commons.seat
+    def say(self, *, alone: bool = False) -> None:
+        """What the others have to know of this worker. Its lines stay as they are for whoever is
+        not alone, and while there are turns of theirs to take up."""
+        seat = self._seat
         seat[RUNNING], seat[WAITING] = self.running, self._size
-        seat[HEAD] = min(self._start(one) for one in self._lines) if self._lines else 0.0
+        if not alone or seat[GRANTS] or not (self._said or self._size):
+            return
+        lines = nsmallest(LINES, map(self._line, self._lines)) if self.commons.others() else []
+        say_lines(seat, self._finishes, lines)
+        self._said = [line.tenant for line in lines]
 
     def enter(self, tenant: str, weight: float, *, tokens: int, now_s: float) -> bool:
         """Let a request go at once, if there is room and nobody waits. False: `wait`."""
@@ -145,13 +166,15 @@ class FairQueue(Generic[T]):
         self._go(tenant, start, weight, tokens=tokens, now_s=now_s)
         return True
 
-    def wait(self, ticket: T, tenant: str, weight: float, *, tokens: int) -> None:
+    def wait(
+        self, ticket: T, tenant: str, weight: float, *, tokens: int, now_s: float = 0.0
+    ) -> None:
         """Queue it behind its tenant's others."""
         line = self._lines.get(tenant)
         if line is None:
             line = self._lines[tenant] = _Line(weight, self._numbers[VIRTUAL])
         line.weight = weight
-        line.waiting.append((ticket, tokens))
+        line.waiting.append((ticket, max(tokens, 1), now_s))
         self._size += 1
 
     def leave(self, ticket: T, tenant: str) -> None:
@@ -167,43 +190,37 @@ class FairQueue(Generic[T]):
                 del self._lines[tenant]
 
     def next(self, now_s: float) -> T | None:
-        """Whose turn it is, if there is room and no other worker has somebody who goes before; it
-        runs from now on."""
-        if not self._size or self._blocked_s(now_s) > now_s:
+        """Whose turn it is here, if there is room and no other worker has somebody who goes before;
+        it runs from now on. Such ones are granted their turns: tell their workers (`to_wake`)."""
+        ticket = self._take_up(now_s) if self._seat[GRANTED_S] else None
+        if ticket is not None:
+            return ticket
+        others = self.commons.others()
+        if not self._size and not _is_waited_at(others):
             return None
-        start, tenant = min((self._start(one), one) for one in self._lines)
-        if any(
-            seat[WAITING] and seat[HEAD] < start and not _is_late(seat, now_s)
-            for _, seat in self.commons.others()
-        ):
-            return None
-        line = self._lines[tenant]
-        ticket, tokens = line.waiting.popleft()
-        self._size -= 1
-        if not line.waiting:
-            del self._lines[tenant]
-        if self._went_s is not None:
-            took_s = now_s - self._went_s
-            mean_s = took_s if self._interval_s is None else self._interval_s
-            self._interval_s = mean_s + _SMOOTH * (took_s - mean_s)
-        self._go(tenant, start, line.weight, tokens=tokens, now_s=now_s)
-        return ticket
+        for _, seat in others:
+            for tokens in taken_back(seat, self._finishes, now_s):
+                self._unspend(tokens, now_s)
+        own = min(map(self._line, self._lines)) if self._size else None
+        while self._blocked_s(now_s) <= now_s:
+            first = first_of(others, self._finishes, now_s) if others else None
+            if own is not None and (first is None or not first.is_before(own, now_s)):
+                ticket, tokens = self._popped(own.tenant, now_s)
+                self._go(own.tenant, own.start, own.weight, tokens=tokens, now_s=now_s)
+                return ticket
+            if first is None:
+                return None
+            self._spend(first.start, first.tokens, now_s)
+            if grant(first, self._finishes, now_s):
+                self._to_wake.append(first.number)
+        return None
 
-    def to_wake(self, now_s: float) -> int | None:
-        """Who has to be told that its turn is next: there is room, and the first of all waits at
-        another worker. Each is told once, and passed over when it does not answer."""
-        waiting = [
-            (seat[HEAD], number, seat)
-            for number, seat in self.commons.others()
-            if seat[WAITING] and not _is_late(seat, now_s)
-        ]
-        if not waiting or self._blocked_s(now_s) > now_s:
-            return None
-        _, number, seat = min(waiting, key=lambda one: one[:2])
-        if seat[RUNG_S]:
-            return None
-        seat[RUNG_S] = now_s
-        return number
+    def to_wake(self) -> Sequence[int]:
+        """The workers that have turns since this was asked last; each is told once."""
+        if not self._to_wake:
+            return ()
+        numbers, self._to_wake = self._to_wake, []
+        return numbers
 
     def leave_of_rates(self, told: Sequence[ToldRate | None], now_s: float) -> None:
         """The account says how much is left of its requests and of its tokens; None: not said. What
@@ -226,7 +243,7 @@ class FairQueue(Generic[T]):
 
     def has_room(self, now_s: float) -> bool:
         """Whether somebody who comes now would go at once."""
-        if self._size or any(seat[WAITING] for _, seat in self.commons.others()):
+        if self._size or _is_waited_at(self.commons.others()):
             return False
         return self._blocked_s(now_s) <= now_s
 
@@ -243,7 +260,7 @@ class FairQueue(Generic[T]):
             return 0.0
         ahead = 0
         own = self._start(tenant)
-        for other, tokens in line.waiting:
+        for other, tokens, _ in line.waiting:
             if other == ticket:
                 break
             own += max(tokens, 1) / line.weight
@@ -252,12 +269,52 @@ class FairQueue(Generic[T]):
             if name == tenant:
                 continue
             tag = self._start(name)
-            for _, tokens in others.waiting:
+            for _, tokens, _ in others.waiting:
                 if tag > own:
                     break
                 tag += max(tokens, 1) / others.weight
                 ahead += 1
         return (ahead + 1) * (self._interval_s or 1.0)  # also when all went at one moment
+
+    def _take_up(self, now_s: float) -> T | None:
+        """The next one here that was granted its turn by another worker."""
+        seat = self._seat
+        while (turn := granted(seat)) is not None:
+            number, charged = turn
+            tenant = self._said[number]
+            if tenant not in self._lines:  # it has left
+                correct(seat, number, self._finishes, more_tokens=-charged)
+                self._unspend(charged, now_s)
+                continue
+            ticket, tokens = self._popped(tenant, now_s)
+            if tokens != charged:
+                correct(seat, number, self._finishes, more_tokens=tokens - charged)
+                if self._tokens is not None:
+                    self._tokens.take(tokens - charged, now_s)
+            self.running += 1
+            self._went_s = now_s if self._size else None
+            return ticket
+        return None
+
+    def _popped(self, tenant: str, now_s: float) -> tuple[T, int]:
+        """The first of a tenant's, and its tokens. It waits no more."""
+        line = self._lines[tenant]
+        ticket, tokens, _ = line.waiting.popleft()
+        self._size -= 1
+        if not line.waiting:
+            del self._lines[tenant]
+        if self._went_s is not None:
+            took_s = now_s - self._went_s
+            mean_s = took_s if self._interval_s is None else self._interval_s
+            self._interval_s = mean_s + _SMOOTH * (took_s - mean_s)
+        return ticket, tokens
+
+    def _line(self, tenant: str) -> Line:
+        """What is said of one."""
+        line = self._lines[tenant]
+        _, tokens, came_s = line.waiting[0]
+        start = max(self._finishes.get(tenant), line.since)
+        return Line(start, came_s, tenant, line.since, line.weight, tokens)
 
     def _start(self, tenant: str) -> float:
         """The tag of its first that waits."""
@@ -277,18 +334,31 @@ class FairQueue(Generic[T]):
 
     def _go(self, tenant: str, start: float, weight: float, *, tokens: int, now_s: float) -> None:
         self.running += 1
-        self._numbers[VIRTUAL] = max(self._numbers[VIRTUAL], start)
         self._went_s = now_s if self._size else None  # time in which nobody waits is no interval
-        if self._requests is not None:
-            self._requests.take(1, now_s)
-        if self._tokens is not None:
-            self._tokens.take(tokens, now_s)
-        self._numbers[WENT] += 1
+        self._spend(start, tokens, now_s)
         amount = max(tokens, 1) / weight
         self._finishes.put(tenant, start + amount / self._finishes.split(tenant))
         self._finishes.used(tenant, weight, amount)
 
+    def _spend(self, start: float, tokens: int, now_s: float) -> None:
+        self._numbers[VIRTUAL] = max(self._numbers[VIRTUAL], start)
+        self._numbers[WENT] += 1
+        if self._requests is not None:
+            self._requests.take(1, now_s)
+        if self._tokens is not None:
+            self._tokens.take(tokens, now_s)
 
-def _is_late(seat: Cells, now_s: float) -> bool:
-    """Whether a worker was told that it is next, and has not answered."""
-    return bool(seat[RUNG_S]) and now_s - seat[RUNG_S] > _ANSWERS_S
+    def _unspend(self, tokens: int, now_s: float) -> None:
+        """One that was granted its turn did not go."""
+        self._numbers[WENT] -= 1
+        if self._requests is not None:
+            self._requests.take(-1, now_s)
+        if self._tokens is not None:
+            self._tokens.take(-tokens, now_s)
+
+
+def _is_waited_at(others: Sequence[tuple[int, Cells]]) -> bool:
+    waiting = 0.0
+    for _, seat in others:  # in each turn: a generator costs as much as all the rest of it
+        waiting += seat[WAITING]
+    return waiting > 0

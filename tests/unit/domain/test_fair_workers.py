@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fakes.commons import Table
-from tollway.domain.fair_commons import HEAD, RUNG_S, RUNNING, WAITING
+from tollway.domain.fair_commons import GRANTS, RUNNING, WAITING, WENT
 from tollway.domain.fair_share import Capacity, FairQueue
 from tollway.domain.learned_capacity import LearnedCapacity
 
@@ -15,16 +15,18 @@ WEIGHTS = {"a": 1.0, "b": 2.0, "c": 0.5}
 
 
 class Machine:
-    """Several workers and a clock. Whoever is woken looks at once, unless it stands still."""
+    """Several workers and a clock. Whoever is woken looks at once, unless it stands still (it does
+    nothing until it moves), or is deaf: then it looks when time passes."""
 
     def __init__(self, workers, capacity):
         self.table = Table(workers)
         self.now_s = 1.0
         self.queues = [FairQueue(capacity, 0.0, self.table.sit(one)) for one in range(workers)]
-        self.still = set()
+        self.still, self.deaf = set(), set()
         self.running = []  # (worker, tenant, tokens)
         self.served = dict.fromkeys(WEIGHTS, 0)
-        self.most = 0
+        self.queued = []  # (worker, ticket)
+        self.most = self.went = 0
 
     def come(self, worker, tenant, tokens):
         """A request. Returns its ticket if it waits."""
@@ -34,9 +36,23 @@ class Machine:
             self._went(worker, (tenant, tokens))
             return None
         ticket = tenant, tokens, object()
-        queue.wait(ticket, tenant, WEIGHTS[tenant], tokens=tokens)
+        queue.wait(ticket, tenant, WEIGHTS[tenant], tokens=tokens, now_s=self.now_s)
+        self.queued.append((worker, ticket))
         self.pump(worker)
         return ticket
+
+    def leave(self, place):
+        """One that waits has enough of it."""
+        worker, ticket = self.queued.pop(place)
+        self.queues[worker].leave(ticket, ticket[0])
+        self.pump(worker)
+
+    def die(self, worker):
+        """A worker is gone, with all that it has."""
+        self.table.gone.add(worker)
+        self.still.add(worker)
+        self.running = [one for one in self.running if one[0] != worker]
+        self.queued = [one for one in self.queued if one[0] != worker]
 
     def end(self, place, *, more=0):
         """One that runs ends."""
@@ -50,12 +66,12 @@ class Machine:
             return
         queue = self.queues[worker]
         while (ticket := queue.next(self.now_s)) is not None:
+            self.queued.remove((worker, ticket))
             self._went(worker, ticket)
-        queue.say()
-        queue.commons.seat[RUNG_S] = 0.0
-        woken = queue.to_wake(self.now_s)
-        if woken is not None:
-            self.pump(woken)
+        queue.say(alone=True)
+        for woken in queue.to_wake():
+            if woken not in self.deaf:
+                self.pump(woken)
 
     def look(self, seconds):
         """Time passes, and every worker looks."""
@@ -65,11 +81,18 @@ class Machine:
 
     @property
     def waiting(self):
-        return sum(len(queue) for queue in self.queues)
+        return len(self.queued)
+
+    @property
+    def granted(self):
+        """Turns that workers have which live, and have not taken up."""
+        gone = self.table.gone
+        return sum(seat[GRANTS] for one, seat in enumerate(self.table.seats) if one not in gone)
 
     def _went(self, worker, ticket):
         self.running.append((worker, ticket[0], ticket[1]))
-        self.served[ticket[0]] += ticket[1]
+        self.served[ticket[0]] += max(ticket[1], 1)
+        self.went += 1
         self.most = max(self.most, len(self.running))
 
 
@@ -104,13 +127,40 @@ def test_shares_are_by_weight_over_all_workers(seed, at_once, workers):
 STEP = st.one_of(
     st.tuples(st.just("come"), st.sampled_from(sorted(WEIGHTS)), st.integers(0, 3000)),
     st.tuples(st.just("end"), st.integers(0, 50), st.integers(-300, 3000)),
-    st.tuples(st.just("pass"), st.integers(1, 30), st.just(0)),
-    st.tuples(st.just("still"), st.integers(0, 3), st.just(0)),
-    st.tuples(st.just("moves"), st.integers(0, 3), st.just(0)),
+    st.tuples(st.just("leave"), st.integers(0, 50), st.just(0)),
+    st.tuples(st.just("pass"), st.floats(0.01, 30), st.just(0)),
+    st.tuples(st.sampled_from(("still", "moves", "deaf", "hears")), st.integers(0, 3), st.just(0)),
+    st.tuples(st.just("die"), st.integers(1, 3), st.just(0)),
 )
 
 
-@settings(max_examples=150, deadline=None)
+def take_step(machine, step, worker):
+    """One of `STEP`, if it can be."""
+    what, first, second = step
+    other = first % len(machine.queues) if isinstance(first, int) else None
+    if what == "come" and worker not in machine.still:
+        machine.come(worker, first, second)
+    elif what == "end" and machine.running:
+        place = first % len(machine.running)
+        if machine.running[place][0] not in machine.still:
+            machine.end(place, more=second)
+    elif what == "leave" and machine.queued:
+        place = first % len(machine.queued)
+        if machine.queued[place][0] not in machine.still:
+            machine.leave(place)
+    elif what == "pass":
+        machine.look(first)
+    elif what in ("still", "deaf"):
+        getattr(machine, what).add(other)
+    elif what == "moves":
+        machine.still -= {other} - machine.table.gone
+    elif what == "hears":
+        machine.deaf.discard(other)
+    elif what == "die" and other:
+        machine.die(other)
+
+
+@settings(max_examples=300, deadline=None)
 @given(
     steps=st.lists(STEP, max_size=80),
     workers=st.integers(2, 4),
@@ -118,58 +168,72 @@ STEP = st.one_of(
     requests=st.none() | st.integers(1, 600),
 )
 def test_everybody_goes_in_the_end_at_every_worker(steps, workers, at_once, requests):
-    """Also when workers stand still in between: no more at once than there is room for, and
-    whoever waits at a worker that moves goes in the end, unless what runs is at one that does
-    not."""
+    """Also when workers stand still in between, hear nothing or die, and requests leave: no more at
+    once than there is room for, with what is granted, and whoever waits at a worker that moves goes
+    in the end, unless what runs is at one that does not."""
     machine = Machine(workers, Capacity(at_once, requests))
-    for number, (what, first, second) in enumerate(steps):
-        worker = number % workers
-        if what == "come" and worker not in machine.still:
-            machine.come(worker, first, second)
-        elif what == "end" and machine.running:
-            place = first % len(machine.running)
-            if machine.running[place][0] not in machine.still:
-                machine.end(place, more=second)
-        elif what == "pass":
-            machine.look(first)
-        elif what == "still":
-            machine.still.add(first % workers)
-        elif what == "moves":
-            machine.still.discard(first % workers)
-        assert at_once is None or len(machine.running) <= at_once
+    for number, step in enumerate(steps):
+        take_step(machine, step, number % workers)
+        assert at_once is None or len(machine.running) + machine.granted <= at_once
     machine.still -= {worker for worker, _, _ in machine.running}
-    stuck = sum(len(machine.queues[one]) for one in machine.still)
+    stuck = sum(worker in machine.still for worker, _ in machine.queued)
     for _ in range(3 * machine.waiting + 3):
         while machine.running:
             machine.end(0)
         machine.look(10_000)
     assert machine.waiting == stuck
+    assert machine.granted == 0
 
 
-def test_room_that_one_gives_back_is_for_the_first_of_all():
-    """At whichever worker that waits: it is woken, once."""
+@settings(max_examples=300, deadline=None)
+@given(
+    steps=st.lists(STEP.filter(lambda step: step[0] != "die"), max_size=80),
+    workers=st.integers(2, 4),
+)
+def test_what_is_granted_is_counted_once(steps, workers):
+    """Whatever becomes of a granted turn: the tenants have used what went, and so has the rate."""
+    machine = Machine(workers, Capacity(2, 600, 60_000))
+    steps = [(what, one, 0 if what == "end" else other) for what, one, other in steps]
+    for number, step in enumerate(steps):
+        take_step(machine, step, number % workers)
+    machine.still.clear()
+    for _ in range(3 * machine.waiting + 3):
+        machine.look(1.0)
+        while machine.running:
+            machine.end(0)
+    assert machine.waiting == 0
+    used = {tenant: amount for tenant, (_, amount) in machine.table.finishes.everybody.items()}
+    served = {tenant: machine.served[tenant] / WEIGHTS[tenant] for tenant in used}
+    assert used == pytest.approx(served)
+    assert machine.table.numbers[WENT] == machine.went
+    machine.look(100.0)
+    assert [machine.come(0, "a", 1) for _ in range(2)] == [None] * 2
+
+
+def test_room_that_one_gives_back_is_granted_to_the_first_of_all():
+    """At whichever worker that waits: it is told once, and nobody else goes meanwhile."""
     machine = Machine(2, Capacity(1))
     machine.come(0, "a", 10)
-    machine.still.add(1)
     machine.come(1, "b", 10)
-    machine.queues[1].say()
-    machine.end(0)
-    assert machine.queues[1].commons.seat[RUNG_S] == machine.now_s
-    assert machine.queues[0].to_wake(machine.now_s) is None
+    machine.still.add(1)
     machine.come(0, "a", 10)
-    assert (machine.running, machine.waiting) == ([], 2)
+    machine.end(0)
+    assert machine.table.seats[1][GRANTS] == 1
+    assert machine.queues[0].running_everywhere == 1
+    machine.come(0, "b", 10)
+    assert (machine.running, machine.waiting) == ([], 3)
     machine.still.clear()
     machine.pump(1)
     assert [one[:2] for one in machine.running] == [(1, "b")]
+    assert machine.table.seats[1][GRANTS] == 0
 
 
 def test_who_does_not_answer_is_passed_over():
     """A worker that stands still keeps nothing from the others for longer than a moment."""
     machine = Machine(2, Capacity(1))
     machine.come(0, "a", 10)
-    machine.still.add(1)
     machine.come(1, "b", 10)
-    machine.queues[1].say()
+    machine.still.add(1)
     machine.end(0)
     machine.come(0, "a", 10)
     machine.look(0.06)
@@ -191,16 +255,16 @@ def test_who_is_gone_holds_nothing():
 
 
 def test_what_a_worker_says():
-    """What runs and waits there, and how early its first is."""
+    """What runs and waits there."""
     machine = Machine(2, Capacity(1))
     machine.come(0, "a", 10)
     machine.come(0, "a", 10)
     seat = machine.table.seats[0]
-    assert (seat[RUNNING], seat[WAITING], seat[HEAD]) == (1, 1, 10.0)
+    assert (seat[RUNNING], seat[WAITING]) == (1, 1)
     assert machine.queues[1].running_everywhere == 1
     machine.end(0)
     machine.end(0)
-    assert (seat[RUNNING], seat[WAITING], seat[HEAD]) == (0, 0, 0.0)
+    assert (seat[RUNNING], seat[WAITING]) == (0, 0)
 
 
 def test_a_rate_is_one_for_all():

@@ -2,9 +2,10 @@
 places that each of them reads as memory. Whoever changes an account's cells holds its lock for some
 microseconds, and the kernel frees it with its process. `bells.py` has another worker look at once.
 
-The file begins with a name of its own, when each worker was seen last, and the names of the
-accounts, as digests; then an area for each. Of use only while somebody has it open: whoever comes
-first makes it anew.
+The file begins with a name of its own, when each worker was seen last, the names of the accounts,
+as digests, and who of the workers has a use for each; then an area for each. An account that nobody
+has a use for any more leaves its place to another one. Of use only while somebody has the file
+open: whoever comes first makes it anew.
 """
 
 import fcntl
@@ -12,23 +13,26 @@ import logging
 import mmap
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from hashlib import blake2b
 
 from tollway.adapters.control.bells import Bells
 from tollway.app.ports_sharing import MachinesAccount, NoBoard, SharedCommons
-from tollway.domain.fair_commons import NUMBERS, RUNNING, SEAT, WAITING
+from tollway.domain.fair_commons import GRANTS, NUMBERS, RUNNING, SEAT, WAITING
 
 _log = logging.getLogger(__name__)
 SEATS = 64
-_LAYOUT = 1  # another number whenever places change: old and new workers overlap
+_LAYOUT = 2  # another number whenever places change: old and new workers overlap
 _ACCOUNTS = 512
 _TENANTS = 256  # of one account whose turns are remembered
 _BEATS_BYTES = 8 * SEATS
 _NAMES_BYTES = 8 * _ACCOUNTS
+_USERS_BYTES = 8 * _ACCOUNTS  # a bit for each seat
 _MACHINE_BYTES = 8
 _NAMES_AT = _MACHINE_BYTES + _BEATS_BYTES
-_HEAD_BYTES = _NAMES_AT + _NAMES_BYTES
+_USERS_AT = _NAMES_AT + _NAMES_BYTES
+_HEAD_BYTES = _USERS_AT + _USERS_BYTES
 _NUMBERS_BYTES = 8 * NUMBERS
 _SEATS_BYTES = 8 * SEAT * SEATS
 _AREA_BYTES = _NUMBERS_BYTES + _SEATS_BYTES + 40 * _TENANTS
@@ -57,7 +61,8 @@ class AccountBoard:
         view = memoryview(self._map)
         self.machine = bytes(view[:_MACHINE_BYTES]).hex()  # no other machine's name
         self._beats = view[_MACHINE_BYTES:_NAMES_AT].cast("d")
-        self._names = view[_NAMES_AT:_HEAD_BYTES].cast("Q")
+        self._names = view[_NAMES_AT:_USERS_AT].cast("Q")
+        self._users = view[_USERS_AT:_HEAD_BYTES].cast("Q")
         self._areas = view[_HEAD_BYTES:]
         self._known: dict[str, SharedCommons] = {}
         self._places: dict[int, str] = {}
@@ -106,6 +111,15 @@ class AccountBoard:
             found = self._known[place] = self._area(index)
             self._places[index] = place
         return found
+
+    def leave(self, place: str) -> None:
+        """This worker has no use for the account any more, and does not touch its cells. Where no
+        other one has, another account may have its place."""
+        area = self._known.pop(place, None)
+        if isinstance(area, _Area):
+            del self._places[area.index]
+            with self._all_names():
+                self._unuse(area.index)
 
     @property
     def speaks(self) -> bool:
@@ -159,27 +173,47 @@ class AccountBoard:
 
     def _claim(self) -> None:
         """What a worker before us had under way here is over."""
-        nothing = bytes(8 * SEAT)
-        offset = _NUMBERS_BYTES + 8 * SEAT * self.number
-        for index, name in enumerate(self._names.tolist()):
-            if name:
-                start = index * _AREA_BYTES + offset
-                self._areas[start : start + len(nothing)] = nothing
+        with self._all_names():
+            for index, users in enumerate(self._users.tolist()):
+                if users >> self.number & 1:
+                    self._unuse(index)
+
+    def _unuse(self, index: int) -> None:
+        start = index * _AREA_BYTES + _NUMBERS_BYTES + 8 * SEAT * self.number
+        self._areas[start : start + 8 * SEAT] = bytes(8 * SEAT)
+        self._users[index] &= ~(1 << self.number)
 
     def _index(self, name: int) -> int | None:
+        with self._all_names():
+            index = self._found(name)
+            if index is not None:
+                self._users[index] |= 1 << self.number
+                return index
+        _log.warning("an account is not shared: there are too many", extra={"most": _ACCOUNTS})
+        return None
+
+    def _found(self, name: int) -> int | None:
+        """The place of an account: its own, or one that was never used, or is no more."""
+        names, users = self._names.tolist(), self._users.tolist()
+        if name in names:
+            return names.index(name)
+        for index in sorted(range(_ACCOUNTS), key=lambda one: bool(names[one])):
+            if not users[index]:
+                start = index * _AREA_BYTES
+                self._areas[start : start + _AREA_BYTES] = bytes(_AREA_BYTES)
+                self._names[index] = name
+                return index
+        return None
+
+    @contextmanager
+    def _all_names(self) -> Iterator[None]:
+        """Nobody else changes them, or who uses what, meanwhile."""
         while not self.lock(_TABLE):
             time.sleep(_PAUSE_S)
         try:
-            names = self._names.tolist()
-            for wanted in (name, 0):
-                if wanted in names:
-                    index = names.index(wanted)
-                    self._names[index] = name
-                    return index
+            yield
         finally:
             self.unlock(_TABLE)
-        _log.warning("an account is not shared: there are too many", extra={"most": _ACCOUNTS})
-        return None
 
 
 class _Area:
@@ -189,7 +223,7 @@ class _Area:
 
     def __init__(self, board: AccountBoard, index: int, area: memoryview) -> None:
         self._board = board
-        self._index = index
+        self.index = index
         self.numbers = area[:_NUMBERS_BYTES].cast("d")
         seats = area[_NUMBERS_BYTES : _NUMBERS_BYTES + _SEATS_BYTES].cast("d")
         self._seats = [seats[at : at + SEAT] for at in range(0, SEAT * SEATS, SEAT)]
@@ -210,7 +244,8 @@ class _Area:
         """What runs and what waits on this machine."""
         seats = [self.seat, *(seat for _, seat in self.others())]
         running, waiting = (sum(int(seat[at]) for seat in seats) for at in (RUNNING, WAITING))
-        return running, waiting
+        granted = sum(int(seat[GRANTS]) for seat in seats)
+        return running + granted, waiting
 
     def tenants(self) -> Mapping[str, tuple[float, float]]:
         """By digest: weight, and all that was used."""
@@ -222,15 +257,15 @@ class _Area:
 
     def lock(self) -> bool:
         """Be alone at it."""
-        return self._board.lock(self._index)
+        return self._board.lock(self.index)
 
     def unlock(self) -> None:
         """Let the others."""
-        self._board.unlock(self._index)
+        self._board.unlock(self.index)
 
     def wake(self, number: int | None = None) -> None:
         """Have one worker look, or all."""
-        self._board.wake(number, self._index)
+        self._board.wake(number, self.index)
 
 
 class _Finishes:
@@ -247,12 +282,12 @@ class _Finishes:
 
     def get(self, tenant: str) -> float:
         """Of one tenant."""
-        place = self._place(tenant)
+        place = self.place(tenant)
         return 0.0 if place is None else self._finishes[place]
 
     def put(self, tenant: str, finish: float) -> None:
         """In the place of who is least ahead, where there is none."""
-        place = self._place(tenant)
+        place = self.place(tenant)
         if place is None:
             finishes = self._finishes.tolist()
             place = finishes.index(min(finishes))
@@ -262,7 +297,7 @@ class _Finishes:
 
     def used(self, tenant: str, weight: float, amount: float) -> None:
         """Of one that has a place."""
-        place = self._place(tenant)
+        place = self.place(tenant)
         if place is not None:
             self._weights[place] = weight
             self._used[place] += amount
@@ -274,7 +309,7 @@ class _Finishes:
 
     def split(self, tenant: str) -> float:
         """The part of its weight that counts here; all of it where nothing was said."""
-        place = self._place(tenant)
+        place = self.place(tenant)
         return 1.0 if place is None else self._splits[place] or 1.0
 
     def split_all(self, parts: Mapping[str, float]) -> None:
@@ -283,7 +318,19 @@ class _Finishes:
             if name:
                 self._splits[place] = parts.get(f"{name:x}", 0.0)
 
-    def _place(self, tenant: str) -> int | None:
+    def at(self, place: int) -> float:
+        """What stands there."""
+        return self._finishes[place]
+
+    def push(self, place: int, start: float, *, weight: float, amount: float) -> None:
+        """One of whoever stands there goes from `start` on, with so much."""
+        split = self._splits[place] or 1.0
+        self._finishes[place] = max(0.0, start + amount / split)
+        self._weights[place] = weight
+        self._used[place] += amount
+
+    def place(self, tenant: str) -> int | None:
+        """Where a tenant's stands."""
         known = self._known.get(tenant)
         if known is not None and self._names[known[1]] == known[0]:
             return known[1]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from tollway.app.ports import Clock, Header
 from tollway.app.ports_sharing import OwnCommons, SharedCommons
 from tollway.domain.failure import Cause, Failure
-from tollway.domain.fair_commons import ELSEWHERE, RUNG_S
+from tollway.domain.fair_commons import ELSEWHERE, WENT
 from tollway.domain.fair_machines import parted, say_capacity
 from tollway.domain.fair_share import UNLIMITED, Capacity, FairQueue
 from tollway.domain.learned_capacity import LearnedCapacity
@@ -77,6 +77,7 @@ class Account:
         "_rejected_until_s",
         "_rests",
         "_timer",
+        "_used",
         "configured",
         "free",
     )
@@ -98,6 +99,7 @@ class Account:
         self._rests = False
         self._hears_s = 0.0
         self._changes = 0.0  # up to which what is learned was taken up
+        self._used = self._loop.time(), 0.0  # when it was seen in use last, and turns until then
         self.free = True
         if self._commons.is_shared:
             self.look()
@@ -127,6 +129,19 @@ class Account:
         now_s = self._loop.time()
         resting = now_s < max(self._learned.blocked_until_s, self._rejected_until_s)
         return not resting and not len(self._queue)
+
+    @property
+    def unused_s(self) -> float:
+        """How long nothing was seen to run or wait, since it was looked at first; 0 while the
+        provider wants to hear nothing."""
+        if self.running or self.waiting or self.blocked_s() > 0:
+            return 0.0
+        return self._loop.time() - self._used[0]
+
+    def close(self) -> None:
+        """It is not used any more."""
+        if self._timer is not None:
+            self._timer.cancel()
 
     def configure(self, capacity: Capacity) -> None:
         """What is known of the account by its configuration. The same again changes nothing."""
@@ -167,6 +182,7 @@ class Account:
             self._queue.leave_of_rates(rates, now_s)
         if self._learned.changes != changes:
             self._commons.wake()
+            self._pump()
 
     def look(self) -> None:
         """Take up what other workers have learned, let go who may go now, and say how it stands
@@ -178,6 +194,9 @@ class Account:
             self._pump()
         else:
             self._queue.say()
+        went = self._commons.numbers[WENT]
+        if self.running or self.waiting or went != self._used[1]:
+            self._used = self._loop.time(), went
 
     def leave_free(self) -> None:
         """Nothing bounds the account, and nothing is to be learned."""
@@ -209,7 +228,7 @@ class Account:
         if waiting >= _MOST_WAITING:
             return most_s
         ticket = self._loop.create_future()
-        self._queue.wait(ticket, tenant.id, tenant.weight, tokens=tokens)
+        self._queue.wait(ticket, tenant.id, tenant.weight, tokens=tokens, now_s=self._loop.time())
         self._counts[tenant.id] = waiting + 1
         self._pump()
         try:
@@ -238,6 +257,7 @@ class Account:
             if self._learned.changes != self._changes:
                 self._take_up()
             self._let_go_if(alone)
+        self._wake_next()
         if failure is not None and self._learned.changes != changes:
             self._commons.wake()
 
@@ -270,6 +290,12 @@ class Account:
     def _pump(self) -> None:
         with self._alone() as alone:
             self._let_go_if(alone)
+        self._wake_next()
+
+    def _wake_next(self) -> None:
+        """Those who were granted turns meanwhile. They will want the lock, so it is free by now."""
+        for number in self._queue.to_wake():
+            self._commons.wake(number)
 
     def _let_go_if(self, alone: bool) -> None:
         if alone:
@@ -284,22 +310,18 @@ class Account:
         self._pump()
 
     def _let_go(self) -> None:
-        """Let everybody go for whom there is room, have others look whose turn it is, and look
-        again when there will be room."""
+        """Let everybody go for whom there is room, here and at other workers, and look again when
+        there will be room."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        queue, commons = self._queue, self._commons
+        queue = self._queue
         now_s, blocked_s = self._loop.time(), self._learned.blocked_until_s
         if now_s >= blocked_s:
             while (ticket := queue.next(now_s)) is not None:
                 ticket.set_result(None)
-        if commons.is_shared:
-            queue.say()
-            commons.seat[RUNG_S] = 0.0
-            number = queue.to_wake(now_s) if now_s >= blocked_s else None
-            if number is not None:
-                commons.wake(number)
+        if self._commons.is_shared:
+            queue.say(alone=True)
         if len(queue):
             self._look_again(now_s, blocked_s)
 

@@ -73,7 +73,9 @@ class Machines:
         self._beat += 1
         told = {}
         self._own = {}
-        for place, account in self._board.accounts().items():
+        accounts = self._board.accounts()
+        self._last = {place: last for place, last in self._last.items() if place in accounts}
+        for place, account in accounts.items():
             last = self._measured(place, account, now_s)
             numbers = account.numbers
             running, waiting = account.standing()

@@ -20,6 +20,7 @@ from tollway.domain.refusal import QuotaExceeded
 Outputs = Mapping[ModelId, OutputHistory]
 _MOST_WAIT_S = 5.0
 _MOST_ACCOUNTS = 10_000
+_UNUSED_S = 3600.0  # after which nothing is kept of an account
 # How long OpenAI's and Anthropic's clients wait, as they say themselves.
 _TIMEOUTS = (b"x-stainless-read-timeout", b"x-stainless-timeout")
 
@@ -37,11 +38,22 @@ class Accounts:
 
     def look(self, place: str | None = None) -> None:
         """Other workers have done something at this account; or look at all of them, which is
-        needed several times a second where accounts are shared."""
+        needed several times a second where accounts are shared. Who was not used for long is
+        forgotten."""
         known = self._known
-        one = None if place is None else known.get(place)
-        for account in known.values() if place is None else () if one is None else (one,):
+        if place is not None:
+            one = known.get(place)
+            if one is not None:
+                one.look()
+            return
+        for account in known.values():
             account.look()
+        self._forget([place for place, one in known.items() if one.unused_s > _UNUSED_S])
+
+    def _forget(self, places: Sequence[str]) -> None:
+        for place in places:
+            self._known.pop(place).close()
+            self._board.leave(place)
 
     def get(
         self, provider: ProviderRecord, credential: CredentialRecord | None, model: str
@@ -56,7 +68,7 @@ class Accounts:
         if account is None:
             if len(self._known) >= _MOST_ACCOUNTS:
                 known = self._known.items()
-                self._known = {place: one for place, one in known if one.running or one.waiting}
+                self._forget([name for name, one in known if not (one.running or one.waiting)])
             account = self._known[place] = Account(self._board.commons(place), draw=self._draw)
         if account.configured is not capacity:
             account.configure(capacity)

@@ -214,6 +214,7 @@ async def test_with_too_many_accounts_a_worker_is_alone(boards, caplog):
     board = boards(0)
     for place in range(len(board._names)):
         board._names[place] = 2 * place + 2
+        board._users[place] = 1 << 7
     found = board.commons("acc")
     assert not found.is_shared
     assert found.lock()
@@ -221,6 +222,55 @@ async def test_with_too_many_accounts_a_worker_is_alone(boards, caplog):
     found.unlock()
     assert list(found.others()) == []
     assert "not shared" in caplog.text
+
+
+def filled(board):
+    """Accounts of a worker at all places but one."""
+    for number in range(len(board._names) - 1):
+        assert board.commons(f"acc_{number}").is_shared
+
+
+async def test_an_account_that_nobody_uses_leaves_its_place(boards):
+    """To one that comes, which begins with nothing; until then what was known of it stays."""
+    one, two = boards(0), boards(1)
+    filled(one)
+    mine, theirs = one.commons("acc"), two.commons("acc")
+    mine.numbers[VIRTUAL], mine.seat[RUNNING] = 7.0, 1
+    mine.finishes.put("ten_a", 11.0)
+    one.leave("acc")
+    one.leave("acc")
+    one.beat()
+    assert [seat[RUNNING] for _, seat in theirs.others()] == [0.0]
+    assert not one.commons("another").is_shared  # the other worker has a use for it
+    two.leave("acc")
+    assert two.commons("acc").numbers[VIRTUAL] == 7.0
+    two.leave("acc")
+    found = one.commons("another")
+    assert found.is_shared
+    assert (found.numbers[VIRTUAL], found.finishes.get("ten_a")) == (0.0, 0.0)
+    assert not two.commons("acc").is_shared
+
+
+async def test_a_place_that_was_left_is_rung_for_by_nobody(boards):
+    """A worker that left hears no more of the account, nor of the one that came to its place."""
+    heard = []
+    one, two = boards(0), boards(1, heard)
+    filled(one)
+    two.commons("acc")
+    two.leave("acc")
+    one.commons("another").wake(1)
+    await asyncio.sleep(0.05)
+    assert heard == []
+
+
+async def test_a_dead_workers_accounts_are_left_by_its_successor(boards, tmp_path):
+    """What it has no use for itself."""
+    mine = boards(0)
+    filled(mine)
+    ended(other(tmp_path, "board.beat(); cells.seat[0] = 4"))
+    assert not mine.commons("another").is_shared
+    boards(5)
+    assert mine.commons("another").is_shared
 
 
 async def test_one_worker_speaks_for_its_machine(boards):

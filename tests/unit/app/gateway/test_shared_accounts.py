@@ -15,8 +15,9 @@ from tests.unit.app.gateway.test_sharing import (
     limited,
     settled,
 )
+from tollway.app.gateway import sharing
 from tollway.app.gateway.sharing import Accounts
-from tollway.domain.fair_commons import RUNNING, WAITING
+from tollway.domain.fair_commons import GRANTS, RUNNING, WAITING, WENT
 from tollway.domain.fair_share import Capacity
 from tollway.domain.refusal import QuotaExceeded
 
@@ -30,6 +31,7 @@ class Board:
     def __init__(self, tables, number, boards):
         self.tables, self.number, self.boards = tables, number, boards
         self.accounts, self.deaf = None, False
+        self.left = []
         boards.append(self)
 
     def commons(self, place):
@@ -37,6 +39,9 @@ class Board:
         seat = table.sit(self.number)
         seat.wake = lambda number=None: self.wake(place, number)
         return seat
+
+    def leave(self, place):
+        self.left.append(place)
 
     def wake(self, place, number):
         for one in self.boards:
@@ -209,3 +214,80 @@ async def test_who_leaves_while_it_waits_lets_the_other_worker_go(key):
     await first.end()
     assert [(await each)[1] for each in (running, last)] == [None, None]
     assert not second.calls
+
+
+async def test_a_granted_turn_goes_to_the_next_when_its_request_has_left():
+    """Its room is used all the same, by whoever waits there or at the other worker."""
+    made, tables, boards = workers(bounded(Capacity(at_once=1)))
+    (one, first), (other, second) = made
+    asked, waits, last = begun(one), begun(other), begun(one)
+    await settled()
+    boards[1].deaf = True
+    await first.end()
+    (table,) = tables.values()
+    assert table.seats[1][GRANTS] == 1
+    assert (len(first.calls), len(second.calls)) == (1, 0)
+    waits.cancel()
+    await settled()
+    assert table.seats[1][GRANTS] == 0
+    await first.end()
+    assert [(await each)[1] for each in (asked, last)] == [None, None]
+    assert not second.calls
+
+
+async def test_what_nobody_uses_for_long_is_forgotten(monkeypatch):
+    """But not while a request runs or waits there, or the provider wants to hear nothing. Whoever
+    comes afterwards is served."""
+    made, _, boards = workers(bounded(Capacity(at_once=1)))
+    (one, first), (other, second) = made
+    monkeypatch.setattr(sharing, "_UNUSED_S", 0.01)
+    asked, waits = begun(one), begun(other)
+    await settled()
+    await asyncio.sleep(0.02)
+    for board in boards:
+        board.accounts.look()
+    assert [board.left for board in boards] == [[], []]
+    await first.end()
+    await second.end()
+    assert [(await each)[1] for each in (asked, waits)] == [None, None]
+    account(other, Capacity(at_once=1)).rest(0.05)
+    for wait_s, left in ((0.02, 0), (0.1, 1)):
+        await asyncio.sleep(wait_s)
+        boards[1].accounts.look()
+        assert len(boards[1].left) == left
+    assert not boards[1].accounts._known
+    again = begun(other)
+    await settled()
+    await second.end()
+    assert (await again)[1] is None
+
+
+async def test_turns_at_another_worker_keep_it_known(monkeypatch):
+    """What one learns in them is of use to both."""
+    made, tables, boards = workers(bounded(Capacity(at_once=1)))
+    account(made[0][0], Capacity(at_once=1))
+    monkeypatch.setattr(sharing, "_UNUSED_S", 0.05)
+    (table,) = tables.values()
+    for _ in range(8):
+        table.numbers[WENT] += 1
+        boards[0].accounts.look()
+        await asyncio.sleep(0.01)
+    assert not boards[0].left
+    await asyncio.sleep(0.06)
+    boards[0].accounts.look()
+    assert len(boards[0].left) == 1
+
+
+async def test_a_forgotten_account_is_not_looked_at_again(monkeypatch):
+    """Also if its cells could not be changed just before, and that was to be tried again."""
+    made, tables, boards = workers(bounded(Capacity(at_once=1)))
+    one = account(made[0][0], Capacity(at_once=1))
+    monkeypatch.setattr(sharing, "_UNUSED_S", -1.0)
+    (table,) = tables.values()
+    table.held = 1
+    boards[0].accounts.look()
+    assert len(boards[0].left) == 1
+    table.held, seat = None, table.seats[0]
+    seat[RUNNING] = 5.0  # another account's by now
+    await asyncio.sleep(0.03)
+    assert (one.running, seat[RUNNING]) == (0, 5.0)
