@@ -27,6 +27,10 @@ CLOCK := $(STAMPS)/.began
 BEGIN = @date +%s > $(CLOCK)
 DONE = @echo "make $@: $$(( $$(date +%s) - $$(cat $(CLOCK)) )) s"
 
+# Images for containers often set it. Then each of a run's processes compiles all tests and their
+# plugins afresh: ten seconds of CPU each.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help demo serve seed quick test check schema torture-ci torture bench conformance openid prices lock clean

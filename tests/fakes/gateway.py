@@ -20,6 +20,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from click.testing import CliRunner
+
+from tests.fakes.database import migrated_file
+from tollway.cli.root import root
 from tollway.domain.brand import ENV_PREFIX
 from tollway.domain.key import KEY_PATTERN
 
@@ -55,12 +59,24 @@ class GatewayTree:
         self._settings[name] = value
 
     def apply(self, manifest: dict[str, Any]) -> str:
-        """Create what a manifest describes; returns what the command printed."""
+        """Create what a manifest describes; returns what the command printed. The schema of a new
+        embedded database was made before."""
         path = self.folder / "manifest.yaml"
         path.write_text(json.dumps(manifest))  # JSON is YAML
-        printed = self.run("apply", "-f", str(path))
+        if "database_url" not in self._settings and not self.data_dir.exists():
+            self.data_dir.mkdir(mode=0o700)
+            (self.data_dir / "tollway.db").write_bytes(migrated_file())
+        printed = self.command("apply", "-f", str(path))
         self.keys += re.findall(KEY_PATTERN, printed)
         return printed
+
+    def command(self, *arguments: str) -> str:
+        """As `run`, but in this process: a second of imports less. Where the command is only the
+        way to something else; what is true of a command itself is tested by `run`."""
+        others = {name: None for name in os.environ if name.startswith(ENV_PREFIX)}
+        done = CliRunner().invoke(root, arguments, env={**others, **self._environment()})
+        assert done.exit_code == 0, f"{arguments}: {done.exit_code}\n{done.output}"
+        return done.stdout
 
     def run(self, *arguments: str) -> str:
         """A command of the command line on this data directory; its output. Raises if it fails."""

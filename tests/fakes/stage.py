@@ -39,11 +39,13 @@ class Reply(NamedTuple):
 
 
 class Stage:
-    """Call `begin` with a manifest before the first request. Close it at the end of the file."""
+    """Call `begin` with a manifest before the first request. Close it at the end of the file. There
+    is no admin API unless the role says so: it takes longer to start than all else."""
 
     def __init__(self, folder: Path, **settings: object) -> None:
         self.provider = ProviderProcess(folder / "truth")
-        self.tree = GatewayTree(folder, **{"ship_interval_s": FAST_SHIPPING_S, **settings})
+        usual = {"ship_interval_s": FAST_SHIPPING_S, "role": "gateway"}
+        self.tree = GatewayTree(folder, **{**usual, **settings})
         self.manifest = a_manifest(self.provider.base_url)
 
     def begin(self) -> None:

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
     """A gateway whose tenant may make ten requests a day, with alerts at 50 and 100 percent."""
-    made = Stage(tmp_path, workers=1, drain_timeout_s=5)
+    made = Stage(tmp_path, workers=1, drain_timeout_s=5, role="all")
     made.begin()
     try:
         limit = {

@@ -24,7 +24,7 @@ def stage(server: OpenIdServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
     (folder / "tollway.toml").write_text(
         f'[[jwt]]\nissuer = "{server.issuer}"\naudiences = ["{AUDIENCE}"]\ntenant = "acme"\n'
     )
-    made = Stage(folder, workers=2)
+    made = Stage(folder, workers=2, role="all")
     made.begin()
     yield made
     made.close()

@@ -20,14 +20,20 @@ from tollway.domain.quota import QuotaRecord
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
+def role() -> str:
+    """Without an admin API, but where a test says otherwise."""
+    return "gateway"
+
+
+@pytest.fixture
+def stage(tmp_path: Path, role: str) -> Iterator[Stage]:
     """A gateway of its own: each test changes its limits."""
-    made = Stage(tmp_path, workers=1, drain_timeout_s=5)
+    made = Stage(tmp_path, workers=1, drain_timeout_s=5, role=role)
     made.begin()
     try:
         yield made
         if made.tree.state.get("pid"):
-            assert "agrees with itself" in made.tree.run("ledger", "verify")
+            assert "agrees with itself" in made.tree.command("ledger", "verify")
     finally:
         made.close()
 
@@ -227,6 +233,7 @@ def test_limits_need_one_place_to_count(stage: Stage) -> None:
     assert stage.chat().status == 200
 
 
+@pytest.mark.parametrize("role", ["all"])
 def test_set_by_command_and_seen_by_the_caller(stage: Stage) -> None:
     """Two a day for each key: the third is told so; raised for a while, it passes; what `/v1/me`
     shows is what counts."""

@@ -40,7 +40,7 @@ def tardy() -> Iterator[RawProvider]:
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory, tardy: RawProvider) -> Iterator[Stage]:
-    made = Stage(tmp_path_factory.mktemp("routing"), workers=1)
+    made = Stage(tmp_path_factory.mktemp("routing"), workers=1, role="all")
     closed = f"http://127.0.0.1:{refusing_port()}/v1"
     made.add_provider("closed", closed)
     made.add_provider("away", closed)

@@ -31,7 +31,8 @@ class World:
     def __init__(self, folder: Path, limit_of_each: int = 10_000) -> None:
         self.valkey = Valkey()
         self.way = BadWay(self.valkey.url.removeprefix("unix://"))
-        self.stage = Stage(folder, workers=2, redis_url=f"redis://127.0.0.1:{self.way.port}/0")
+        url = f"redis://127.0.0.1:{self.way.port}/0"
+        self.stage = Stage(folder, workers=2, redis_url=url, role="all")
         self.stage.manifest["models"].append({**self.stage.manifest["models"][0], "name": SOFT})
         self.stage.begin()
         models = self.stage.tree.sql("SELECT id, name FROM models")
@@ -57,7 +58,8 @@ class World:
         """By the counter that enforces."""
         tree = self.stage.tree
         api = ("--url", tree.state["admin_url"], "--token", f"file:{tree.data_dir / 'admin.token'}")
-        shown = json.loads(tree.run("quotas", "usage", self.limits[model].id, "-o", "json", *api))
+        usage = ("quotas", "usage", self.limits[model].id, "-o", "json")
+        shown = json.loads(tree.command(*usage, *api))
         return int(shown["used"]) if shown["source"] == "counter" and not shown["held"] else -1
 
     def right_within(self, limit_s: float, since: float) -> None:
@@ -86,7 +88,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made = World(tmp_path_factory.mktemp("outage"))
     try:
         yield made
-        assert "agrees with itself" in made.stage.tree.run("ledger", "verify")
+        assert "agrees with itself" in made.stage.tree.command("ledger", "verify")
     finally:
         made.close()
 

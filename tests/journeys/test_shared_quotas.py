@@ -30,17 +30,25 @@ def valkey() -> Iterator[Valkey]:
 
 
 @pytest.fixture
-def stage(tmp_path: Path, valkey: Valkey) -> Iterator[Stage]:
+def role() -> str:
+    """Without an admin API, but where a test says otherwise."""
+    return "gateway"
+
+
+@pytest.fixture
+def stage(tmp_path: Path, valkey: Valkey, role: str) -> Iterator[Stage]:
     """A gateway of four workers."""
-    made = Stage(tmp_path, workers=4, drain_timeout_s=5, redis_url=valkey.url, redis_lease_s=6)
+    settings = {"redis_url": valkey.url, "redis_lease_s": 6, "role": role}
+    made = Stage(tmp_path, workers=4, drain_timeout_s=5, **settings)
     made.begin()
     try:
         yield made
-        assert "agrees with itself" in made.tree.run("ledger", "verify")
+        assert "agrees with itself" in made.tree.command("ledger", "verify")
     finally:
         made.close()
 
 
+@pytest.mark.parametrize("role", ["all"])
 @pytest.mark.parametrize("level", ["tenant", "key", "end_user", "platform"])
 def test_exactly_a_hundred_of_two_thousand_over_four_workers(stage: Stage, level: str) -> None:
     """G-20: as many pass as are allowed, whichever worker they meet."""
@@ -61,7 +69,7 @@ def test_exactly_a_hundred_of_two_thousand_over_four_workers(stage: Stage, level
     quota_id = stage.tree.sql("SELECT id FROM quotas")[0]["id"]
     api = ("--url", stage.tree.state["admin_url"], "--token")
     api = (*api, f"file:{stage.tree.data_dir / 'admin.token'}", "-o", "json")
-    shown = json.loads(stage.tree.run("quotas", "usage", quota_id, *api))
+    shown = json.loads(stage.tree.command("quotas", "usage", quota_id, *api))
     assert (shown["source"], shown["used"], shown["held"]) == ("counter", 100, 0)
 
 
@@ -97,6 +105,7 @@ def test_requests_at_a_time_over_four_workers(stage: Stage) -> None:
     assert again == {200: 12}
 
 
+@pytest.mark.parametrize("role", ["all"])
 def test_a_strict_budget_over_four_workers(stage: Stage) -> None:
     """G-22 over processes: a hundred streams at once on one budget; whenever the counter is looked
     at, what is used and what is held do not exceed it, and in the end nothing is held."""

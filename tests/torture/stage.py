@@ -53,7 +53,7 @@ class Stage:
         try:
             self.tree.close()
             if error[0] is None:
-                assert "agrees with itself" in self.tree.run("ledger", "verify")
+                assert "agrees with itself" in self.tree.command("ledger", "verify")
             self.provider.stop()
         finally:
             self._watch.__exit__(*error)

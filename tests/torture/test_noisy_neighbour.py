@@ -72,7 +72,7 @@ class Account:
         """End all, and check the ledger."""
         try:
             self.tree.close()
-            assert "agrees with itself" in self.tree.run("ledger", "verify")
+            assert "agrees with itself" in self.tree.command("ledger", "verify")
         finally:
             self.provider.stop()
 

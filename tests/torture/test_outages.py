@@ -26,7 +26,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made = World(tmp_path_factory.mktemp("outages"), 10**7)
     try:
         yield made
-        assert "agrees with itself" in made.stage.tree.run("ledger", "verify")
+        assert "agrees with itself" in made.stage.tree.command("ledger", "verify")
     finally:
         made.close()
 

@@ -48,7 +48,7 @@ class Upstreams:
                 provider.thaw()
             self.tree.close()
             if error[0] is None:
-                assert "agrees with itself" in self.tree.run("ledger", "verify")
+                assert "agrees with itself" in self.tree.command("ledger", "verify")
                 assert "Traceback" not in self.tree.log.read_text()
         finally:
             for provider in self.providers.values():
