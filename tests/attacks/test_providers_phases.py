@@ -26,6 +26,11 @@ SEEN = {
 BEFORE = ["connect", "tls", "headers", "first"]
 AFTER = ["mid", "before usage", "after usage"]
 FAULTS = ["reset", "fin", "stall", "garbage"]
+CODES = {
+    Cause.RESET: "upstream_error",
+    Cause.TIMEOUT: "upstream_timeout",
+    Cause.PROTOCOL: "upstream_protocol_error",
+}
 CAUSES = {"reset": Cause.RESET, "fin": Cause.RESET, "stall": Cause.TIMEOUT}
 
 
@@ -108,6 +113,9 @@ async def test_after_the_first_byte(client: str, side: str, phase: str, fault: s
     else:
         assert by.ended == "aborted"
         assert told_once(client, by.body)
+        codes = [CODES[CAUSES[fault]]] if fault in CAUSES else [*CODES.values(), "malformed_stream"]
+        said = [b'"code":"%b"' % code.encode() in by.body for code in codes]
+        assert client in ("messages", "ollama") or any(said)
         assert (row.payer, row.outcome) == ("cut", "broken")
     assert row.usage_source == ("provider" if counted else "estimated")
     if counted:

@@ -96,3 +96,31 @@ def client_status(failure: Failure) -> int:
     if failure.cause is Cause.REVOKED:
         return 401
     return 502
+
+
+_UNREACHABLE = "upstream_unreachable"
+_CODES = {
+    Cause.REFUSED: _UNREACHABLE,
+    Cause.DNS: _UNREACHABLE,
+    Cause.TLS: _UNREACHABLE,
+    Cause.FORBIDDEN_ADDRESS: _UNREACHABLE,
+    Cause.TIMEOUT: "upstream_timeout",
+    Cause.RESET: "upstream_error",
+    Cause.PROTOCOL: "upstream_protocol_error",
+    Cause.STATUS: "upstream_error",
+    Cause.STREAM_ERROR: "upstream_error",
+    Cause.CREDENTIAL: "upstream_error",
+    Cause.CLIENT_GONE: "client_closed_request",
+    Cause.DRAINED: "service_unavailable",
+    Cause.QUOTA: "insufficient_quota",
+    Cause.REVOKED: "invalid_api_key",
+}
+
+
+def client_code(failure: Failure) -> str:
+    """The code a client sees, before the first byte and in the middle of a stream. The provider's
+    own goes with its own status only."""
+    own = failure.cause in (Cause.STATUS, Cause.STREAM_ERROR) and (
+        failure.status is None or failure.status == client_status(failure)
+    )
+    return (failure.code if own else None) or _CODES[failure.cause]

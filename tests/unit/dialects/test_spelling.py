@@ -201,6 +201,12 @@ def test_a_schema_may_hold_any_number(bound):
         assert sent(ANSWERS, text % (bound, name)).code == code
 
 
+def test_a_container_with_any_number_is_refused():
+    """What cannot be read cannot be known to name nothing."""
+    text = '{"model":"m","max_tokens":1,"messages":[],"container":{"x":1e999}}'
+    assert sent(TALK, text).code == "unsupported_parameter"
+
+
 def test_doubles_are_found_at_any_depth():
     """Each object says which of its names stood twice; the last value counts."""
     value = read_value(Raw(b'[{"a":{"b":1,"c":2,"b":3,"c":4},"d":5}]'))

@@ -2,7 +2,14 @@
 
 import pytest
 
-from tollway.domain.failure import Cause, Failure, Phase, client_status, may_try_another
+from tollway.domain.failure import (
+    Cause,
+    Failure,
+    Phase,
+    client_code,
+    client_status,
+    may_try_another,
+)
 
 
 @pytest.mark.parametrize(
@@ -52,3 +59,14 @@ def test_another_target_is_tried_only_when_it_could_help(phase, cause, status, a
 def test_the_status_a_client_sees(phase, cause, status, told):
     """The provider's own where it concerns the request; never 401 for a credential of ours."""
     assert client_status(Failure(phase, cause, "", status)) == told
+
+
+@pytest.mark.parametrize("phase", Phase)
+@pytest.mark.parametrize("cause", Cause)
+def test_every_failure_has_a_code(cause, phase):
+    """Before the first byte as well as in a stream; the provider's own goes with its status."""
+    failure = Failure(phase, cause, "", 429, code="theirs")
+    told = cause in (Cause.STATUS, Cause.STREAM_ERROR)
+    assert (client_code(failure) == "theirs") is told
+    assert client_code(Failure(phase, cause, "")) not in (None, "", "theirs")
+    assert client_code(Failure(phase, cause, "", 401, code="theirs")) != "theirs"

@@ -31,7 +31,7 @@ class RefusedAnswerError(Exception):
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"content-encoding"})
 _BAD_HTTP = "The provider's answer is not valid HTTP."
 _TOO_LONG = "The provider's answer has too many or too long headers."
-_CUT = "The provider closed the connection before it had answered."
+_CUT = "The provider closed the connection before its answer was complete."
 
 
 class UpstreamConnection(asyncio.Protocol):

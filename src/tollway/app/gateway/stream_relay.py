@@ -19,7 +19,7 @@ from tollway.app.ports_answers import StoredAnswer
 from tollway.dialects.carrier import JSON_LINES, Carrier
 from tollway.dialects.errors import error_event
 from tollway.dialects.reading import EventReader
-from tollway.domain.failure import Cause, Failure, Phase, client_status
+from tollway.domain.failure import Cause, Failure, Phase, client_code, client_status
 from tollway.domain.hold import Hold
 from tollway.domain.receipt import Intent
 
@@ -170,7 +170,8 @@ class StreamRelay(BufferedRelay):
     def _break_off(self, failure: Failure) -> None:
         """The client has a part of the answer, and there will be no more."""
         shape = self._exchange.inbound.endpoint.shape
-        self._client.write(error_event(shape, client_status(failure), failure.message))
+        status, code = client_status(failure), client_code(failure)
+        self._client.write(error_event(shape, status, failure.message, code=code))
         self._client.abort()
 
     def _judge_tail(self) -> Failure | None:

@@ -51,6 +51,9 @@ class RefusedError(Exception):
         self.headers = headers or []
 
 
+_TLS = b"\x16\x03"  # how a hello begins, RFC 8446, 5.1
+
+
 def malformed(message: str) -> RefusedError:
     """The refusal for bytes that are not strict HTTP/1.1."""
     return RefusedError(400, "malformed_request", message)
@@ -74,6 +77,8 @@ def check_partial(data: bytes, seen: int, url_bytes: int) -> None:
 
     Without this, what lacks its CRs would be a wait for the deadline instead of an answer.
     """
+    if data[:2] == _TLS:
+        raise malformed("This port speaks plain HTTP: 'http://', not 'https://'.")
     if _BROKEN_LINE.search(data, max(seen - 1, 0)):
         raise malformed("Lines end in CRLF and hold no NUL.")
     if b"\n" in data:

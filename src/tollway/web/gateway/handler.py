@@ -47,6 +47,7 @@ _JSON = b"application/json"
 _JSON_HEADERS: list[Header] = [(b"content-type", _JSON)]
 _ALLOW_GET: Header = (b"allow", b"GET")
 _ALLOW_POST: Header = (b"allow", b"POST")
+_NOT_HERE = {404: "unknown_endpoint", 405: "method_not_allowed", 415: "unsupported_media_type"}
 _KEY_IN_QUERY = BadRequest(
     "Do not send keys in the URL: URLs end up in logs. Use 'Authorization: Bearer ...'.",
     "key_in_url",
@@ -188,7 +189,8 @@ class GatewayHandler:
         """There is nothing here that could be asked for."""
         request_id = self._make_id()
         fields = _with_id([*_JSON_HEADERS, *headers], request_id)
-        body = error_body(_shape_of(request), status, message, request_id=request_id)
+        shape, code = _shape_of(request), _NOT_HERE[status]
+        body = error_body(shape, status, message, code=code, request_id=request_id)
         client.respond(status, fields, body)
 
     def _make_id(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from tollway.app.ports import Header
 from tollway.dialects.allowances import allowance_headers
 from tollway.dialects.errors import Shape, error_body
-from tollway.domain.failure import Cause, Failure, client_status
+from tollway.domain.failure import Cause, Failure, client_code, client_status
 from tollway.domain.labels import plain_label
 from tollway.domain.refusal import (
     BadRequest,
@@ -47,16 +47,14 @@ def render_refusal(refusal: Refusal, shape: Shape, request_id: str | None = None
 def render_failure(failure: Failure, shape: Shape, request_id: str | None = None) -> Rendered:
     """A provider's failure that ends a request before its first byte."""
     status = client_status(failure)
-    code, message = _FAILURES[failure.cause]
-    if failure.cause in (Cause.STATUS, Cause.STREAM_ERROR):
-        if failure.status is not None and failure.status != status:
-            message = _DECLINED
-        else:
-            code = failure.code or code
+    message = _TOLD.get(failure.cause, failure.message)
+    told = failure.cause in (Cause.STATUS, Cause.STREAM_ERROR)
+    if told and failure.status not in (None, status):
+        message = _DECLINED
     retry_s = failure.retry_after_s
     if retry_s is None and failure.cause is Cause.DRAINED:
         retry_s = 1.0
-    problem = _Problem(message or failure.message, code, headers=_retry_after(retry_s))
+    problem = _Problem(message, client_code(failure), headers=_retry_after(retry_s))
     return _render(status, problem, shape, request_id)
 
 
@@ -140,22 +138,15 @@ _REFUSALS: dict[type[Refusal], Callable[[Any], _Problem]] = {
 
 # A status we do not pass on (401, 403) is about our own credential, and so is its message.
 _DECLINED = "The provider declined the gateway's own request."
-_UNREACHABLE = "upstream_unreachable"
 # Code and message by cause. An empty message: the failure's own may be shown. The fixed ones keep
 # names and addresses of the platform's network, and what concerns our credential, to ourselves.
-_FAILURES: dict[Cause, tuple[str, str]] = {
-    Cause.REFUSED: (_UNREACHABLE, "The provider cannot be reached."),
-    Cause.DNS: (_UNREACHABLE, "The provider cannot be reached."),
-    Cause.TLS: (_UNREACHABLE, "No secure connection to the provider could be made."),
-    Cause.FORBIDDEN_ADDRESS: (_UNREACHABLE, "The provider's address is not allowed."),
-    Cause.TIMEOUT: ("upstream_timeout", ""),
-    Cause.RESET: ("upstream_error", ""),
-    Cause.PROTOCOL: ("upstream_protocol_error", ""),
-    Cause.STATUS: ("upstream_error", ""),
-    Cause.STREAM_ERROR: ("upstream_error", ""),
-    Cause.CREDENTIAL: ("upstream_error", "The gateway has no usable credential for the provider."),
-    Cause.CLIENT_GONE: ("client_closed_request", "The client left."),
-    Cause.DRAINED: ("service_unavailable", "The gateway is restarting. Try again."),
-    Cause.QUOTA: ("insufficient_quota", ""),
-    Cause.REVOKED: ("invalid_api_key", ""),
+# Where the client is told something else than what we know.
+_TOLD: dict[Cause, str] = {
+    Cause.REFUSED: "The provider cannot be reached.",
+    Cause.DNS: "The provider cannot be reached.",
+    Cause.TLS: "No secure connection to the provider could be made.",
+    Cause.FORBIDDEN_ADDRESS: "The provider's address is not allowed.",
+    Cause.CREDENTIAL: "The gateway has no usable credential for the provider.",
+    Cause.CLIENT_GONE: "The client left.",
+    Cause.DRAINED: "The gateway is restarting. Try again.",
 }

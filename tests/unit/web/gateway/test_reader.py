@@ -208,3 +208,12 @@ def test_many_small_chunks_are_allowed():
     [request], status = _outcome(chunked(b"1\r\nx\r\n" * 10_000, b"0\r\n\r\n"))
     assert status is None
     assert request[4] == b"x" * 10_000
+
+
+@pytest.mark.parametrize("size", [2, 3, 11])
+def test_who_speaks_tls_hears_what_is_wrong(size):
+    """`https://` at a port without certificates is the commonest of mistakes."""
+    reader = _reader()
+    reader.feed(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[:size])
+    with pytest.raises(RefusedError, match="'http://', not 'https://'"):
+        reader.next_request()

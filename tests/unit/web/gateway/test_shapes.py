@@ -67,6 +67,8 @@ async def test_all_others_read_openais(method, path, fields, status):
     client, body = await ask(method, path, fields)
     assert client.status == status
     assert set(body["error"]) == {"message", "type", "param", "code"}
+    codes = {404: "unknown_endpoint", 405: "method_not_allowed", 415: "unsupported_media_type"}
+    assert body["error"]["code"] == codes.get(status, body["error"]["code"] or "one of its own")
 
 
 @pytest.mark.parametrize(
