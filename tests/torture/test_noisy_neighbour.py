@@ -102,8 +102,8 @@ def test_a_crowd_beside_one_that_keeps_to_its_share(account: Account, show: Show
 
 @pytest.mark.parametrize("account", [{**EQUALS, "workers": 2}], indirect=True)
 def test_a_crowd_before_two_workers(account: Account, show: Show) -> None:
-    """The same where both tenants' requests come to either worker. As a rule another process is
-    woken for a turn, whose time is the machine's: so the bounds are wider than with one. Behind the
+    """The same where both tenants' requests come to either worker. For one turn in five another
+    process is woken, whose time is the machine's: so the bounds are wider than with one. Behind the
     400 of the crowd a request would wait for four seconds."""
     found = _measure(account, 0.4, 2)
     show(str(found))

@@ -160,7 +160,7 @@ def take_step(machine, step, worker):
         machine.die(other)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     steps=st.lists(STEP, max_size=80),
     workers=st.integers(2, 4),
@@ -185,7 +185,7 @@ def test_everybody_goes_in_the_end_at_every_worker(steps, workers, at_once, requ
     assert machine.granted == 0
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     steps=st.lists(STEP.filter(lambda step: step[0] != "die"), max_size=80),
     workers=st.integers(2, 4),

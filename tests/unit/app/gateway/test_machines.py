@@ -8,7 +8,7 @@ import pytest
 from tests.fakes.commons import OneAccount, Table
 from tollway.app.gateway.machines import Exchange, Machines
 from tollway.app.ports_sharing import ReportsError
-from tollway.domain.fair_commons import BLOCKED_S, CHANGES, ELSEWHERE, LEARNED, PART, SLOTS
+from tollway.domain.fair_commons import BLOCKED_S, CHANGES, ELSEWHERE, LEARNED, PART, SLOTS, WENT
 from tollway.domain.fair_machines import parted, say_capacity
 from tollway.domain.fair_share import Capacity, FairQueue
 from tollway.domain.learned_capacity import LearnedCapacity
@@ -226,6 +226,21 @@ def test_what_a_dead_machine_had_returns():
     turn(told, (one,), 5.5)
     assert one.queue.capacity.at_once == 8
     assert one.seat.numbers[ELSEWHERE] == 0
+
+
+def test_an_account_that_was_forgotten_begins_anew():
+    """What it had before it left its place is no rate of what comes there."""
+    _, (one, _) = two()
+    assert enters(one, 8, 1.3) == 8
+    one.queue.say()
+    one.machines.report(1.5)
+    board, table = one.machines._board, one.table
+    place, board.place = board.place, "another"
+    one.machines.report(1.75)
+    board.place = place
+    table.numbers[WENT] = 0
+    for now_s in (2.0, 2.25):
+        assert one.machines.report(now_s)["accounts"][place]["went"] == 0
 
 
 def test_what_was_there_before_us_is_not_believed():
