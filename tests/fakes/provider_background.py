@@ -13,7 +13,8 @@ from tests.fakes.raw_provider import EVENTS_HEAD
 class Job:
     """One answer. `end` it once."""
 
-    def __init__(self, whole: dict[str, Any]) -> None:
+    def __init__(self, whole: dict[str, Any], said: str) -> None:
+        self.said = said
         self.state: dict[str, Any] = {**whole, "status": "queued", "output": [], "usage": None}
         self.ended = threading.Event()
         self._whole = whole
@@ -40,7 +41,7 @@ class Maker(Keeper):
         assert asked["stream"], "the gateway always asks for a stream"
         number, said = next(self._numbers), asked["input"]
         whole = response_of(f"resp_{number:048x}", number, asked, said)
-        job = self.jobs[said] = Job(whole)
+        job = self.jobs[said] = Job(whole, said)
         account.responses[whole["id"]] = job.state
         account.items[whole["id"]] = []
         if not self.streams:
@@ -59,6 +60,18 @@ class Maker(Keeper):
     def _find(self, account: Account, name: str) -> dict[str, Any] | None:
         job = self._job(name)
         return super()._find(account, name) if job is None else job.state
+
+    def _tell_again(self, connection: socket.socket, kept: dict[str, Any], query: str) -> None:
+        fields = dict(field.split("=") for field in query.split("&") if field)
+        job = self._job(kept["id"])
+        if job is None or fields.get("stream") != "true":
+            super()._tell_again(connection, kept, query)
+            return
+        job.ended.wait(60)
+        after = int(fields.get("starting_after", -1))
+        events = events_of(job.state, job.said, 0).split(b"\n\n")[after + 1 :]
+        body = b"\n\n".join(events)
+        connection.sendall(EVENTS_HEAD + b"content-length: %d\r\n\r\n" % len(body) + body)
 
     def _cancel(self, connection: socket.socket, name: str) -> None:
         job = self._job(name)

@@ -54,7 +54,7 @@ class Keeper:
         if kept is None:
             _fail(connection, 404, f"Response with id '{name}' not found.")
         elif (method, what) == ("GET", ""):
-            tell(connection, kept)
+            self._tell_again(connection, kept, target.partition("?")[2])
         elif (method, what) == ("DELETE", ""):
             del account.responses[name], account.items[name]
             tell(connection, {"id": name, "object": "response.deleted", "deleted": True})
@@ -69,6 +69,9 @@ class Keeper:
 
     def _find(self, account: Account, name: str) -> dict[str, Any] | None:
         return account.responses.get(name)
+
+    def _tell_again(self, connection: socket.socket, kept: dict[str, Any], query: str) -> None:
+        tell(connection, kept)
 
     def _cancel(self, connection: socket.socket, name: str) -> None:
         _fail(connection, 400, f"Response '{name}' was not made in the background.")

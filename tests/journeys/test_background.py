@@ -150,6 +150,21 @@ def test_a_reader_leaves(lasting: tuple[Stage, Maker]) -> None:
     maker.jobs["leaving"].end()
     row = stage.row("leaving")
     assert (total([row]), row["payer"]) == (COUNTED, "reported")
+    with client_of(stage) as client:
+        last = events[-1].sequence_number
+        again = client.responses.retrieve(
+            events[0].response.id,
+            stream=True,
+            starting_after=last,
+            extra_headers={"x-request-id": "resumed"},
+        )
+        rest = list(again)
+    assert rest[0].sequence_number == last + 1
+    said = [*events, *rest]
+    words = [one.delta for one in said if one.type == "response.output_text.delta"]
+    assert "".join(words) == "leaving"
+    assert rest[-1].response.id == events[0].response.id
+    assert total([stage.row("resumed")]) == dict.fromkeys(COUNTED, 0)
     assert now(stage, events[0].response.id).output_text == "leaving"
 
 

@@ -167,8 +167,10 @@ def test_refused_by_name(stage: Stage, client: OpenAI) -> None:
         with pytest.raises(BadRequestError) as refused:
             client.responses.create(**asks("n-refused", **fields))
         assert refused.value.param == param
-    reply = stage.get(f"/v1/responses/{made.id}?stream=true")
+    reply = stage.get(f"/v1/responses/{made.id}?stream=yes")
     assert (reply.status, reply.error["param"]) == (400, "stream")
+    reply = stage.get(f"/v1/responses/{made.id}?stream=true")  # its provider does not stream it
+    assert (reply.status, reply.headers["content-type"]) == (200, "application/json")
     assert stage.post(f"/v1/responses/{made.id}", {}).status == 404
     assert stage.send("PUT", f"/v1/responses/{made.id}", None).status == 404
 

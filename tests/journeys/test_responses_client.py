@@ -147,7 +147,6 @@ def test_a_stream_that_fails(stage: Stage, client: OpenAI) -> None:
     "fields",
     [
         {"conversation": "conv_1"},
-        {"background": True},
         {"prompt": {"id": "pmpt_1"}},
         {"input": [{"type": "item_reference", "id": "msg_1"}]},
     ],

@@ -31,8 +31,11 @@ _QUERY_VALUE = re.compile(r"[\x21-\x7e]{1,256}")
 _MOST_FIELDS = 32
 _ESCAPE = re.compile("%([0-9A-Fa-f]{2})")
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~")
-_ANSWER_QUERY = ("include", "include[]")
-_ITEMS_QUERY = (*_ANSWER_QUERY, "after", "before", "limit", "order")
+_EVENTS: Headers = ((b"accept", EVENT_STREAM),)
+_INCLUDED = ("include", "include[]")
+_ANSWER_QUERY = (*_INCLUDED, "stream", "starting_after", "include_obfuscation")
+_ITEMS_QUERY = (*_INCLUDED, "after", "before", "limit", "order")
+_STREAMED = "stream=true"
 
 _load_members = msgspec.json.Decoder(dict[str, Raw]).decode
 _load_any = msgspec.json.Decoder(dict[str, object]).decode
@@ -94,6 +97,33 @@ class KeptResponsesReader(ResponsesReader):
         return event_of([*kept, written], b"\n")
 
 
+class ToldAgainReader(KeptResponsesReader):
+    """Reads a stream of a response that was made before, or is being made in another request, which
+    books it. Here it is nothing."""
+
+    __slots__ = ()
+
+    def __init__(self, naming: Naming) -> None:
+        super().__init__(naming)
+        self.usage = _NOTHING
+
+    def feed(self, data: bytes) -> bytes:
+        """What passes of everything one read event brought."""
+        passed = super().feed(data)
+        self._count_nothing()
+        return passed
+
+    def end(self) -> bytes:
+        """What passes of the rest."""
+        passed = super().end()
+        self._count_nothing()
+        return passed
+
+    def _count_nothing(self) -> None:
+        self.events = self.content_bytes = 0
+        self.usage, self.counted = _NOTHING, (0, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class KeepingResponses(Passing):
     """Responses of a provider that has them: unchanged, but for ids of those that it keeps."""
@@ -130,11 +160,13 @@ class KeptCall:
         path = f"/responses/{quoted(rewrite.previous)}{self.suffix}"
         if ask.keeping.query:
             path += f"?{ask.keeping.query}"
-        return Rendered(path, render_nothing(ask, rewrite), (), _ACCEPT, self.method)
+        headers = _EVENTS if ask.stream else _ACCEPT
+        return Rendered(path, render_nothing(ask, rewrite), (), headers, self.method)
 
     def stream_reader(self, heading: Heading) -> EventReader:
-        """Never asked for."""
-        raise AssertionError("a kept response is not streamed")
+        """Events with the id that the client knows it by."""
+        assert heading.naming is not None, "it is about a response"
+        return ToldAgainReader(heading.naming)
 
     def read_reply(self, body: bytes, heading: Heading) -> Reply:
         """With the id that the client knows it by."""
@@ -192,7 +224,8 @@ def _parse(target: bytes, known: tuple[str, ...]) -> Ask | BadRequest:
     judged = _judged(query, known)
     if isinstance(judged, BadRequest):
         return judged
-    return Ask("", False, False, None, None, {}, 0, keeping=Keeping(name, False, judged))
+    streamed = _STREAMED in judged.split("&")
+    return Ask("", streamed, False, None, None, {}, 0, keeping=Keeping(name, False, judged))
 
 
 def _judged(query: str, known: tuple[str, ...]) -> str | BadRequest:
@@ -205,12 +238,8 @@ def _judged(query: str, known: tuple[str, ...]) -> str | BadRequest:
         name, _, value = (_unquoted(part) for part in field.partition("="))
         if name in ("stream", "include_obfuscation") and value == "false":
             continue
-        if name == "stream":
-            return BadRequest(
-                "A kept response cannot be streamed through the gateway. Leave 'stream' out.",
-                "unsupported_parameter",
-                name,
-            )
+        if name == "stream" and name in known and value != "true":
+            return BadRequest("'stream' must be true or false.", "invalid_value", name)
         if name not in known:
             shown = name[:64] if name[:64].isprintable() else "?"
             return BadRequest(f"'{shown}' cannot be asked here.", "unsupported_parameter", shown)

@@ -248,7 +248,10 @@ _ID, _ITEMS, _CANCEL = (
 )
 # By method and what follows the id: the endpoints whose request is its path.
 _KEPT = {
-    (b"GET", b""): (_about_a_response("responses_get", _ID, kept.parse_answer), KeptCall("GET")),
+    (b"GET", b""): (
+        _about_a_response("responses_get", _ID, kept.parse_answer),
+        KeptCall("GET", whole_too=True),
+    ),
     (b"DELETE", b""): (
         _about_a_response("responses_delete", _ID, kept.parse_bare),
         KeptCall("DELETE", done=("deleted", True)),

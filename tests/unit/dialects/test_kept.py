@@ -276,9 +276,9 @@ class TestAsking:
     @pytest.mark.parametrize(
         ("query", "code", "param"),
         [
-            (b"stream=true", "unsupported_parameter", "stream"),
-            (b"stream", "unsupported_parameter", "stream"),
-            (b"starting_after=5", "unsupported_parameter", "starting_after"),
+            (b"stream=yes", "invalid_value", "stream"),
+            (b"stream", "invalid_value", "stream"),
+            (b"starting_after=", "invalid_value", "starting_after"),
             (b"api_key=x", "unsupported_parameter", "api_key"),
             (b"limit=2", "unsupported_parameter", "limit"),
             (b"include=", "invalid_value", "include"),
@@ -300,7 +300,10 @@ class TestAsking:
         found = kept.parse_answer(b"resp_1?stream=false&include_obfuscation=false")
         assert isinstance(found, Ask)
         assert (found.keeping.previous, found.keeping.query) == ("resp_1", "")
+        assert not found.stream
         assert isinstance(kept.parse_bare(b"resp_1?include=x"), BadRequest)
+        for parse in (kept.parse_bare, kept.parse_items):
+            assert parse(b"resp_1?stream=true").param == "stream"
 
     def test_what_comes_back(self):
         """Any object that says what it is, with our id; it used nothing now."""
@@ -364,7 +367,28 @@ class TestAsking:
         call = carrier_for(endpoint, ProviderKind.OPENAI_COMPATIBLE)
         assert not call.read_reply(body, NAMED._replace(asked="resp_x")).valid
 
-    def test_it_is_not_streamed(self):
-        """Nobody asks for that."""
-        with pytest.raises(AssertionError):
-            KeptCall("GET").stream_reader(NAMED)
+    def test_as_a_stream(self):
+        """From where the client says; one that does not stream may answer at once."""
+        endpoint, asked = find_kept(b"GET", b"/v1/responses/x")
+        ask = endpoint.parse(asked + b"?stream=true&starting_after=5&include_obfuscation=true")
+        assert ask.stream
+        carrier = carrier_for(endpoint, ProviderKind.OPENAI)
+        assert carrier.whole_too
+        sent = carrier.render(ask, SENT)
+        assert sent.path == (
+            "/responses/resp_1?stream=true&starting_after=5&include_obfuscation=true"
+        )
+        assert sent.headers == ((b"accept", b"text/event-stream"),)
+
+    @pytest.mark.parametrize("pace", [1, 7, len(STREAM)])
+    def test_a_stream_told_again_is_no_use(self, pace):
+        """Its bytes are those of the first; nothing of it counts, wherever it is cut."""
+        first, again = KeptResponsesReader(ours), KeptCall("GET").stream_reader(NAMED)
+        passed = first.feed(STREAM)
+        told = []
+        for at in range(0, len(STREAM), pace):
+            told.append(again.feed(STREAM[at : at + pace]))
+            assert again.usage == Usage(input=0, output=0)
+            assert (again.events, again.content_bytes, again.counted) == (0, 0, (0, 0))
+        assert b"".join(told) + again.end() == passed + first.end()
+        assert (again.done, again.read) == (True, first.read)

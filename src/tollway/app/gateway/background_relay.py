@@ -84,7 +84,11 @@ class BackgroundRelay(StreamRelay):
         gateway.background.add(intent.request_id)
 
     def stop(self, failure: Failure) -> None:
-        """End what runs here. What the provider is told then is `follow`'s."""
+        """End what runs here. What the provider is told then is `follow`'s, and is not cut short
+        by another reason to end it, but by our leaving."""
+        ends = self._stopped is not None and self._stopped.cause in _STOPS
+        if ends and failure.cause is not Cause.DRAINED:
+            return
         super().stop(failure)
         if self._asking is not None and failure.cause in _STOPS:
             self._asking.stop(failure)

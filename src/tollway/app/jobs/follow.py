@@ -20,7 +20,7 @@ from tollway.domain.provider import CredentialRecord, ProviderRecord
 _log = logging.getLogger(__name__)
 _LOOK_S = 2.0
 _ASK_S = 300.0  # of one at a time, before its provider is looked up again
-_MOST = 16
+_MOST = 64
 _GIVEN_UP_S = 86_400.0
 _OVER = Failure(Phase.HEADERS, Cause.TIMEOUT, "Its time is over.")
 

@@ -98,6 +98,16 @@ def counted(receipt):
     return Usage(*receipt[20:27])
 
 
+def look_at(look):
+    """Something happens while it is asked for."""
+    return Script(pieces=[look, json.dumps({"id": UPSTREAM, "status": "in_progress"}).encode()])
+
+
+def replace_scripts(made, *scripts):
+    made.upstream.scripts.extend(scripts)
+    return made
+
+
 class TestRead:
     async def test_the_first_event_is_the_answer(self):
         """At once, under an id of ours; the rest is read, and booked as counted."""
@@ -183,15 +193,19 @@ class TestRead:
         await ask(cut)
         assert [call.provider.name for call in cut.upstream.calls] == ["one", "one"]
 
-
-def look_at(look):
-    """Something happens while it is asked for."""
-    return Script(pieces=[look, json.dumps({"id": UPSTREAM, "status": "in_progress"}).encode()])
-
-
-def replace_scripts(made, *scripts):
-    made.upstream.scripts.extend(scripts)
-    return made
+    async def test_events_before_the_first_word(self):
+        """What says nothing of the response is no answer; a stream may begin with it."""
+        other = event("response.other", x=1)
+        made = a_bench(streamed(other, QUEUED, LAST))
+        client, _ = await ask(made)
+        assert json.loads(client.body)["status"] == "queued"
+        made = a_bench(streamed(other, failure=RESET))
+        client, verdict = await ask(made)
+        assert (client.status, verdict.cause) == (None, Cause.RESET)
+        made = a_bench(streamed(other, WORD, LAST))
+        client, _ = await ask(made, STREAMED)
+        assert client.ended == "finished"
+        assert counted(receipt_of(made)) == COUNTED
 
 
 class TestWhole:
@@ -257,6 +271,23 @@ class TestCut:
         assert (verdict, client.ended) == (None, "aborted")
         assert client.body.count(b"event: error") == 1
         assert receipt_of(made).payer == "reported"
+
+    async def test_what_cannot_be_heard_is_asked_again(self):
+        """A provider that is away, errs, says nothing or too much."""
+        options = GatewayOptions(background_poll_s=0.001, reply_bytes=2000)
+        made = a_bench(
+            streamed(QUEUED, WORD, failure=RESET),
+            Script(failure=REFUSED),
+            Script(status=404, pieces=[b"{}"]),
+            Script(pieces=[b"x" * 1500, b"x" * 1500]),
+            Script(pieces=[b"{}"]),
+            Script(status=404, pieces=[b"{}"]),
+            state("incomplete", USAGE),
+            options=options,
+        )
+        await ask(made)
+        assert not made.upstream.scripts
+        assert (receipt_of(made).payer, counted(receipt_of(made))) == ("reported", COUNTED)
 
     async def test_it_has_failed(self):
         """Which ends it; what was counted is booked."""
@@ -337,6 +368,24 @@ class TestStopped:
         assert (receipt.payer, receipt.error) == ("cut", f"body:{cause.value}")
         assert counted(receipt) == COUNTED
         assert made.notes.made[0].ends == ["dropped"]
+
+    async def test_one_reason_to_end_it_is_enough(self):
+        """While its provider is told, only our leaving cuts that short; others go on then."""
+
+        def end(cause):
+            (relay,) = made.gateway.running._relays
+            relay.stop(Failure(Phase.BODY, cause, "No more."))
+
+        for again, ends in ((Cause.REVOKED, "dropped"), (Cause.DRAINED, "left")):
+            told = Script(pieces=[lambda again=again: end(again), *state("cancelled").pieces])
+            made = a_bench(
+                streamed(QUEUED, WORD, lambda: end(Cause.REVOKED)),
+                told,
+                Script(failure=REFUSED),
+            )
+            await ask(made)
+            assert receipt_of(made).error == "body:revoked"
+            assert made.notes.made[0].ends == [ends]
 
     async def test_its_time_is_over(self):
         """Then the provider is to end it. One that does not say how it ended is asked by others."""

@@ -269,6 +269,21 @@ class TestAsking:
         _, verdict = await about(made, way, await make(made))
         assert (verdict.cause, verdict.status) == (Cause.PROTOCOL, None)
 
+    async def test_as_a_stream_it_is_no_second_bill(self):
+        """Whole or cut: the events come under the client's id, and the row has no tokens."""
+        for failure, payer in ((None, "reported"), (RESET, "cut")):
+            made = bench(answer(), kept_stream(failure=failure))
+            name = await make(made)
+            client, verdict = await about(made, "get", name, query=b"?stream=true")
+            assert verdict is None
+            assert client.headers[b"content-type"].startswith(b"text/event-stream")
+            assert name.encode() in client.body
+            assert UPSTREAM.encode() not in client.body
+            assert made.upstream.calls[1].stream
+            row = made.journal.receipts[1]
+            assert (row.input, row.output, row.payer) == (0, 0, payer)
+            assert row.usage_source == "provider"
+
     async def test_what_it_went_on_from_is_ours_too(self):
         """The id of the earlier one opens like any."""
         made = bench(answer(), answer(previous_response_id="resp_earlier"), answer("resp_earlier"))
@@ -323,8 +338,8 @@ class TestAsking:
         """What is known goes on; the rest is refused before anything is asked."""
         made = bench(answer(), answer())
         name = await make(made)
-        _, verdict = await about(made, "get", name, query=b"?stream=true")
-        assert (verdict.code, verdict.param) == ("unsupported_parameter", "stream")
+        _, verdict = await about(made, "get", name, query=b"?conversation=x")
+        assert (verdict.code, verdict.param) == ("unsupported_parameter", "conversation")
         await about(made, "items", name, query=b"?limit=5")
         assert made.upstream.calls[1].path == f"/responses/{UPSTREAM}/input_items?limit=5"
 
