@@ -203,13 +203,16 @@ def test_a_text_that_goes_on(stage: Stage, client: ollama.Client, nonce: str, mo
 
 
 def test_embeddings(stage: Stage, client: ollama.Client, nonce: str) -> None:
-    """At an Ollama; elsewhere they are asked for in OpenAI's dialect."""
+    """At an Ollama as they are; elsewhere in OpenAI's dialect, and booked by what it counts."""
     assert list(client.embed(model="llama:1b", input=["a"]).embeddings) == [[0.5, 0.25]]
     row = stage.row(nonce)
     assert (row["endpoint"], row["input"], row["output"]) == ("ollama_embed", 8, 0)
-    with pytest.raises(ollama.ResponseError) as refused:
-        client.embed(model="small", input="a")
-    assert refused.value.status_code == 400
+    with client_of(stage, stage.tree.key, **{"x-request-id": f"{nonce}s"}) as other:
+        given = other.embed(model="small", input=["a", "b"])
+    assert [list(one) for one in given.embeddings] == [[0.5, -0.25, 0.125]] * 2
+    row = stage.row(f"{nonce}s")
+    assert (row["endpoint"], row["usage_source"]) == ("ollama_embed", "provider")
+    assert row["input"] == given.prompt_eval_count
 
 
 def test_lists(stage: Stage, client: ollama.Client) -> None:

@@ -33,9 +33,14 @@ _GOOGLES = "/publishers/google"
 _AFTER_GEMINI = "gemini"
 
 
+class _Statistics(msgspec.Struct, gc=False):
+    token_count: Raw = ABSENT
+    later: Raw = msgspec.field(default=ABSENT, name="tokenCount")
+
+
 class _Embedding(msgspec.Struct, gc=False):
     values: Raw = ABSENT
-    statistics: dict[str, Any] | None = None
+    statistics: _Statistics | None = None
 
 
 class _Prediction(msgspec.Struct, gc=False):
@@ -107,20 +112,19 @@ def _read(body: bytes) -> Vectors | None:
 
 def _counted(embeddings: list[_Embedding]) -> Usage | None:
     """What is counted text by text; None unless all are."""
-    counts = [_count(one.statistics or {}) for one in embeddings]
+    counts = [_count(one.statistics) for one in embeddings]
     known = [count for count in counts if count is not None]
     return Usage(sum(known), output=0) if known and len(known) == len(counts) else None
 
 
-def _count(statistics: dict[str, Any]) -> int | None:
-    for name in ("token_count", "tokenCount"):
-        value = statistics.get(name)
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        count = count_of({name: value}, name)
-        if count is not None:
-            return count
-    return None
+def _count(statistics: _Statistics | None) -> int | None:
+    if statistics is None:
+        return None
+    later = statistics.token_count is ABSENT
+    value = usage_in(statistics.later if later else statistics.token_count)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # Google's numbers are sometimes written as fractions
+    return count_of({"count": value}, "count")
 
 
 GEMINI = EmbedProvider(_to_gemini, _read)

@@ -34,6 +34,7 @@ from tollway.domain.refusal import BadRequest
 from tollway.domain.usage import Usage, total_tokens
 
 _FORMAT, _TRUNCATE = "encoding_format", "truncate"
+_MOST_NUMBERS = 65_536  # of a vector: many times those of any model
 _load_vector = msgspec.json.Decoder(list[float]).decode
 
 
@@ -80,7 +81,9 @@ def _tell_openai(vectors: Vectors, heading: Heading) -> bytes:
 
 
 def _packed(row: Raw) -> str:
-    """Little-endian 32-bit floats. Raises ValidationError for what is no array of numbers."""
+    """Little-endian 32-bit floats. Raises ValidationError for what is no vector."""
+    if bytes(row).count(b",") >= _MOST_NUMBERS:
+        raise msgspec.ValidationError("more numbers than a vector has")
     numbers = array("f", _load_vector(row))
     if sys.byteorder == "big":
         numbers.byteswap()

@@ -25,6 +25,9 @@ _TOKENS = (
     "'input' holds token ids, which mean something to one maker's models alone. Send text, or take "
     "a model whose provider takes them."
 )
+# Objects and arrays in an answer: a few for each of the 2048 texts that any dialect takes. What has
+# more is not built, as it would take many times its size.
+_MOST_OPENERS = 16 * 2048
 _load = msgspec.json.Decoder().decode
 
 
@@ -108,6 +111,8 @@ class EmbedTranslation:
     def read_reply(self, body: bytes, heading: Heading) -> Reply:
         """The answer in the client's dialect. Fewer vectors than texts, or more, are none: whose
         is whose is not known."""
+        if body.count(b"[") + body.count(b"{") > _MOST_OPENERS:
+            return read_error(body)
         vectors = self.provider.read(body)
         if vectors is None or len(vectors.rows) != _texts_in(heading.fields):
             return read_error(body)

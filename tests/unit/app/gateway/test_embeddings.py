@@ -4,17 +4,20 @@ dialect that has them; what is sent is what Google's library sends, what comes b
 
 import json
 import struct
+import tracemalloc
 from base64 import b64decode, b64encode
 
 import ollama
 import pytest
 from google import genai
 from google.oauth2.credentials import Credentials
+from msgspec import Raw
 from openai.types import CreateEmbeddingResponse
 
 from tests.fakes.pipeline import make_bench, provider, snapshot, whole
 from tests.fakes.raw_provider import RawProvider, answer
-from tollway.dialects.registry import ENDPOINTS
+from tollway.dialects.ask import Heading
+from tollway.dialects.registry import ENDPOINTS, carrier_for
 from tollway.domain.failure import Failure
 from tollway.domain.ids import ModelId
 from tollway.domain.model import ModelRecord, Target
@@ -232,6 +235,34 @@ async def test_a_count_of_some_texts_is_none():
     await made.ask({"model": "m", "input": TEXTS}, endpoint=OPENAI)
     [row] = made.journal.receipts
     assert row.usage_source == "estimated"
+
+
+# By provider: where its vectors stand, and one that takes few bytes.
+LISTS = {
+    "ollama": ("embeddings", b"[]"),
+    "gemini": ("embeddings", b"{}"),
+    "vertex": ("predictions", b'{"embeddings":{}}'),
+}
+
+
+@pytest.mark.parametrize("to", LISTS)
+@pytest.mark.parametrize("many", ["vectors", "numbers"])
+def test_floods(to, many):
+    """An answer as large as is held takes no more than some times its size."""
+    kind, model, counted, *_ = AT[to]
+    name, little = LISTS[to]
+    body = json.dumps(counted).encode().replace(b"1, 2, 3", b"1," * 3_500_000 + b"1")
+    if many == "vectors":
+        body = b'{"%b": [%b]}' % (name.encode(), b",".join([little] * (7_000_000 // len(little))))
+    carrier = carrier_for(OPENAI, kind, model)
+    fields = {"input": Raw(b'["a", "b"]'), "encoding_format": Raw(b'"base64"')}
+    heading = Heading("m", "req_1", 1, fields=fields)
+    tracemalloc.start()
+    reply = carrier.read_reply(body, heading)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert not reply.valid
+    assert most < 64 << 20
 
 
 TITAN = "amazon.titan-embed-text-v2:0"

@@ -276,7 +276,7 @@ async def test_what_is_left_out_is_told():
     assert b"ann" not in made.upstream.calls[0].body
 
 
-@pytest.mark.parametrize("path", ["/v1/embeddings", "/v1/completions"])
+@pytest.mark.parametrize("path", ["/v1/moderations", "/v1/completions"])
 async def test_endpoints_that_it_does_not_have(path):
     """They are refused as everywhere."""
     _, verdict = await asked(bench(), path, {"input": "x", "prompt": "x"})
