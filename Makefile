@@ -58,8 +58,7 @@ test: $(STAMPS)/package $(STAMPS)/test $(STAMPS)/demo $(STAMPS)/openid ## every 
 	$(BEGIN)
 	$(PYTEST) -n 2 -m "not torture" $(MEASURED) --cov --cov-report=
 	$(PY) -m tools.check_coverage
-	$(PYTEST) -n 3 -m "not torture" $(addprefix --ignore ,$(MEASURED) tests/journeys)
-	$(PYTEST) -n 3 --dist loadfile -m "not torture" tests/journeys
+	$(PYTEST) -n 3 --dist loadfile -m "not torture" $(addprefix --ignore ,$(MEASURED))
 	$(DONE)
 
 check: $(STAMPS)/package $(STAMPS)/test ## style, types, import contracts, sizes, locks, licences, docs

@@ -2,8 +2,10 @@
 
 import gc
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]  # it has no types
 
 Show = Callable[[str], None]
 
@@ -24,6 +26,20 @@ def pytest_collection() -> Iterator[None]:
     finally:
         gc.enable()
         gc.freeze()
+
+
+class JourneysWhole(LoadFileScheduling):  # type: ignore[misc]  # for the same reason
+    """A file of journeys runs in one process, with the gateway that its tests share, and begins
+    before other tests. All others are dealt out one by one, so that no process waits at the end."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if "journeys/" in file else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> JourneysWhole | None:
+    """With `--dist loadfile`."""
+    return JourneysWhole(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -75,7 +75,8 @@ class GatewayTree:
         way to something else; what is true of a command itself is tested by `run`."""
         others = {name: None for name in os.environ if name.startswith(ENV_PREFIX)}
         done = CliRunner().invoke(root, arguments, env={**others, **self._environment()})
-        assert done.exit_code == 0, f"{arguments}: {done.exit_code}\n{done.output}"
+        why = f"{arguments}: {done.exit_code}\n{done.output}{done.exception!r}"
+        assert done.exit_code == 0, why
         return done.stdout
 
     def run(self, *arguments: str) -> str:

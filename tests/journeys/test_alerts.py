@@ -124,7 +124,7 @@ def _admin(stage: Stage, method: str, path: str, body: object = None) -> Any:
         },
         method=method,
     )
-    with urlopen(asked, timeout=10) as answer:
+    with urlopen(asked, timeout=60) as answer:
         return json.load(answer)
 
 
