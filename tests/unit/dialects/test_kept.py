@@ -352,7 +352,7 @@ class TestAsking:
     def test_what_is_done_needs_no_answer(self, way, body, said):
         """A success that says nothing is told as OpenAI tells it, by the client's id."""
         endpoint, _ = find_kept(way[0], b"/v1/responses/resp_x" + way[1])
-        call = carrier_for(endpoint, ProviderKind.OPENAI_COMPATIBLE)
+        call = carrier_for(endpoint, ProviderKind.OPENAI_COMPATIBLE, "m")
         told = call.read_reply(body, NAMED._replace(asked="resp_x"))
         assert told[:3] == (True, Usage(input=0, output=0), 0)
         assert json.loads(told.body) == {"id": "resp_x", "object": "response", **said}
@@ -364,7 +364,7 @@ class TestAsking:
     def test_what_may_not_have_been_done(self, way, body):
         """Anything else is no word of it, not from a login page either."""
         endpoint, _ = find_kept(way[0], b"/v1/responses/resp_x" + way[1])
-        call = carrier_for(endpoint, ProviderKind.OPENAI_COMPATIBLE)
+        call = carrier_for(endpoint, ProviderKind.OPENAI_COMPATIBLE, "m")
         assert not call.read_reply(body, NAMED._replace(asked="resp_x")).valid
 
     def test_as_a_stream(self):
@@ -372,7 +372,7 @@ class TestAsking:
         endpoint, asked = find_kept(b"GET", b"/v1/responses/x")
         ask = endpoint.parse(asked + b"?stream=true&starting_after=5&include_obfuscation=true")
         assert ask.stream
-        carrier = carrier_for(endpoint, ProviderKind.OPENAI)
+        carrier = carrier_for(endpoint, ProviderKind.OPENAI, "m")
         assert carrier.whole_too
         sent = carrier.render(ask, SENT)
         assert sent.path == (
