@@ -30,6 +30,7 @@ class DiskNotes:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._failing = False  # said in the log once
 
     def make(self, pending: Pending) -> Note:
         """See the port. A few system calls."""
@@ -56,12 +57,19 @@ class DiskNotes:
     def take(self, most: int) -> Sequence[Note]:
         """See the port."""
         taken: list[Note] = []
-        for path in self._named(_RUNNING):
-            if len(taken) >= most:
-                break
-            note = _taken(path)
-            if note is not None:
-                taken.append(note)
+        try:
+            for path in self._named(_RUNNING):
+                if len(taken) >= most:
+                    break
+                note = _taken(path)
+                if note is not None:
+                    taken.append(note)
+        except OSError as error:
+            if not self._failing:
+                _log.error("notes cannot be looked at", extra={"error": str(error)})
+            self._failing = True
+        else:
+            self._failing = False
         return taken
 
     def found(self, most: int) -> Sequence[Found]:

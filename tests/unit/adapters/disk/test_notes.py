@@ -102,7 +102,9 @@ def test_damage_is_put_aside(notes, folder):
 def test_a_disk_that_cannot_be_written_costs_no_answer(tmp_path, notes, folder, monkeypatch):
     """What is not noted is followed by nobody; what is found and cannot be written stays."""
     (tmp_path / "file").write_bytes(b"")
-    assert isinstance(DiskNotes(tmp_path / "file").make(PENDING), Unnoted)
+    nowhere = DiskNotes(tmp_path / "file")
+    assert isinstance(nowhere.make(PENDING), Unnoted)
+    assert (nowhere.take(5), nowhere.take(5)) == ([], [])
     note = notes.make(PENDING)
 
     def refuse(*_):

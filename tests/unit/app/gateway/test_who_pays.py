@@ -112,6 +112,14 @@ ELSEWHERE = {
         "tests/unit/app/gateway/test_running.py",
         "test_a_stream_ends_with_its_key",
     ),
+    "made in the background, whoever left meanwhile": (
+        "tests/unit/app/gateway/test_background.py",
+        "test_a_client_that_leaves_ends_nothing",
+    ),
+    "made in the background, and its process died or drained": (
+        "tests/unit/app/jobs/test_amend.py",
+        "test_the_true_usage_is_booked_once",
+    ),
     "process killed before the first event": _KILLED,
     "process killed after it": _KILLED,
     "sent again under its `Idempotency-Key`": (
