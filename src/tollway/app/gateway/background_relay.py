@@ -81,7 +81,7 @@ class BackgroundRelay(StreamRelay):
         self._note: Note | None = None
         self._asking: Asking | None = None
         self._timer: asyncio.TimerHandle | None = None
-        gateway.background.add(intent.request_id)
+        gateway.background[intent.request_id] = intent.tenant_id
 
     def stop(self, failure: Failure) -> None:
         """End what runs here. What the provider is told then is `follow`'s, and is not cut short
@@ -110,7 +110,7 @@ class BackgroundRelay(StreamRelay):
 
     def over(self) -> None:
         """It is settled. What nobody knows the end of is left to whoever comes next."""
-        self._gateway.background.discard(self.intent.request_id)
+        self._gateway.background.pop(self.intent.request_id, None)
         if self._timer is not None:
             self._timer.cancel()
         if self._note is None:

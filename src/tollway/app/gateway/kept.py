@@ -9,7 +9,7 @@ from tollway.app.gateway.exchange import Exchange
 from tollway.app.gateway.runtime import Gateway
 from tollway.domain.access import granted_model
 from tollway.domain.failure import Failure
-from tollway.domain.ids import CredentialId, ProviderId
+from tollway.domain.ids import CredentialId, ProviderId, TenantId
 from tollway.domain.kept import KeptResponse, id_text, owner_of, packed, sealed_in, unpacked
 from tollway.domain.model import Target
 from tollway.domain.provider import CredentialRecord, ProviderRecord
@@ -42,7 +42,7 @@ def open_kept(gateway: Gateway, exchange: Exchange) -> ResponseNotFound | Unavai
     assert principal is not None
     if ask.keeping is None:
         return None
-    if ask.keeping.background and len(gateway.background) >= gateway.options.background:
+    if ask.keeping.background and not _has_room(gateway, principal.tenant_id):
         return _FULL
     if ask.keeping.previous is None:
         return None
@@ -61,6 +61,14 @@ def open_kept(gateway: Gateway, exchange: Exchange) -> ResponseNotFound | Unavai
     if alone:
         exchange.ask = ask._replace(model=kept.model)
     return None
+
+
+def _has_room(gateway: Gateway, tenant_id: TenantId) -> bool:
+    """Whether the tenant may have one more answer made in the background: it has fewer than there
+    are places free, so that nobody, nor several together, leave none for whoever comes next."""
+    running = gateway.background
+    free = gateway.options.background - len(running)
+    return sum(one == tenant_id for one in running.values()) < free
 
 
 def plan_kept(exchange: Exchange) -> Refusal | None:

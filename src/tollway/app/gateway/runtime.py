@@ -85,7 +85,7 @@ class Gateway:
     contexts: dict[ModelId, OutputHistory] = field(default_factory=dict)
     answers: AnswerStore | None = None  # by Idempotency-Key
     sealing: Sealing | None = None  # of ids that clients carry
-    background: set[str] = field(default_factory=set)  # requests whose answers are made so
+    background: dict[str, str] = field(default_factory=dict)  # requests made so, and whose they are
     notes: Notes = field(default_factory=NoNotes)  # of them, for whoever comes after us
     prices: Pricing | None = None  # for limits on cost
     counting: Counting | None = None  # for whoever only looks

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.fakes.pipeline import REFUSED, RESET, FakeClient, Script, streamed
+from tests.fakes.pipeline import REFUSED, RESET, TENANT, FakeClient, Script, streamed
 from tests.fakes.quotas import places, quota
 from tests.unit.app.gateway.test_kept import (
     ASK,
@@ -404,11 +404,25 @@ class TestBounds:
     async def test_no_more_than_that_many(self):
         """One more is refused before anything is held."""
         made = a_bench(options=GatewayOptions(background=1))
-        made.gateway.background.add("req_other")
+        made.gateway.background["req_other"] = "ten_other"
         _, verdict = await ask(made)
         assert isinstance(verdict, Unavailable)
         assert (verdict.code, verdict.retry_after_s) == ("background_full", 5.0)
         assert not made.upstream.calls
+
+    @pytest.mark.parametrize(
+        ("own", "others", "has_room"),
+        [(4, 0, True), (5, 0, False), (0, 9, True), (1, 8, False), (0, 10, False)],
+    )
+    async def test_no_tenant_takes_all_places(self, own, others, has_room):
+        """Each may have as many as are free: one alone has half, and somebody new finds some."""
+        script = streamed(QUEUED, WORD, LAST)
+        made = a_bench(script, options=GatewayOptions(background=10))
+        for number in range(own + others):
+            whose = TENANT.id if number < own else "ten_other"
+            made.gateway.background[f"req_{number}"] = whose
+        _, verdict = await ask(made)
+        assert (verdict is None) == has_room
 
     async def test_what_is_held_stays_until_its_end(self):
         """A limit on what runs at a time counts it while nobody waits for it any more."""
