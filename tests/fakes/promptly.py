@@ -1,5 +1,6 @@
 """Time bounds that hold the code to account and not the machine."""
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -35,3 +36,18 @@ def within(limit_s: float, *, least_s: float = 0.0) -> Iterator[None]:
         watcher.join()
     assert took_s >= least_s, f"{took_s:.3f} s, before {least_s} s"
     assert took_s - stalls[0] < limit_s, f"{took_s:.3f} s, {stalls[0]:.3f} s of them stalled"
+
+
+@contextmanager
+def within_cpu(limit_s: float) -> Iterator[None]:
+    """The block takes less CPU than that. What counts its lines for coverage is left out: it takes
+    as long again, and is not the code's."""
+    tracer = sys.gettrace()
+    sys.settrace(None)
+    try:
+        began_s = time.process_time()
+        yield
+        took_s = time.process_time() - began_s
+    finally:
+        sys.settrace(tracer)
+    assert took_s < limit_s, f"{took_s:.3f} s of CPU"
