@@ -25,11 +25,12 @@ Reader = Callable[[socket.socket, int], RawRequest | None]
 
 
 class RawProvider:
-    """Listens on loopback; one thread for each connection."""
+    """Listens on loopback, until it is stopped or the block is left; one thread for each
+    connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, script: Script | None = None) -> None:
         self.requests: list[RawRequest] = []
-        self.script: Script = lambda connection, _: answer(connection, b"{}")
+        self.script: Script = script or (lambda connection, _: answer(connection, b"{}"))
         self.read: Reader = read_request
         self.connections = 0
         self.ended: dict[int, threading.Event] = {}  # by connection: the gateway closed it
@@ -38,6 +39,12 @@ class RawProvider:
         self.port: int = self._server.getsockname()[1]
         self.base_url = f"http://127.0.0.1:{self.port}/v1"
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self) -> "RawProvider":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def stop(self) -> None:
         """Stop listening and end every connection."""

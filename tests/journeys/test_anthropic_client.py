@@ -98,10 +98,8 @@ def play(connection: socket.socket, request: RawRequest) -> None:
 
 @pytest.fixture(scope="module")
 def raw() -> Iterator[RawProvider]:
-    made = RawProvider()
-    made.script = play
-    yield made
-    made.stop()
+    with RawProvider(play) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -63,10 +63,8 @@ def accept_everything(connection: socket.socket, request: RawRequest) -> None:
 
 @pytest.fixture(scope="module")
 def raw() -> Iterator[RawProvider]:
-    made = RawProvider()
-    made.script = accept_everything
-    yield made
-    made.stop()
+    with RawProvider(accept_everything) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -25,10 +25,8 @@ def keeper() -> Keeper:
 
 @pytest.fixture(scope="module")
 def raw(keeper: Keeper) -> Iterator[RawProvider]:
-    made = RawProvider()
-    made.script = keeper.play
-    yield made
-    made.stop()
+    with RawProvider(keeper.play) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

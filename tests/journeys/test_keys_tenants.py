@@ -15,10 +15,8 @@ OWN = "private"
 
 @pytest.fixture(scope="module")
 def raw() -> Iterator[RawProvider]:
-    made = RawProvider()
-    made.script = lambda connection, _: answer(connection, b'{"choices": []}')
-    yield made
-    made.stop()
+    with RawProvider(lambda connection, _: answer(connection, b'{"choices": []}')) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -27,15 +27,13 @@ ANSWER = b"""{"id": "c", "object": "chat.completion", "created": 1, "model": "sm
 @pytest.fixture(scope="module")
 def tardy() -> Iterator[RawProvider]:
     """One that takes its time."""
-    made = RawProvider()
 
     def script(connection: socket.socket, _: RawRequest) -> None:
         time.sleep(0.3)
         answer(connection, ANSWER)
 
-    made.script = script
-    yield made
-    made.stop()
+    with RawProvider(script) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

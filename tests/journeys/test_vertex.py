@@ -106,10 +106,8 @@ def path_of(request: RawRequest) -> str:
 
 @pytest.fixture(scope="module")
 def raw() -> Iterator[RawProvider]:
-    made = RawProvider()
-    made.script = play
-    yield made
-    made.stop()
+    with RawProvider(play) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
