@@ -2,10 +2,13 @@
 
 import gc
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]  # it has no types
+
+from tests.fakes.promptly import uncounted
 
 Show = Callable[[str], None]
 
@@ -14,6 +17,14 @@ Show = Callable[[str], None]
 def show(record_property: Callable[[str, object], None]) -> Show:
     """Call with a line of figures."""
     return lambda line: record_property("figures", line)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """To count a line takes longer than most lines do: not in tests that do the same again and
+    again. Other tests take the same branches."""
+    with uncounted() if item.get_closest_marker("uncounted") else nullcontext():
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)

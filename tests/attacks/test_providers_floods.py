@@ -100,6 +100,7 @@ def never_ended(side: str, number: int) -> bytes:
 
 
 @pytest.mark.parametrize(("client", "side"), TRANSLATED)
+@pytest.mark.uncounted
 async def test_thousands_of_calls(client: str, side: str) -> None:
     """Row 87: an answer has a most of parts, and reaching it costs no more than its bytes do."""
     spoken = SIDES[side]
@@ -137,6 +138,7 @@ async def test_thousands_of_calls_at_once(client: str, side: str) -> None:
     assert len(made.journal.receipts) == 1
 
 
+@pytest.mark.uncounted
 def test_a_long_answer_costs_no_more_than_its_bytes() -> None:
     """Row 87: who tells the whole answer at the end does not copy it at every word."""
     tools = {"tools": Raw(b'[{"type": "custom", "name": "free"}]')}

@@ -39,15 +39,22 @@ def within(limit_s: float, *, least_s: float = 0.0) -> Iterator[None]:
 
 
 @contextmanager
-def within_cpu(limit_s: float) -> Iterator[None]:
-    """The block takes less CPU than that. What counts its lines for coverage is left out: it takes
-    as long again, and is not the code's."""
+def uncounted() -> Iterator[None]:
+    """No line of the block counts for coverage."""
     tracer = sys.gettrace()
     sys.settrace(None)
     try:
+        yield
+    finally:
+        sys.settrace(tracer)
+
+
+@contextmanager
+def within_cpu(limit_s: float) -> Iterator[None]:
+    """The block takes less CPU than that. What counts its lines for coverage is left out: it takes
+    as long again, and is not the code's."""
+    with uncounted():
         began_s = time.process_time()
         yield
         took_s = time.process_time() - began_s
-    finally:
-        sys.settrace(tracer)
     assert took_s < limit_s, f"{took_s:.3f} s of CPU"

@@ -113,6 +113,7 @@ def test_without_the_book_nothing_is_shipped():
 
 
 @pytest.mark.parametrize("count", [1, 20_005])
+@pytest.mark.uncounted
 def test_what_is_remembered_is_bounded(count):
     """Model names come from outside: any number of them is priced, and the right way."""
     pricing = Pricing(Book(Entry("prc_any", "m*", 0, {"input": "1"})))

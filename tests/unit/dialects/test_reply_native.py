@@ -103,6 +103,7 @@ def test_a_failed_response_is_an_error():
         st.none() | st.integers() | st.text(max_size=3) | st.lists(st.none(), max_size=2),
     )
 )
+@pytest.mark.uncounted
 def test_no_shape_makes_it_raise(read, value):
     """Whatever an answer holds, it is one or it is not."""
     assert read(json.dumps(value).encode()).valid in (True, False)

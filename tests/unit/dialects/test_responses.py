@@ -338,6 +338,7 @@ json_values = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(sorted(responses.FORM.rules)), json_values))
+@pytest.mark.uncounted
 def test_no_shape_makes_it_raise(fields):
     """Whatever JSON stands in whatever field, a request is read or refused, and can be sent on."""
     found = responses.parse(

@@ -409,6 +409,7 @@ fields = st.dictionaries(
 
 
 @given(dialects, kinds, fields)
+@pytest.mark.uncounted
 def test_no_shape_makes_it_raise(dialect, kind, fields):
     """Whatever an event of a known type holds, it is read or skipped."""
     reader, passed = read(dialect, event(kind, **fields))

@@ -147,6 +147,7 @@ class Prices:
         (Metric.TOKENS, Precision.STRICT, 10**9),
     ],
 )
+@pytest.mark.uncounted
 async def test_a_thousand_streams_on_one_budget(metric, precision, limit):
     """Two rounds: the second finds what the first left."""
     chance = random.Random(f"{metric}{precision}{limit}")

@@ -243,6 +243,7 @@ async def test_by_what_the_request_will_use():
     assert (await order_of(made, long_question))[0] == "one"
 
 
+@pytest.mark.uncounted
 async def test_the_cheapest_of_ten_thousand():
     """Against brute force over generated prices and lengths, all of 10,000."""
     chance = Random(5)

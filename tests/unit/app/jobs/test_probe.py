@@ -48,6 +48,7 @@ def paired(**changes):
 
 
 @pytest.mark.parametrize("silent_s", [60, 200])
+@pytest.mark.uncounted
 def test_no_request_has_to_find_out(silent_s):
     """While it is away its probes fail and no request tries; when it is back one probe says so, and
     then one request does. Probes are no nearer than ejections, and at most the longest apart."""

@@ -54,6 +54,7 @@ def test_what_is_served_meanwhile():
 
 
 @pytest.mark.slow
+@pytest.mark.uncounted
 def test_a_counter_that_has_too_much_or_too_little():
     """Looked at again and again, then said."""
     for counted in (6, 8):

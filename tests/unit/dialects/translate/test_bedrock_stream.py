@@ -149,6 +149,7 @@ STREAMS = {
 
 
 @pytest.mark.parametrize("name", STREAMS)
+@pytest.mark.uncounted
 def test_streams_however_they_are_cut(name):
     """Whole, in two at every byte, and byte by byte."""
     data, expected = STREAMS[name]
@@ -243,6 +244,7 @@ HEADS = st.tuples(
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(HEADS, JSON), max_size=5))
+@pytest.mark.uncounted
 def test_no_shape_makes_it_raise(events):
     """Whatever a provider sends."""
     frames = [

@@ -374,6 +374,7 @@ JSON = st.recursive(
 
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(CLIENT.known - {"model"})), JSON, max_size=4))
+@pytest.mark.uncounted
 def test_no_shape_makes_it_raise(fields):
     """It is understood or refused by name."""
     ask = chat.parse(json.dumps({"model": "m", "messages": [], **fields}).encode())

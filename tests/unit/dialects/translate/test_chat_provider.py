@@ -521,6 +521,7 @@ JSON = st.recursive(
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(JSON, max_size=4))
+@pytest.mark.uncounted
 def test_no_shape_makes_it_raise(events):
     """Whatever a provider sends."""
     data = b"".join(b"data: %b\n\n" % json.dumps(one).encode() for one in events)

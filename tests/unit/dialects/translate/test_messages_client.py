@@ -449,6 +449,7 @@ JSON = st.recursive(
         st.sampled_from(sorted(CLIENT.known - {"model", "stream", "max_tokens"})), JSON, max_size=4
     )
 )
+@pytest.mark.uncounted
 def test_no_shape_makes_it_raise(fields):
     """It is understood or refused by name."""
     body = {"model": "m", "messages": [], "max_tokens": 5, **fields}

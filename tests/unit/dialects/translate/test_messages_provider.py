@@ -405,6 +405,7 @@ def pieces_of(*data):
 
 
 @pytest.mark.parametrize("name", STREAMS)
+@pytest.mark.uncounted
 def test_streams_however_they_are_cut(name):
     """Whole, in two at every byte, and byte by byte."""
     data, expected = STREAMS[name]
@@ -445,6 +446,7 @@ JSON = st.recursive(
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(JSON, max_size=4))
+@pytest.mark.uncounted
 def test_no_shape_makes_it_raise(events):
     """Whatever a provider sends."""
     pieces_of(b"".join(b"data: %b\n\n" % json.dumps(one).encode() for one in events))

@@ -112,6 +112,7 @@ values = st.none() | st.booleans() | st.integers() | st.text(max_size=4) | st.li
 
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(CLIENT.known - {"model"})), values, max_size=5))
+@pytest.mark.uncounted
 def test_no_shape_makes_it_raise(fields):
     """It is understood or refused by name."""
     ask = ollama_generate.parse(json.dumps({"model": "m", **fields}).encode())

@@ -228,6 +228,7 @@ JSON = st.recursive(
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(JSON, max_size=5))
+@pytest.mark.uncounted
 def test_no_shape_makes_it_raise(lines):
     """Whatever a provider sends."""
     said = [json.dumps(one).encode() + b"\n" for one in lines]

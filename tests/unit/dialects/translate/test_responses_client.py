@@ -383,6 +383,7 @@ JSON = st.recursive(
 
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(CLIENT.known - {"model"})), JSON, max_size=4))
+@pytest.mark.uncounted
 def test_no_shape_makes_it_raise(fields):
     """It is understood or refused by name; and what is repeated is repeated whatever it is."""
     ask = responses.parse(json.dumps({"model": "m", "input": "x", **fields}).encode())

@@ -105,6 +105,7 @@ def check(vendor, name, value):
 
 @settings(max_examples=60, deadline=None)
 @given(talk=talks())
+@pytest.mark.uncounted
 def test_requests_to_openai(talk):
     """Chat Completions."""
     body = json.loads(chat_provider.PROVIDER.write(talk, "gpt-x").body)
@@ -113,6 +114,7 @@ def test_requests_to_openai(talk):
 
 @settings(max_examples=60, deadline=None)
 @given(talk=talks())
+@pytest.mark.uncounted
 def test_requests_to_anthropic(talk):
     """Messages."""
     body = json.loads(messages_provider.PROVIDER.write(talk, "claude-x").body)
