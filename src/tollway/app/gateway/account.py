@@ -34,7 +34,7 @@ _LOOK_S = 0.05
 class Turn:
     """A request's at an account. `close` it once, whatever happens; tell it first how it went."""
 
-    __slots__ = ("_account", "_failure", "_more", "_sent", "_tenant", "_tokens")
+    __slots__ = ("_account", "_failure", "_more", "_sent", "_tenant", "_tokens", "learn")
 
     def __init__(self, account: "Account", tenant: TenantRecord, tokens: int | None) -> None:
         self._account = account
@@ -43,6 +43,7 @@ class Turn:
         self._more = 0
         self._sent = False
         self._failure: Failure | None = None
+        self.learn: Callable[[Usage], None] | None = None  # to be told what was used
 
     def went(self, failure: Failure | None, usage: Usage | None) -> None:
         """The request was sent, and this came of it."""
@@ -50,6 +51,8 @@ class Turn:
         if self._tokens is not None and usage is not None:
             # One at least: where nothing counts, one tenant's next would always be the first.
             self._more = max(total_tokens(usage), 1) - max(self._tokens, 1)
+            if self.learn is not None and failure is None:
+                self.learn(usage)
 
     def close(self) -> None:
         """Somebody else may go."""

@@ -123,7 +123,7 @@ async def _try_target(
     if account.free:
         turn = account.enter_free(exchange.principal.tenant)
     else:
-        taken = await take_turn(gateway.outputs, exchange, account)
+        taken = await take_turn(gateway.histories, exchange, account)
         if isinstance(taken, QuotaExceeded):
             return taken
         turn = taken

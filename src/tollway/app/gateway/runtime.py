@@ -33,6 +33,7 @@ from tollway.domain.output_history import OutputHistory
 from tollway.domain.provider import ProviderKind
 from tollway.domain.retry_budget import RetryBudget
 from tollway.domain.scouts import Scouts
+from tollway.domain.turn_history import TurnHistory
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ class Gateway:
     warned: dict[tuple[ModelId, str], float] = field(default_factory=dict)
     limited: dict[tuple[QuotaId, str], int] = field(default_factory=dict)  # refusals, by why
     outputs: dict[ModelId, OutputHistory] = field(default_factory=dict)
+    histories: dict[ModelId, TurnHistory] = field(default_factory=dict)  # for turns in line
     # Input that came with kept responses, beside what the requests said themselves.
     contexts: dict[ModelId, OutputHistory] = field(default_factory=dict)
     answers: AnswerStore | None = None  # by Idempotency-Key

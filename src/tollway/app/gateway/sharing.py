@@ -3,21 +3,20 @@ that is saturated tenants take turns by weight (`domain/fair_share.py`), for sec
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import ceil
 
 from tollway.app.gateway.account import Account, Turn
 from tollway.app.gateway.exchange import Exchange
 from tollway.app.ports_sharing import AccountBoard, NoBoard
-from tollway.domain.estimate import estimated_input
 from tollway.domain.fair_share import UNLIMITED
 from tollway.domain.ids import ModelId
 from tollway.domain.model import Target
-from tollway.domain.output_history import UNKNOWN_TOKENS, OutputHistory
 from tollway.domain.provider import CredentialRecord, ProviderRecord
 from tollway.domain.refusal import QuotaExceeded
+from tollway.domain.turn_history import TurnHistory
 
-Outputs = Mapping[ModelId, OutputHistory]
 _MOST_WAIT_S = 5.0
 _MOST_ACCOUNTS = 10_000
 _UNUSED_S = 3600.0  # after which nothing is kept of an account
@@ -97,17 +96,28 @@ def roomy_first(
     ]
 
 
-async def take_turn(outputs: Outputs, exchange: Exchange, account: Account) -> Turn | QuotaExceeded:
+async def take_turn(
+    histories: dict[ModelId, TurnHistory], exchange: Exchange, account: Account
+) -> Turn | QuotaExceeded:
     """A turn at an account that is bounded: at once, or within a few seconds."""
     assert exchange.principal is not None
-    tenant, tokens = exchange.principal.tenant, expected_tokens(outputs, exchange)
-    exchange.guessed = True
-    turn = account.enter(tenant, tokens)
-    if turn is not None:
-        return turn
+    tenant, ask, model_id = exchange.principal.tenant, exchange.ask, exchange.model.id
+    history = histories.get(model_id)
+    if history is None:
+        history = histories[model_id] = TurnHistory()
+    most = ask.output_limit if exchange.inbound.endpoint.writes else 0
+    tokens = history.expected(ask.input_bytes, ask.choices, most)
+    turn = account.enter(tenant, tokens) or await _wait(exchange, account, tokens)
+    if isinstance(turn, Turn) and exchange.kept is None:  # what is kept is read too, at any size
+        turn.learn = partial(history.learn, ask.input_bytes, ask.choices)
+    return turn
+
+
+async def _wait(exchange: Exchange, account: Account, tokens: int) -> Turn | QuotaExceeded:
+    assert exchange.principal is not None
     patience_s, found = _patience_s(exchange), account.blocked_s()
     if found <= patience_s:
-        waited = await account.wait(tenant, tokens, most_s=patience_s)
+        waited = await account.wait(exchange.principal.tenant, tokens, most_s=patience_s)
         if isinstance(waited, Turn):
             return waited
         found = waited
@@ -118,24 +128,6 @@ async def take_turn(outputs: Outputs, exchange: Exchange, account: Account) -> T
         exhausted=False,
         retry_after_s=wait_s,
     )
-
-
-def expected_tokens(outputs: Outputs, exchange: Exchange) -> int:
-    """What the request may use, for its turn: its real use is set off afterwards."""
-    ask = exchange.ask
-    return estimated_input(ask.input_bytes) + expected_output(outputs, exchange, ask.output_limit)
-
-
-def expected_output(outputs: Outputs, exchange: Exchange, most: int | None) -> int:
-    """The tokens that answers to such a request have as a rule, all choices together; each of them
-    `most` at most."""
-    if not exchange.inbound.endpoint.writes:
-        return 0
-    history = outputs.get(exchange.model.id)
-    written = UNKNOWN_TOKENS if history is None else history.expected
-    if most is not None and most < written:
-        written = most
-    return written * exchange.ask.choices
 
 
 def _patience_s(exchange: Exchange) -> float:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 
 from tollway.app.gateway.exchange import Exchange
 from tollway.app.gateway.runtime import Gateway
-from tollway.app.gateway.sharing import expected_output
 from tollway.domain.estimate import estimated_input
 from tollway.domain.hold import Hold, RuleSet
 from tollway.domain.model import Target
@@ -49,7 +48,7 @@ def size_hold(
             return strict
         ceiling = strict
     read = expected_input(gateway, exchange)
-    written = expected_output(gateway.outputs, exchange, most)
+    written = _expected_output(gateway, exchange, most)
     cost = 0
     if rules.money:
         dearest = _dearest(gateway, exchange, targets, (text_nusd, read, written))
@@ -73,8 +72,20 @@ def expected_nusd(
     if price is None:
         return None
     ask = exchange.ask
-    written = expected_output(gateway.outputs, exchange, ask.output_limit)
+    written = _expected_output(gateway, exchange, ask.output_limit)
     return text_nusd(price, expected_input(gateway, exchange), written)
+
+
+def _expected_output(gateway: Gateway, exchange: Exchange, most: int | None) -> int:
+    """The tokens that answers to such a request have as a rule, all choices together; each of them
+    `most` at most."""
+    if not exchange.inbound.endpoint.writes:
+        return 0
+    history = gateway.outputs.get(exchange.model.id)
+    written = UNKNOWN_TOKENS if history is None else history.expected
+    if most is not None and most < written:
+        written = most
+    return written * exchange.ask.choices
 
 
 def expected_input(gateway: Gateway, exchange: Exchange) -> int:

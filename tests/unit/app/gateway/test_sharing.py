@@ -147,13 +147,18 @@ async def test_who_uses_nothing_has_turns_all_the_same():
     await asyncio.gather(*crowd, other)
 
 
-async def test_what_answers_use_is_learned_without_limits():
+async def test_what_a_turn_uses_is_learned_without_limits():
     """A guess that is far too large keeps a tenant with several under way behind one with a
-    crowd; so it is learned also where nobody counts."""
-    made = make_bench(*[whole() for _ in range(10)], config=bounded(Capacity(at_once=9)))
+    crowd; so it is learned also where nobody counts, and only where turns are taken."""
+    scripts = [whole(reply(usage=(5, 2))) for _ in range(10)]
+    made = make_bench(*scripts, config=bounded(Capacity(at_once=9)))
     for _ in range(10):
         await made.ask(BODY)
-    assert made.gateway.outputs["mdl_m"].expected < 8
+    assert made.gateway.histories["mdl_m"].expected(len(BODY), 1, None) == 7
+    assert not made.gateway.outputs
+    made = make_bench(whole())
+    await made.ask(BODY)
+    assert not made.gateway.histories
 
 
 async def test_patience_ends_with_when_to_ask_again(monkeypatch):
