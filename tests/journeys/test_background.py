@@ -41,7 +41,8 @@ def opened(folder: Path) -> Iterator[tuple[Stage, Maker]]:
     """A gateway and a provider; at the end the ledger agrees with itself, and with counters."""
     maker, raw = Maker(), RawProvider()
     raw.script = maker.play
-    made = Stage(folder, workers=1, drain_timeout_s=2, background_answers=4)
+    # A tenant that is alone has half of the places.
+    made = Stage(folder, workers=1, drain_timeout_s=2, background_answers=8)
     made.manifest = a_manifest(made.provider.base_url, tenants=("acme", "rival"))
     secret = folder / "secret"
     secret.write_text("account")
