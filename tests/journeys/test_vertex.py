@@ -238,9 +238,9 @@ def test_embeddings(stage: Stage, openai: OpenAI, raw: RawProvider) -> None:
     row = stage.row(headers["x-request-id"])
     assert (row["input"], row["output"] or 0, row["endpoint"]) == (6, 0, "embeddings")
     headers = named()
-    ollama = Ollama(
+    with Ollama(
         host=stage.tree.base_url.removesuffix("/v1"),
         headers={"authorization": f"Bearer {stage.tree.key}", **headers},
-    )
-    assert ollama.embed("vectors", "a").embeddings == [[0.5, 0.25]]
+    ) as ollama:
+        assert ollama.embed("vectors", "a").embeddings == [[0.5, 0.25]]
     assert stage.row(headers["x-request-id"])["input"] == 3
