@@ -49,15 +49,18 @@ class WorkerStands:
 
 
 def count_again(run_dir: str) -> bool:
-    """Have this machine's workers count limits from the ledger again. False: nobody could."""
-    told = False
+    """Have this machine's workers count limits from the ledger again. False: one that lives did not
+    hear of it, or none is there; to be asked again, for all of them."""
+    told, missed = 0, 0
     for path in worker_sockets(run_dir):
         try:
             ask_now(path, "count_again", timeout_s=_TIMEOUT_S)
-            told = True
+            told += 1
         except ControlError as error:
             _log.debug("worker not reached", extra={"error": str(error)})
-    return told
+            # Where nobody listens nobody counts: a successor begins with what the ledger has.
+            missed += not isinstance(error.__cause__, ConnectionRefusedError | FileNotFoundError)
+    return told > 0 and not missed
 
 
 def ejected_targets(run_dir: str) -> list[Ejected]:
